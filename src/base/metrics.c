@@ -1,0 +1,264 @@
+#include "base/metrics.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/escape.h"
+
+/*
+ * Theory of operation. One MAP_SHARED mapping: this struct, the directory, then one row of cells a worker. A series
+ * owns a run of cells: one, or for a histogram one a bound, one above all bounds, and the sum. Entries are only ever
+ * added: `series_count` is raised after an entry is written, so that readers need no lock. The lock is a word that
+ * holds the owner's turn; a process that died inside is not expected (nothing in there can fail) and a waiter gives up
+ * after a bound and uses the fallback series instead of hanging.
+ */
+
+enum { LABELS_TEXT_MAX = 200, LOCK_SPINS_MAX = 100000 };
+
+struct series {
+        const struct metric *def; /* same address in every forked worker */
+        uint32_t cell, cells_count;
+        uint32_t labels_len;
+        char labels[LABELS_TEXT_MAX]; /* rendered: name="value",… */
+};
+
+typedef _Atomic uint64_t cell;
+
+struct metrics {
+        size_t mapping_bytes;
+        unsigned workers_count;
+        uint32_t cells_max, series_max;
+        atomic_uint lock;
+        _Atomic uint64_t dropped;
+        atomic_uint series_count;
+        uint32_t cells_count; /* under lock */
+        struct series *series;
+        cell *cells;
+};
+
+static size_t aligned(size_t bytes)
+{
+        return (bytes + 63) & ~(size_t)63;
+}
+
+struct metrics *metrics_new(unsigned workers_count, size_t cells_max, size_t series_max)
+{
+        size_t head = aligned(sizeof(struct metrics));
+        size_t directory = aligned(series_max * sizeof(struct series));
+        size_t bytes = head + directory + workers_count * aligned(cells_max * sizeof(cell));
+        char *mapping = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+        if (mapping == MAP_FAILED)
+                return NULL;
+        struct metrics *m = (struct metrics *)(void *)mapping;
+        m->mapping_bytes = bytes;
+        m->workers_count = workers_count;
+        m->cells_max = (uint32_t)(aligned(cells_max * sizeof(cell)) / sizeof(cell));
+        m->series_max = (uint32_t)series_max;
+        m->series = (struct series *)(void *)(mapping + head);
+        m->cells = (cell *)(void *)(mapping + head + directory);
+        m->cells_count = 1; /* cell 0 takes what has no place */
+        return m;
+}
+
+void metrics_free(struct metrics *m)
+{
+        if (m)
+                munmap(m, m->mapping_bytes);
+}
+
+static cell *cell_at(const struct metrics *m, unsigned worker, uint32_t i)
+{
+        assert(worker < m->workers_count && i < m->cells_max);
+        return &m->cells[(size_t)worker * m->cells_max + i];
+}
+
+static void cell_add(struct metrics *m, unsigned worker, uint32_t i, uint64_t n)
+{
+        cell *c = cell_at(m, worker, i);
+
+        /* One writer: a plain load and store, atomic only against tearing. */
+        atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + n, memory_order_relaxed);
+}
+
+static struct str labels_format(const struct metric *def, const struct str *values, struct buf *out)
+{
+        for (size_t i = 0; i < METRIC_LABELS_MAX && def->labels[i]; i++) {
+                buf_addf(out, "%s%s=\"", i ? "," : "", def->labels[i]);
+                escape_json(out, str_sub(values[i], 0, 64));
+                buf_add_char(out, '"');
+        }
+        return str_sub(buf_str(out), 0, LABELS_TEXT_MAX);
+}
+
+static const struct series *series_find(const struct metrics *m, const struct metric *def, struct str labels)
+{
+        unsigned count = atomic_load_explicit(&m->series_count, memory_order_acquire);
+
+        for (unsigned i = 0; i < count; i++) {
+                const struct series *s = &m->series[i];
+                if (s->def == def && str_eq((struct str){ s->labels, s->labels_len }, labels))
+                        return s;
+        }
+        return NULL;
+}
+
+/* Under the lock. NULL when the directory or the cells are used up. */
+static const struct series *series_add(struct metrics *m, const struct metric *def, struct str labels)
+{
+        unsigned count = atomic_load_explicit(&m->series_count, memory_order_relaxed);
+        uint32_t cells = def->kind == METRIC_HISTOGRAM ? (uint32_t)def->bounds_count + 2 : 1;
+
+        if (count == m->series_max || cells > m->cells_max - m->cells_count)
+                return NULL;
+        struct series *s = &m->series[count];
+        s->def = def;
+        s->cell = m->cells_count;
+        s->cells_count = cells;
+        s->labels_len = (uint32_t)labels.len;
+        if (labels.len)
+                memcpy(s->labels, labels.ptr, labels.len);
+        m->cells_count += cells;
+        atomic_store_explicit(&m->series_count, count + 1, memory_order_release);
+        return s;
+}
+
+static bool lock_enter(struct metrics *m)
+{
+        for (int spins = 0; spins < LOCK_SPINS_MAX; spins++) {
+                unsigned is_free = 0;
+
+                if (atomic_compare_exchange_weak(&m->lock, &is_free, 1))
+                        return true;
+                sched_yield();
+        }
+        return false;
+}
+
+metric_index metrics_series(struct metrics *m, const struct metric *def, const struct str *values)
+{
+        struct buf text;
+        const struct series *s;
+
+        assert(def->bounds_count <= METRIC_BOUNDS_MAX);
+        buf_init(&text, 4096);
+        struct str labels = labels_format(def, values, &text);
+        s = series_find(m, def, labels);
+        if (!s && lock_enter(m)) {
+                s = series_find(m, def, labels);
+                if (!s)
+                        s = series_add(m, def, labels);
+                atomic_store(&m->lock, 0);
+        }
+        if (!s) {
+                atomic_fetch_add(&m->dropped, 1);
+                s = series_find(m, def, STR_NULL);
+        }
+        buf_fini(&text);
+        return s ? s->cell : 0;
+}
+
+void metrics_add(struct metrics *m, unsigned worker, metric_index i, uint64_t n)
+{
+        cell_add(m, worker, i, n);
+}
+
+void metrics_set(struct metrics *m, unsigned worker, metric_index i, int64_t value)
+{
+        atomic_store_explicit(cell_at(m, worker, i), (uint64_t)value, memory_order_relaxed);
+}
+
+void metrics_observe(struct metrics *m, unsigned worker, const struct metric *def, metric_index i, uint64_t value)
+{
+        uint32_t bucket = 0;
+
+        if (i == 0) /* no place: a histogram needs a run of cells */
+                return;
+        while (bucket < def->bounds_count && value > def->bounds[bucket])
+                bucket++;
+        cell_add(m, worker, i + bucket, 1);
+        cell_add(m, worker, i + (uint32_t)def->bounds_count + 1, value);
+}
+
+void metrics_forget_gauges(struct metrics *m, unsigned worker)
+{
+        unsigned count = atomic_load_explicit(&m->series_count, memory_order_acquire);
+
+        for (unsigned i = 0; i < count; i++)
+                if (m->series[i].def->kind == METRIC_GAUGE)
+                        metrics_set(m, worker, m->series[i].cell, 0);
+}
+
+uint64_t metrics_value(const struct metrics *m, metric_index i)
+{
+        uint64_t sum = 0;
+
+        for (unsigned w = 0; w < m->workers_count; w++)
+                sum += atomic_load_explicit(cell_at(m, w, i), memory_order_relaxed);
+        return sum;
+}
+
+uint64_t metrics_dropped_count(const struct metrics *m)
+{
+        return atomic_load(&m->dropped);
+}
+
+static void histogram_format(const struct metrics *m, const struct series *s, struct buf *out)
+{
+        const struct metric *def = s->def;
+        const char *comma = s->labels_len ? "," : "";
+        uint64_t count = 0;
+        uint32_t bounds = (uint32_t)def->bounds_count;
+
+        for (uint32_t b = 0; b < bounds; b++) {
+                count += metrics_value(m, s->cell + b);
+                buf_addf(out, "%s_bucket{%.*s%sle=\"%g\"} %" PRIu64 "\n", def->name, (int)s->labels_len, s->labels,
+                         comma, (double)def->bounds[b] / def->unit, count);
+        }
+        count += metrics_value(m, s->cell + bounds);
+        buf_addf(out, "%s_bucket{%.*s%sle=\"+Inf\"} %" PRIu64 "\n", def->name, (int)s->labels_len, s->labels, comma,
+                 count);
+        buf_addf(out, "%s_sum{%.*s} %.9g\n", def->name, (int)s->labels_len, s->labels,
+                 (double)metrics_value(m, s->cell + bounds + 1) / def->unit);
+        buf_addf(out, "%s_count{%.*s} %" PRIu64 "\n", def->name, (int)s->labels_len, s->labels, count);
+}
+
+static void series_format(const struct metrics *m, const struct series *s, struct buf *out)
+{
+        if (s->def->kind == METRIC_HISTOGRAM) {
+                histogram_format(m, s, out);
+                return;
+        }
+        buf_addf(out, "%s", s->def->name);
+        if (s->labels_len)
+                buf_addf(out, "{%.*s}", (int)s->labels_len, s->labels);
+        if (s->def->kind == METRIC_GAUGE)
+                buf_addf(out, " %" PRId64 "\n", (int64_t)metrics_value(m, s->cell));
+        else
+                buf_addf(out, " %" PRIu64 "\n", metrics_value(m, s->cell));
+}
+
+void metrics_format(const struct metrics *m, struct buf *out)
+{
+        static const char *const kinds[] = { "counter", "gauge", "histogram" };
+        unsigned count = atomic_load_explicit(&m->series_count, memory_order_acquire);
+
+        /* A family's series stand together: each definition is written where its first series stands. */
+        for (unsigned i = 0; i < count; i++) {
+                const struct metric *def = m->series[i].def;
+                unsigned first = 0;
+
+                while (m->series[first].def != def)
+                        first++;
+                if (first != i)
+                        continue;
+                buf_addf(out, "# HELP %s %s\n# TYPE %s %s\n", def->name, def->help, def->name, kinds[def->kind]);
+                for (unsigned j = i; j < count; j++)
+                        if (m->series[j].def == def)
+                                series_format(m, &m->series[j], out);
+        }
+}

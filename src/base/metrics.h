@@ -1,0 +1,64 @@
+/*
+ * base/metrics.h - counters, gauges and histograms in memory shared by the workers of one program.
+ *
+ * Each worker has its own row of cells and is their only writer, so that counting takes no lock and no atomic
+ * read-modify-write; a reader sums the rows. A series (a definition with its label values) is found or made once, when
+ * a snapshot is built, and then counted by its index. The directory of series is shared too, so that every worker can
+ * render all. It is bounded: past series_max a new series becomes the definition's series without labels, and
+ * metrics_dropped_count says how often.
+ *
+ * Text: Prometheus exposition format 0.0.4.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/compiler.h"
+#include "base/str.h"
+
+enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
+
+enum { METRIC_LABELS_MAX = 4, METRIC_BOUNDS_MAX = 20 };
+
+/* Static, one a metric; the address is its identity. */
+struct metric {
+        enum metric_kind kind;
+        const char *name; /* "sekisho_requests_total" */
+        const char *help;
+        const char *labels[METRIC_LABELS_MAX]; /* names; NULL after the last */
+        /* Histogram only: upper bounds and their count, in the unit that is observed; `unit` divides for output
+         * (observe microseconds, unit 1e6, and the page shows seconds). */
+        const uint64_t *bounds;
+        size_t bounds_count;
+        double unit;
+};
+
+struct metrics;
+typedef uint32_t metric_index;
+
+/* Rows for `workers_count`, in one shared mapping that children inherit by fork. NULL when memory runs out. */
+MUST_USE struct metrics *metrics_new(unsigned workers_count, size_t cells_max, size_t series_max);
+void metrics_free(struct metrics *m);
+
+/*
+ * The index of the series, made where it is new. `values` has as many entries as the definition has labels; they are
+ * copied. Any worker, at any time; takes a lock that the counting functions never take.
+ */
+metric_index metrics_series(struct metrics *m, const struct metric *def, const struct str *values);
+
+/* By the row's own worker only. */
+void metrics_add(struct metrics *m, unsigned worker, metric_index i, uint64_t n);
+void metrics_set(struct metrics *m, unsigned worker, metric_index i, int64_t value);
+void metrics_observe(struct metrics *m, unsigned worker, const struct metric *def, metric_index i, uint64_t value);
+
+/* Gauges of a worker that died must not be counted for ever: zeroes them. */
+void metrics_forget_gauges(struct metrics *m, unsigned worker);
+
+/* The sum over workers. */
+uint64_t metrics_value(const struct metrics *m, metric_index i);
+uint64_t metrics_dropped_count(const struct metrics *m);
+
+void metrics_format(const struct metrics *m, struct buf *out);
