@@ -1,0 +1,48 @@
+/*
+ * http/rules.h - what a gateway does to fields before it forwards: reserved family first, hop-by-hop second, ours last.
+ *
+ * Reserved (never believed from outside, spelled in any case and with '_' for '-'): X-Sekisho-*, Tailscale-User-*,
+ * Tailscale-Headers-Info, Tailscale-App-Capabilities, Tailscale-Funnel-Request, and of an untrusted peer also
+ * Forwarded, X-Forwarded-*, X-Real-IP, True-Client-IP, CF-Connecting-IP, X-Client-IP, X-Original-URL, X-Rewrite-URL.
+ * Source: reliability findings 2 and T3; RFC 9110 7.6.1.
+ */
+#pragma once
+
+#include "base/ip.h"
+#include "http/head.h"
+
+/* True for a name of the family that is always removed. */
+bool http_is_reserved(struct str name);
+/* True for a name that only a trusted proxy may send. */
+bool http_is_forwarding(struct str name);
+
+/* Removes the reserved family, and where the peer is not a trusted proxy the forwarding family too. */
+void http_remove_reserved(struct http_head *h, bool peer_is_trusted);
+
+/*
+ * Removes Connection and what it names (fields the rules added stay), Keep-Alive, Proxy-*, TE (but "trailers"),
+ * Transfer-Encoding, Upgrade, HTTP2-Settings, Trailer. With `keep_upgrade` Connection and Upgrade stay, reduced to
+ * "Connection: upgrade". A Connection field that names Host, Content-Length, Authorization and the like does not remove these.
+ */
+MUST_USE
+enum err http_remove_hop_by_hop(struct http_head *h, bool keep_upgrade);
+
+struct http_client {
+        struct ip ip;   /* the client the rules speak of */
+        struct ip peer; /* who is connected to us */
+        bool is_tls;
+        struct str proto; /* "https" or "http", as the client saw it */
+        struct str host;  /* as the client wrote it */
+};
+
+/*
+ * The client's address: the peer, or, where the peer is trusted, the rightmost X-Forwarded-For (or Forwarded for=)
+ * address that is not trusted. `trusted` may be empty.
+ */
+void http_client_find(const struct http_head *h, struct ip peer, bool is_tls, const struct ip_prefix *trusted,
+                      size_t trusted_count, struct http_client *out);
+
+/* Appends or sets X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host, and Forwarded, in the arena. */
+MUST_USE
+enum err http_add_forwarded(struct http_head *h, const struct http_client *client, bool peer_is_trusted,
+                            struct arena *a);

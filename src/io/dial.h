@@ -1,0 +1,37 @@
+/*
+ * io/dial.h - one connection attempt to an address, non-blocking.
+ *
+ * Gives a connected descriptor to be opened as a stream. Tries one address; trying the next is the caller's decision
+ * (it knows which addresses it may use).
+ */
+#pragma once
+
+#include "base/ip.h"
+#include "io/timer.h"
+
+struct dial;
+/* ERR_OK: fd is connected and the callee's. Else fd is -1: ERR_REFUSED, ERR_TIMED_OUT, ERR_UNREACHABLE, ERR_NO_MEMORY. */
+typedef void dial_fn(struct dial *d, enum err e, int fd);
+
+/* Embedded in the asker; lives until fn was called or dial_cancel. */
+struct dial {
+        dial_fn *fn;
+        /* private */
+        struct loop *loop;
+        struct watch watch;
+        struct timer timer;
+        struct task task;
+        enum err result;
+};
+
+struct dial_target {
+        struct ip ip; /* family 0: Unix socket at `path` */
+        uint16_t port;
+        struct str path;
+        struct ip source; /* family 0: the kernel chooses */
+};
+
+/* fn is called in a later turn, never inside this call. */
+void dial_start(struct dial *d, struct loop *l, const struct dial_target *target, int64_t timeout_ms,
+                dial_fn *fn);
+void dial_cancel(struct dial *d); /* may have ended already */

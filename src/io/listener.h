@@ -1,0 +1,45 @@
+/*
+ * io/listener.h - sockets that accept. The supervisor opens them (one a worker, SO_REUSEPORT), a worker accepts.
+ */
+#pragma once
+
+#include "base/ip.h"
+#include "io/loop.h"
+
+struct listen_address {
+        struct ip ip;  /* family 0: a Unix socket at `path` */
+        uint16_t port; /* 0: the kernel chooses */
+        struct str path;
+};
+
+enum { LISTEN_ADDRESS_TEXT_MAX = 128 };
+
+/* "127.0.0.1:3000", "[::1]:3000", ":3000" (every address, IPv6 and IPv4), "unix:/run/sekisho.sock". */
+MUST_USE
+enum err listen_address_parse(struct str text, struct listen_address *out);
+struct str listen_address_format(const struct listen_address *a, char out[LISTEN_ADDRESS_TEXT_MAX]);
+
+/* A bound, listening, non-blocking, close-on-exec socket. ERR_EXISTS: in use. ERR_DENIED: a port below 1024. An IPv6
+ * address other than :: is IPV6_V6ONLY; :: takes IPv4 too. A stale Unix socket file is replaced, a live one is not. */
+MUST_USE
+enum err listen_socket_open(const struct listen_address *a, bool reuse_port, int *fd_out);
+
+struct listener;
+/* Takes the connection's descriptor (non-blocking, close-on-exec). */
+typedef void listener_accept_fn(struct listener *l, int fd);
+
+/* Embedded in its owner. Keeps a spare descriptor: when none are left, a connection is accepted and closed and accepting
+ * pauses 100 ms (`paused_count` goes up), so that the loop does not spin. */
+struct listener {
+        listener_accept_fn *fn;
+        uint64_t accepted_count, paused_count;
+        /* private */
+        struct watch watch;
+        struct loop *loop;
+        int spare_fd;
+        struct list pause_node;
+};
+
+MUST_USE
+enum err listener_start(struct listener *l, struct loop *loop, int listen_fd, listener_accept_fn *fn);
+void listener_stop(struct listener *l); /* stops accepting; the listening descriptor stays the caller's */

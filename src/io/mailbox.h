@@ -1,0 +1,43 @@
+/*
+ * io/mailbox.h - messages between the supervisor and a worker process, with descriptors, over a SOCK_SEQPACKET pair.
+ *
+ * One message is one datagram: a kind, a small body, and descriptors (a large body goes as a sealed memfd). Bounded:
+ * a full mailbox gives ERR_AGAIN to the sender, who decides.
+ */
+#pragma once
+
+#include "base/str.h"
+#include "io/loop.h"
+
+enum { MAILBOX_BODY_BYTES_MAX = 16 * 1024, MAILBOX_FDS_MAX = 64 };
+
+struct mailbox;
+/* Body and fds are valid until return; descriptors not taken (set to -1 by the callee) are closed afterwards. */
+typedef void mailbox_message_fn(struct mailbox *m, uint32_t kind, struct str body, int *fds,
+                                size_t fds_count);
+typedef void mailbox_closed_fn(struct mailbox *m); /* the other process is gone */
+
+struct mailbox {
+        mailbox_message_fn *on_message;
+        mailbox_closed_fn *on_closed;
+        /* private */
+        struct watch watch;
+        struct loop *loop;
+};
+
+MUST_USE
+enum err mailbox_pair(int fds[2]); /* close-on-exec, non-blocking */
+MUST_USE
+enum err mailbox_open(struct mailbox *m, struct loop *l, int fd, mailbox_message_fn *on_message,
+                      mailbox_closed_fn *on_closed); /* takes fd */
+void mailbox_close(struct mailbox *m);
+
+MUST_USE
+enum err mailbox_send(struct mailbox *m, uint32_t kind, struct str body, const int *fds, size_t fds_count);
+
+/* Puts a large body into a sealed memfd, and gets it back out (read-only mapping, unmap with mailbox_unmap). */
+MUST_USE
+enum err mailbox_memfd(struct str content, int *fd_out);
+MUST_USE
+enum err mailbox_map(int fd, size_t bytes_max, struct str *out);
+void mailbox_unmap(struct str mapped);

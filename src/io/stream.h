@@ -1,0 +1,90 @@
+/*
+ * io/stream.h - a connected byte stream: TCP or Unix socket, plain or TLS.
+ *
+ * Readiness only: `on_ready` says that reading or writing may go on; the caller then reads into a buffer of its own and
+ * writes vectors, until ERR_AGAIN. For TLS the handshake runs by itself first; on_ready comes after it, and
+ * `on_open` tells its end. Registered once for both directions; a short read is taken as drained unless the peer hung up.
+ *
+ * Ownership: embedded in its owner, which lives until on_closed. Thread: the loop's.
+ */
+#pragma once
+
+#include <sys/uio.h>
+
+#include "base/ip.h"
+#include "io/loop.h"
+
+struct stream;
+struct tls_context;
+struct tls_session;
+
+enum stream_ready { STREAM_READABLE = 1, STREAM_WRITABLE = 2 };
+
+struct stream_events {
+        /* TLS only: the handshake is over (ERR_OK) or failed (ERR_TLS, ERR_TIMED_OUT, ERR_CLOSED). After a failure close it. */
+        void (*on_open)(struct stream *s, enum err e);
+        /* `ready` is a set of stream_ready. May be early (nothing there): a read then gives ERR_AGAIN. */
+        void (*on_ready)(struct stream *s, unsigned ready);
+        /* Last call: the owner may free the memory. Never inside stream_close. */
+        void (*on_closed)(struct stream *s);
+};
+
+struct stream {
+        struct watch watch; /* watch.fd is the descriptor */
+        struct loop *loop;
+        const struct stream_events *events;
+        /* private */
+        struct tls_session *tls; /* NULL: plain */
+        struct task task;        /* posted readiness, or the close */
+        uint8_t posted;          /* stream_ready to deliver */
+        bool may_read, may_write, peer_done, is_closing;
+};
+
+/* Takes the connected, non-blocking descriptor; sets TCP_NODELAY on TCP. on error the descriptor is closed. */
+MUST_USE
+enum err stream_open(struct stream *s, struct loop *l, int fd, const struct stream_events *events);
+
+/* The same, with TLS from the first byte. `context` is shared (counted). `server_name`: client side only, verified. */
+MUST_USE
+enum err stream_open_tls_server(struct stream *s, struct loop *l, int fd, const struct stream_events *events,
+                                struct tls_context *context);
+MUST_USE
+enum err stream_open_tls_client(struct stream *s, struct loop *l, int fd, const struct stream_events *events,
+                                struct tls_context *context, struct str server_name);
+
+/*
+ * ERR_OK: *got > 0 bytes were read. ERR_AGAIN: wait for STREAM_READABLE. ERR_CLOSED: the peer ended cleanly (FIN;
+ * with TLS a close_notify). ERR_IO: reset, or TLS cut without close_notify: what came before is not known to be whole.
+ */
+MUST_USE
+enum err stream_read(struct stream *s, void *bytes, size_t len, size_t *got);
+
+/* ERR_OK: *written > 0, maybe fewer than offered. ERR_AGAIN: wait for STREAM_WRITABLE. ERR_CLOSED, ERR_IO: gone. */
+MUST_USE
+enum err stream_write(struct stream *s, const struct iovec *parts, int parts_count, size_t *written);
+
+/* True when a read would very likely find something now (bytes not yet read, or the end, or TLS has some decoded). */
+bool stream_may_have_input(const struct stream *s);
+
+/* Asks for an on_ready in the next turn, although no event came: to resume reading after back-pressure. */
+void stream_poke(struct stream *s, unsigned ready);
+
+/* Says "no more from us" (FIN, close_notify); reading goes on. */
+void stream_shutdown(struct stream *s);
+
+enum stream_close_how {
+        STREAM_CLOSE_PLAIN, /* what was written is still delivered */
+        STREAM_CLOSE_RESET, /* RST: the peer must not take this for a clean end */
+        STREAM_CLOSE_LINGER, /* shut down, then read and drop until the peer ends, bounded in time and bytes, so that
+                              * an answer to a request we did not read to its end is not lost in a reset */
+};
+void stream_close(struct stream *s, enum stream_close_how how);
+
+/* The peer's and our address (family 0 for a Unix socket). Asked of the kernel: keep the result, not per request. */
+struct ip stream_peer_address(const struct stream *s, uint16_t *port);
+struct ip stream_local_address(const struct stream *s, uint16_t *port);
+
+/* Facts of a TLS stream after on_open; empty for a plain one. Borrowed until close. */
+struct str stream_tls_server_name(const struct stream *s); /* what the client asked for (SNI) */
+struct str stream_tls_alpn(const struct stream *s);        /* "h2", "http/1.1" or empty */
+const char *stream_tls_version(const struct stream *s);    /* "TLSv1.3" or NULL */

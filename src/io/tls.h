@@ -1,0 +1,55 @@
+/*
+ * io/tls.h - TLS contexts: what a listener presents and what a client demands. The only door to OpenSSL's SSL side.
+ *
+ * TLS 1.2 and 1.3; no renegotiation, no compression, no early data. Server: several certificates chosen by the name
+ * asked for (exact, then one-label wildcard, then the first); tickets are bound to the certificate's virtual host, so
+ * that a session from one is never resumed at another (reliability finding 10). Client: peer verified against the
+ * system's or a given CA, name checked.
+ *
+ * Shared: counted, released by the last put. Contexts are immutable once built: a reload builds new ones.
+ */
+#pragma once
+
+#include "base/compiler.h"
+#include "base/err.h"
+#include "base/report.h"
+#include "base/str.h"
+
+struct tls_context;
+
+struct tls_certificate {
+        struct str cert_pem, key_pem;   /* chain and key, PEM text; borrowed during the call */
+        struct str cert_name, key_name; /* what to call them in messages: file names */
+};
+
+struct tls_server_conf {
+        const struct tls_certificate *certificates;
+        size_t certificates_count;
+        bool offer_h2;            /* ALPN h2 before http/1.1 */
+        struct str client_ca_pem; /* empty: no client certificates asked for */
+        bool client_required;
+        unsigned workers_seed; /* reserved for a ticket key shared by workers, see tls_ticket_key_set */
+};
+
+/* Problems (unreadable PEM, key that does not fit, expired certificate as a warning) go to the report: ERR_CONFIG. */
+MUST_USE
+enum err tls_server_new(const struct tls_server_conf *conf, struct report *r, struct tls_context **out);
+
+struct tls_client_conf {
+        struct str ca_pem;            /* empty: the system's store */
+        struct str cert_pem, key_pem; /* client certificate, or empty */
+        bool offer_h2;
+        bool skip_verify; /* only where the operator wrote so */
+};
+MUST_USE
+enum err tls_client_new(const struct tls_client_conf *conf, struct report *r, struct tls_context **out);
+
+struct tls_context *tls_context_get(struct tls_context *c);
+void tls_context_put(struct tls_context *c); /* NULL is fine */
+
+/* 80 random bytes made once by the supervisor, so that any worker resumes another's session. */
+enum { TLS_TICKET_KEY_BYTES = 80 };
+void tls_ticket_key_set(struct tls_context *c, const uint8_t key[TLS_TICKET_KEY_BYTES]);
+
+/* Earliest notAfter of the context's certificates, unix seconds; for metrics and warnings. */
+int64_t tls_not_after(const struct tls_context *c);
