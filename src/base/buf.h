@@ -20,8 +20,8 @@ struct buf {
 };
 
 void buf_init(struct buf *b, size_t bytes_max);
-void buf_fini(struct buf *b); /* frees; the buf may be used again after buf_init */
-void buf_wipe(struct buf *b); /* overwrites what it held, then frees: for secrets */
+void buf_fini(struct buf *b);  /* frees; the buf may be used again after buf_init */
+void buf_wipe(struct buf *b);  /* overwrites what it held, then frees: for secrets */
 void buf_clear(struct buf *b); /* len 0 and not full; keeps the memory */
 
 void buf_add(struct buf *b, struct str s);

@@ -14,7 +14,7 @@
 #include "base/str.h"
 
 struct ip {
-        uint8_t family; /* 4 or 6; 0 means no address */
+        uint8_t family;    /* 4 or 6; 0 means no address */
         uint8_t bytes[16]; /* network order; for IPv4 the first 4, the rest zero */
 };
 

@@ -55,11 +55,10 @@ static inline void list_move_all(struct list *to, struct list *from)
         list_init(from);
 }
 
-#define LIST_FIRST(head, type, member)                                                                       \
-        (list_is_empty(head) ? NULL : CONTAINER_OF((head)->next, type, member))
+#define LIST_FIRST(head, type, member) (list_is_empty(head) ? NULL : CONTAINER_OF((head)->next, type, member))
 
 /* The safe form allows the current node to be removed, and nothing else. */
 #define list_for_each(node, head) for (struct list *node = (head)->next; node != (head); node = node->next)
-#define list_for_each_safe(node, head)                                                                       \
-        for (struct list *node = (head)->next, *node##_next = node->next; node != (head);                    \
+#define list_for_each_safe(node, head)                                                    \
+        for (struct list *node = (head)->next, *node##_next = node->next; node != (head); \
              node = node##_next, node##_next = node->next)

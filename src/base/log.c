@@ -82,7 +82,8 @@ void log_event(enum log_level level, const char *event, const struct log_field *
                 units_format_time(logger.clock(), time);
         buf_init(&line, LOG_LINE_BYTES_MAX);
         if (logger.format == LOG_JSON)
-                buf_addf(&line, "{\"time\":\"%s\",\"level\":\"%s\",\"event\":\"%s\"", time, level_names[level], event);
+                buf_addf(&line, "{\"time\":\"%s\",\"level\":\"%s\",\"event\":\"%s\"", time,
+                         level_names[level], event);
         else
                 buf_addf(&line, "%s  %-7s  %s", time, level_names[level], event);
         for (size_t i = 0; i < fields_count; i++) {

@@ -45,17 +45,18 @@ typedef unix_ms log_clock(void);
 void log_setup(log_sink *sink, void *context, log_clock *clock, enum log_level least, enum log_format format);
 bool log_enabled(enum log_level level);
 
-MUST_USE enum err log_level_parse(struct str text, enum log_level *out); /* "debug", "info", "warning", "error" */
+/* "debug", "info", "warning", "error"; ERR_MALFORMED. */
+MUST_USE enum err log_level_parse(struct str text, enum log_level *out);
 const char *log_level_name(enum log_level level);
 
 void log_event(enum log_level level, const char *event, const struct log_field *fields, size_t fields_count);
 
-#define LOG_EVENT(level, event, ...)                                                                         \
-        do {                                                                                                 \
-                if (log_enabled(level)) {                                                                    \
-                        const struct log_field log_fields[] = { __VA_ARGS__ };                               \
-                        log_event((level), (event), log_fields, ARRAY_SIZE(log_fields));                     \
-                }                                                                                            \
+#define LOG_EVENT(level, event, ...)                                                     \
+        do {                                                                             \
+                if (log_enabled(level)) {                                                \
+                        const struct log_field log_fields[] = { __VA_ARGS__ };           \
+                        log_event((level), (event), log_fields, ARRAY_SIZE(log_fields)); \
+                }                                                                        \
         } while (0)
 #define log_debug(event, ...)   LOG_EVENT(LOG_DEBUG, event, __VA_ARGS__)
 #define log_info(event, ...)    LOG_EVENT(LOG_INFO, event, __VA_ARGS__)

@@ -172,7 +172,8 @@ void metrics_set(struct metrics *m, unsigned worker, metric_index i, int64_t val
         atomic_store_explicit(cell_at(m, worker, i), (uint64_t)value, memory_order_relaxed);
 }
 
-void metrics_observe(struct metrics *m, unsigned worker, const struct metric *def, metric_index i, uint64_t value)
+void metrics_observe(struct metrics *m, unsigned worker, const struct metric *def, metric_index i,
+                     uint64_t value)
 {
         uint32_t bucket = 0;
 
@@ -216,12 +217,12 @@ static void histogram_format(const struct metrics *m, const struct series *s, st
 
         for (uint32_t b = 0; b < bounds; b++) {
                 count += metrics_value(m, s->cell + b);
-                buf_addf(out, "%s_bucket{%.*s%sle=\"%g\"} %" PRIu64 "\n", def->name, (int)s->labels_len, s->labels,
-                         comma, (double)def->bounds[b] / def->unit, count);
+                buf_addf(out, "%s_bucket{%.*s%sle=\"%g\"} %" PRIu64 "\n", def->name, (int)s->labels_len,
+                         s->labels, comma, (double)def->bounds[b] / def->unit, count);
         }
         count += metrics_value(m, s->cell + bounds);
-        buf_addf(out, "%s_bucket{%.*s%sle=\"+Inf\"} %" PRIu64 "\n", def->name, (int)s->labels_len, s->labels, comma,
-                 count);
+        buf_addf(out, "%s_bucket{%.*s%sle=\"+Inf\"} %" PRIu64 "\n", def->name, (int)s->labels_len, s->labels,
+                 comma, count);
         buf_addf(out, "%s_sum{%.*s} %.9g\n", def->name, (int)s->labels_len, s->labels,
                  (double)metrics_value(m, s->cell + bounds + 1) / def->unit);
         buf_addf(out, "%s_count{%.*s} %" PRIu64 "\n", def->name, (int)s->labels_len, s->labels, count);
@@ -256,7 +257,8 @@ void metrics_format(const struct metrics *m, struct buf *out)
                         first++;
                 if (first != i)
                         continue;
-                buf_addf(out, "# HELP %s %s\n# TYPE %s %s\n", def->name, def->help, def->name, kinds[def->kind]);
+                buf_addf(out, "# HELP %s %s\n# TYPE %s %s\n", def->name, def->help, def->name,
+                         kinds[def->kind]);
                 for (unsigned j = i; j < count; j++)
                         if (m->series[j].def == def)
                                 series_format(m, &m->series[j], out);

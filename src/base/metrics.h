@@ -52,7 +52,8 @@ metric_index metrics_series(struct metrics *m, const struct metric *def, const s
 /* By the row's own worker only. */
 void metrics_add(struct metrics *m, unsigned worker, metric_index i, uint64_t n);
 void metrics_set(struct metrics *m, unsigned worker, metric_index i, int64_t value);
-void metrics_observe(struct metrics *m, unsigned worker, const struct metric *def, metric_index i, uint64_t value);
+void metrics_observe(struct metrics *m, unsigned worker, const struct metric *def, metric_index i,
+                     uint64_t value);
 
 /* Gauges of a worker that died must not be counted for ever: zeroes them. */
 void metrics_forget_gauges(struct metrics *m, unsigned worker);

@@ -36,8 +36,10 @@ enum { REPORT_ENTRIES_MAX = 100 };
 void report_init(struct report *r, struct str file);
 void report_fini(struct report *r);
 
-void report_error(struct report *r, uint32_t line, uint32_t column, const char *format, ...) PRINTF_LIKE(4, 5);
-void report_warning(struct report *r, uint32_t line, uint32_t column, const char *format, ...) PRINTF_LIKE(4, 5);
+void report_error(struct report *r, uint32_t line, uint32_t column, const char *format, ...)
+        PRINTF_LIKE(4, 5);
+void report_warning(struct report *r, uint32_t line, uint32_t column, const char *format, ...)
+        PRINTF_LIKE(4, 5);
 
 /* "file:line:column: error: text", a line each. */
 void report_format(const struct report *r, struct buf *out);

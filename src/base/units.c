@@ -58,8 +58,8 @@ enum err units_parse_u64(struct str text, uint64_t max, uint64_t *out)
 enum err units_parse_bytes(struct str text, uint64_t *out)
 {
         static const struct unit units[] = {
-                { STR_INIT(""), 1 },          { STR_INIT("B"), 1 },          { STR_INIT("KiB"), 1 << 10 },
-                { STR_INIT("MiB"), 1 << 20 }, { STR_INIT("GiB"), 1 << 30 },  { STR_INIT("kB"), 1000 },
+                { STR_INIT(""), 1 },          { STR_INIT("B"), 1 },           { STR_INIT("KiB"), 1 << 10 },
+                { STR_INIT("MiB"), 1 << 20 }, { STR_INIT("GiB"), 1 << 30 },   { STR_INIT("kB"), 1000 },
                 { STR_INIT("MB"), 1000000 },  { STR_INIT("GB"), 1000000000 },
         };
 
@@ -83,8 +83,8 @@ enum err units_parse_duration(struct str text, int64_t *out_ms)
 enum err units_parse_rate(struct str text, struct units_rate *out)
 {
         static const struct unit periods[] = {
-                { STR_INIT("/s"), 1000 },     { STR_INIT("/sec"), 1000 },   { STR_INIT("/min"), 60000 },
-                { STR_INIT("/m"), 60000 },    { STR_INIT("/h"), 3600000 },  { STR_INIT("/hour"), 3600000 },
+                { STR_INIT("/s"), 1000 },     { STR_INIT("/sec"), 1000 },     { STR_INIT("/min"), 60000 },
+                { STR_INIT("/m"), 60000 },    { STR_INIT("/h"), 3600000 },    { STR_INIT("/hour"), 3600000 },
                 { STR_INIT("/d"), 86400000 }, { STR_INIT("/day"), 86400000 },
         };
         uint64_t count;
