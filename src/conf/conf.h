@@ -1,0 +1,309 @@
+/*
+ * conf/conf.h - the configuration as plain structs: read once, checked as a whole, then never changed.
+ *
+ * Does:   sekisho.json to `struct conf`: defaults filled in, secrets read, names resolved to pointers, all checks made.
+ * Not:    the file system or the environment: they are behind `struct conf_source` (conf/source.h), so that a worker
+ *         builds the same configuration from a bundle without touching either.
+ * Thread: conf_load anywhere; the result is read-only and may be read by many.
+ *
+ * Every text in it lives in the configuration's own arena until conf_free, and has a NUL after it that len does not
+ * count. A count of 0 comes with a NULL array. Durations are milliseconds, sizes bytes; 0 means "no limit" only where
+ * the key's documentation says so. The keys, their bounds and defaults: conf/table.h, docs/reference/config.md.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "base/ip.h"
+#include "base/log.h"
+#include "base/report.h"
+#include "base/units.h"
+#include "io/listener.h"
+
+struct conf_source;
+
+struct conf_strs {
+        struct str *items;
+        size_t count;
+};
+
+struct conf_prefixes {
+        struct ip_prefix *items;
+        size_t count;
+};
+
+/* Rights of a token, and what a route may ask for. A set. */
+enum conf_scope {
+        CONF_SCOPE_LLM = 1 << 0,      /* model APIs */
+        CONF_SCOPE_PROXY = 1 << 1,    /* routes to upstreams */
+        CONF_SCOPE_ADMIN = 1 << 2,    /* administration */
+        CONF_SCOPE_DISPATCH = 1 << 3, /* requests sent out through agents */
+};
+
+/* ---- gateway ---- */
+
+enum { CONF_SHA256_BYTES = 32 };
+
+struct conf_token {
+        struct str name;                   /* unique; "token-1" and so on for plain strings */
+        uint8_t sha256[CONF_SHA256_BYTES]; /* of the token's text, whatever form the file gave it in */
+        unsigned scopes;                   /* set of conf_scope; never empty */
+        unix_ms expires;                   /* MONO_NEVER: never */
+        struct conf_prefixes allowed_ips;  /* empty: every address the gateway admits */
+        struct conf_strs models;           /* patterns of str_match; empty: every model */
+        struct units_rate rate_limit;      /* count 0: none */
+};
+
+struct conf_listen {
+        struct listen_address address;
+        bool is_tls;
+        bool takes_proxy_protocol;
+        bool redirects_to_https; /* answers every request with a redirect (gateway.redirectHttp) */
+};
+
+struct conf_certificate {
+        struct str cert_name, key_name; /* as tls.h wants them: for messages */
+        struct str cert_pem, key_pem;   /* checked: they fit, and are not out of date */
+};
+
+struct conf_limits {
+        /* what is read */
+        uint64_t header_bytes, target_bytes, header_lines;
+        uint64_t request_bytes;       /* 0: no limit */
+        uint64_t answer_header_bytes; /* of an upstream's head */
+        uint64_t inflight_bytes, replay_bytes, model_lookahead_bytes;
+        /* how many */
+        uint64_t connections, connections_per_address; /* per address 0: no limit */
+        uint64_t concurrent_requests;
+        uint64_t failed_auth_per_minute;    /* per address; 0: no limit */
+        struct units_rate rate_per_address; /* count 0: none */
+        /* how long */
+        int64_t header_timeout, idle_timeout, body_idle_timeout, tls_timeout;
+        uint64_t minimum_rate; /* bytes a second of a request's body; 0: none */
+        /* the chat conversations the gateway keeps */
+        uint64_t chat_turns, chat_bytes, chat_message_bytes, chat_sessions;
+        int64_t chat_age;
+};
+
+struct conf_dns {
+        struct str servers; /* "127.0.0.1:5353,…"; empty: the system's */
+        int64_t ttl_min, ttl_max, stale_max, timeout;
+};
+
+struct conf_gateway {
+        struct str host; /* as written; `listens` has the parsed form */
+        uint64_t port;
+        /* host:port first (left out when the file has `listen` and neither of both), then `listen`, then redirectHttp. */
+        struct conf_listen *listens;
+        size_t listens_count;
+        bool auth; /* true: at least one token is there */
+        struct conf_token *tokens;
+        size_t tokens_count;
+        struct conf_prefixes allowed_ips;      /* empty: every address */
+        struct conf_prefixes trusted_proxies;  /* whose X-Forwarded-* and PROXY header are believed */
+        struct conf_certificate *certificates; /* tlsCert/tlsKey first; at least one when a listener is TLS */
+        size_t certificates_count;
+        uint64_t workers; /* 0: one per CPU of the affinity mask */
+        int64_t drain_timeout;
+        struct conf_limits limits;
+        struct conf_dns dns;
+};
+
+/* ---- shared by providers, upstreams and routes ---- */
+
+enum conf_scheme { CONF_HTTP, CONF_HTTPS, CONF_UNIX };
+
+struct conf_url {
+        struct str text; /* as written */
+        enum conf_scheme scheme;
+        struct str host; /* name, lower case, or address without brackets; empty for unix */
+        struct ip ip;    /* when the host is an address; else family 0: to be resolved */
+        uint16_t port;   /* filled in from the scheme */
+        struct str path; /* unix: the socket's; else the base path without its last '/': "" or "/v1" */
+};
+
+struct conf_timeouts {
+        int64_t connect, first_byte, idle;
+        int64_t total; /* 0: none */
+};
+
+struct conf_client_tls {
+        struct str ca_pem;            /* empty: the system's store */
+        struct str server_name;       /* empty: the target's host */
+        struct str cert_pem, key_pem; /* client certificate, or both empty */
+        bool skip_verify;
+};
+
+struct conf_header {
+        struct str name, value;
+};
+
+struct conf_header_rules {
+        struct conf_header *set, *add;
+        size_t set_count, add_count;
+        struct conf_strs remove;
+};
+
+/* ---- providers and models ---- */
+
+enum conf_dialect {
+        CONF_OPENAI = 1 << 0,
+        CONF_ANTHROPIC = 1 << 1,
+        CONF_OLLAMA = 1 << 2,
+};
+
+struct conf_provider {
+        struct str name;
+        enum conf_dialect kind; /* how it lists its models and takes its key */
+        unsigned dialects;      /* set: the forms of call it understands; has `kind` */
+        struct conf_url base_url;
+        struct str api_key; /* secret, or empty */
+        struct conf_header *headers;
+        size_t headers_count;
+        struct conf_strs models; /* what it serves; empty: it is asked */
+        struct conf_timeouts timeouts;
+        struct conf_client_tls tls;
+        uint64_t max_concurrency; /* 0: no limit */
+};
+
+struct conf_model_target {
+        const struct conf_provider *provider;
+        struct str model;  /* what the provider calls it; empty: the name the caller used */
+        uint64_t weight;   /* share among those of the same priority */
+        uint64_t priority; /* lower first; the next is tried when all before it failed */
+};
+
+struct conf_model {
+        struct str name; /* exact, or a pattern of str_match */
+        bool is_pattern;
+        struct conf_model_target *targets; /* sorted by priority, else in the order of the file */
+        size_t targets_count;
+};
+
+/* ---- upstreams and routes ---- */
+
+struct conf_target {
+        struct conf_url url; /* http, https or unix; no base path */
+        uint64_t weight;
+        bool is_backup;
+        uint64_t max_connections; /* 0: no limit */
+};
+
+enum conf_balance { CONF_ROUND_ROBIN, CONF_LEAST_REQUESTS };
+
+struct conf_health {
+        struct str path; /* empty: no active checks */
+        int64_t interval, timeout;
+        uint64_t rise, fall;
+        uint16_t status_min, status_max; /* what counts as healthy */
+};
+
+struct conf_passive {
+        uint64_t failures; /* 0: off */
+        int64_t window, eject_time;
+};
+
+struct conf_keep_alive {
+        uint64_t connections; /* idle ones kept per worker and target */
+        int64_t idle;
+};
+
+struct conf_upstream {
+        struct str name;
+        struct conf_target *targets;
+        size_t targets_count;
+        enum conf_balance balance;
+        struct conf_health health;
+        struct conf_passive passive;
+        struct conf_timeouts timeouts;
+        uint64_t retries;
+        struct conf_keep_alive keep_alive;
+        struct conf_client_tls tls;
+};
+
+enum conf_path_kind {
+        CONF_PATH_ALL,    /* "/" */
+        CONF_PATH_EXACT,  /* "/x" */
+        CONF_PATH_PREFIX, /* "/x/…": path holds "/x" */
+        CONF_PATH_PATTERN, /* "/users/{id}/avatar": as written, segments in braces match any one segment; a last
+                            * segment "*" matches the rest */
+};
+
+enum conf_action { CONF_TO_UPSTREAM, CONF_REDIRECT, CONF_RESPOND };
+
+struct conf_access {
+        bool needs_token;
+        unsigned scope;                   /* one of conf_scope, with needs_token */
+        struct conf_prefixes allowed_ips; /* beside gateway.allowedIps; empty: no more */
+};
+
+struct conf_route {
+        struct str name;        /* unique; made from host and path when not given */
+        struct conf_strs hosts; /* lower case; "*.example.com" or "*"; empty: every host */
+        enum conf_path_kind path_kind;
+        struct str path;          /* canonical */
+        struct conf_strs methods; /* upper case; empty: all */
+        struct conf_access access;
+
+        enum conf_action action;
+        const struct conf_upstream *upstream; /* CONF_TO_UPSTREAM */
+        struct str redirect_to;               /* CONF_REDIRECT; "{path}" and "{host}" are replaced */
+        uint16_t status;                      /* CONF_REDIRECT, CONF_RESPOND */
+        struct str body, content_type;        /* CONF_RESPOND */
+
+        struct str strip_prefix, add_prefix; /* in this order; empty: nothing */
+        bool preserve_host;
+        struct conf_header_rules request_headers, response_headers;
+        struct conf_timeouts timeouts; /* the upstream's where the route has none of its own */
+        struct units_rate rate_limit;  /* per token or address; count 0: none */
+        uint64_t max_body_bytes;       /* gateway.limits.requestBytes where the route has none; 0: no limit */
+};
+
+/* ---- admin and log ---- */
+
+struct conf_admin {
+        bool is_on;
+        struct listen_address listen;
+        struct conf_prefixes allowed_ips; /* who may ask; never empty (loopback by default) */
+};
+
+enum conf_access_log { CONF_LOG_STDOUT, CONF_LOG_STDERR, CONF_LOG_OFF, CONF_LOG_FILE };
+
+struct conf_log {
+        enum log_level level;
+        enum log_format format;
+        enum conf_access_log access;
+        struct str access_path; /* CONF_LOG_FILE */
+};
+
+/* ---- the whole ---- */
+
+struct conf {
+        struct str file; /* the name it was read from */
+        struct str
+                version; /* 16 hexadecimal digits of the SHA-256 of all that was read: changes when anything does */
+        struct conf_gateway gateway;
+        struct conf_provider *providers;
+        size_t providers_count;
+        struct conf_model *models; /* exact names first, then patterns in the order of the file */
+        size_t models_count;
+        struct conf_upstream *upstreams;
+        size_t upstreams_count;
+        struct conf_route *routes; /* in the order of the file */
+        size_t routes_count;
+        struct conf_admin admin;
+        struct conf_log log;
+        /* private */
+        struct arena arena;
+        struct conf_strs secrets; /* wiped at the end */
+};
+
+/*
+ * Reads and checks everything `source` gives. Borrows it. On ERR_OK gives *out (there may be warnings in the report).
+ * ERR_CONFIG: the report says what is wrong, where, and what would be right. ERR_NO_MEMORY. *out is NULL on error.
+ */
+MUST_USE
+enum err conf_load(struct conf_source *source, struct report *r, struct conf **out);
+void conf_free(struct conf *c); /* wipes the secrets; NULL is fine */
+
+/* The configuration as it is in force, defaults and all, as JSON; every secret is "***". */
+void conf_show(const struct conf *c, struct buf *out);
