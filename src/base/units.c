@@ -3,6 +3,10 @@
 #include <stdio.h>
 #include <time.h>
 
+/* 0000-01-01T00:00:00Z and 9999-12-31T23:59:59Z */
+#define TIME_SECONDS_MIN (-62167219200LL)
+#define TIME_SECONDS_MAX 253402300799LL
+
 struct unit {
         struct str name;
         uint64_t factor;
@@ -179,18 +183,26 @@ enum err units_parse_time(struct str text, unix_ms *out)
                 return ERR_MALFORMED;
         tm.tm_year = year - 1900;
         tm.tm_mon = month - 1;
-        *out = ((int64_t)timegm(&tm) - offset * 60) * 1000 + ms;
+        *out = ((int64_t)timegm(&tm) - (int64_t)offset * 60) * 1000 + ms;
         return ERR_OK;
 }
 
 struct str units_format_time(unix_ms when, char out[UNITS_TIME_TEXT_MAX])
 {
-        time_t seconds = (time_t)(when / 1000);
+        int64_t seconds = when / 1000, ms = when % 1000;
         struct tm tm;
-        char day[24];
 
-        gmtime_r(&seconds, &tm);
-        strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &tm);
-        snprintf(out, UNITS_TIME_TEXT_MAX, "%s.%03dZ", day, (int)(when % 1000));
+        if (ms < 0) { /* round down, also before 1970 */
+                seconds--;
+                ms += 1000;
+        }
+        /* RFC 3339 has four digits for the year; "never" is written as its last moment. */
+        if (seconds > TIME_SECONDS_MAX || seconds < TIME_SECONDS_MIN) {
+                ms = seconds < 0 ? 0 : 999;
+                seconds = seconds < 0 ? TIME_SECONDS_MIN : TIME_SECONDS_MAX;
+        }
+        gmtime_r(&(time_t){ seconds }, &tm);
+        snprintf(out, UNITS_TIME_TEXT_MAX, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900,
+                 tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)ms);
         return str_of(out);
 }

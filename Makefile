@@ -1,0 +1,48 @@
+# Everything from one place; Meson and Ninja do the work. `make help` says what there is.
+# Missing Debian packages are installed by name (tools/packages.txt); nothing is ever downloaded otherwise.
+
+.DEFAULT_GOAL := build
+.PHONY: build run test bench fuzz lint fmt install clean help
+
+build/build.ninja:
+	@tools/deps build
+	@meson setup build --wrap-mode=nodownload -Dtests=false $(MESON_ARGS) >/dev/null
+
+build: build/build.ninja   ## build the program: build/sekisho
+	@tools/deps build
+	@ninja -C build
+
+run: build                 ## set up where there is no config yet, start the gateway, print calls to paste
+	@tools/run
+
+test:                      ## unit tests, corpus replays and end-to-end stories, under the sanitizers
+	@tools/deps build test
+	@tools/test
+
+bench: build               ## measure side by side with nginx and HAProxy (docs/performance.md)
+	@tools/deps bench
+	@bench/run
+
+fuzz:                      ## fuzz each parser for FUZZ_SECONDS (60), or only TARGET
+	@tools/deps build test fuzz
+	@tools/fuzz
+
+lint:                      ## floors, layout, static analysis, house rules
+	@tools/deps build test lint
+	@tools/rooms
+	@tools/lint
+
+fmt:                       ## lay out the C sources
+	@tools/deps lint
+	@find src tests fuzz tools bench -name '*.[ch]' -print0 2>/dev/null | xargs -0 clang-format -i
+
+install: build             ## install program, manual page and completions (DESTDIR and PREFIX are honoured)
+	@meson configure build --prefix=$(or $(PREFIX),/usr/local)
+	@meson install -C build
+
+clean:                     ## remove what was built
+	@rm -rf build build-asan build-fuzz
+
+help:
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
+	    printf '  make %-8s %s\n' "$$name" "$$text"; done
