@@ -14,7 +14,10 @@ struct h1_limits {
         uint16_t lines_max;        /* fields, 100 */
 };
 
-/* Why a message is refused: the status to answer with and a word for log and metric ("bare_lf", "cl_and_te"). */
+/*
+ * Why a message is refused: the status to answer with (502 for whatever an upstream sent) and a word for log and metric
+ * ("bare_lf", "cl_and_te"), of static storage.
+ */
 struct http_refusal {
         uint16_t status;
         const char *reason;
@@ -22,8 +25,9 @@ struct http_refusal {
 
 /*
  * A request's head at the front of `in`. `out->fields` and fields_max are set by the caller (lines_max plus what it
- * means to add). ERR_OK; ERR_AGAIN: not all there (*scanned is updated; start it at 0); ERR_MALFORMED, ERR_TOO_LARGE,
- * ERR_UNSUPPORTED: *refusal says what to answer, then close. Leading CRLFs (at most 4) are skipped and counted in bytes.
+ * means to add, HTTP_FIELDS_MAX at most). ERR_OK; ERR_AGAIN: not all there (*scanned is updated; start it at 0; `in`
+ * starts at the same byte each time); ERR_MALFORMED, ERR_TOO_LARGE, ERR_UNSUPPORTED: *refusal says what to answer, then
+ * close. Only with ERR_OK does *out mean anything. Host is looked at in http_target_parse. Leading CRLFs (at most 4) are skipped and counted in bytes.
  */
 MUST_USE
 enum err h1_request_parse(struct str in, const struct h1_limits *limits, size_t *scanned,
@@ -51,11 +55,13 @@ struct h1_body {
         uint64_t left;  /* of the length, or of the chunk */
         uint64_t bytes; /* payload so far */
         /* private */
+        bool is_answer;
         uint8_t state;
         uint8_t size_digits;
         uint32_t extension_bytes, extensions_bytes;
 };
 
+/* From a parsed head, of a request (status 0) or an answer. */
 void h1_body_init(struct h1_body *b, const struct http_head *head);
 
 struct h1_body_part {
@@ -71,8 +77,11 @@ struct h1_body_part {
 /*
  * Takes what it can from `in`. ERR_OK with consumed possibly 0 (more is needed); ERR_MALFORMED or ERR_TOO_LARGE with
  * *refusal. Call again with the rest while slices_count is H1_SLICES_MAX. HTTP_BODY_UNTIL_CLOSE never is_last: the
- * caller knows the end. HTTP_BODY_NONE is at once. Framing and routing fields among trailers (Host, Content-Length,
- * Transfer-Encoding, Authorization, …) are ERR_MALFORMED.
+ * caller knows the end. HTTP_BODY_NONE is at once. Trailers are consumed all at once, so the receive buffer must be
+ * able to hold H1_TRAILER_BYTES_MAX. Framing, routing and identity fields among them (Host, Content-Length,
+ * Transfer-Encoding, Authorization, the reserved and forwarding families, …) are ERR_MALFORMED; others that mean
+ * nothing after a body (Content-Type, Set-Cookie, …) are left out. Of *out only slices_count slices and
+ * trailers_count trailers are written.
  */
 MUST_USE
 enum err h1_body_read(struct h1_body *b, struct str in, struct h1_body_part *out,

@@ -25,44 +25,45 @@ enum http_method {
 };
 
 /* Field names the rules know; HTTP_FIELD_OTHER is 0. One table gives id and canonical spelling. */
-#define HTTP_FIELD_LIST(X)                              \
-        X(ACCEPT, "Accept")                             \
-        X(ACCEPT_ENCODING, "Accept-Encoding")           \
-        X(ALT_SVC, "Alt-Svc")                           \
-        X(AUTHORIZATION, "Authorization")               \
-        X(CACHE_CONTROL, "Cache-Control")               \
-        X(CONNECTION, "Connection")                     \
-        X(CONTENT_ENCODING, "Content-Encoding")         \
-        X(CONTENT_LENGTH, "Content-Length")             \
-        X(CONTENT_TYPE, "Content-Type")                 \
-        X(COOKIE, "Cookie")                             \
-        X(DATE, "Date")                                 \
-        X(EXPECT, "Expect")                             \
-        X(FORWARDED, "Forwarded")                       \
-        X(HOST, "Host")                                 \
-        X(HTTP2_SETTINGS, "HTTP2-Settings")             \
-        X(KEEP_ALIVE, "Keep-Alive")                     \
-        X(LOCATION, "Location")                         \
-        X(ORIGIN, "Origin")                             \
-        X(PROXY_AUTHENTICATE, "Proxy-Authenticate")     \
-        X(PROXY_AUTHORIZATION, "Proxy-Authorization")   \
-        X(PROXY_CONNECTION, "Proxy-Connection")         \
-        X(REQUEST_ID, "Request-Id")                     \
-        X(RETRY_AFTER, "Retry-After")                   \
-        X(SEC_WEBSOCKET_ACCEPT, "Sec-WebSocket-Accept") \
-        X(SEC_WEBSOCKET_KEY, "Sec-WebSocket-Key")       \
-        X(SERVER, "Server")                             \
-        X(TE, "TE")                                     \
-        X(TRAILER, "Trailer")                           \
-        X(TRANSFER_ENCODING, "Transfer-Encoding")       \
-        X(UPGRADE, "Upgrade")                           \
-        X(USER_AGENT, "User-Agent")                     \
-        X(VIA, "Via")                                   \
-        X(X_API_KEY, "X-Api-Key")                       \
-        X(X_FORWARDED_FOR, "X-Forwarded-For")           \
-        X(X_FORWARDED_HOST, "X-Forwarded-Host")         \
-        X(X_FORWARDED_PROTO, "X-Forwarded-Proto")       \
-        X(X_REAL_IP, "X-Real-IP")                       \
+#define HTTP_FIELD_LIST(X)                                \
+        X(ACCEPT, "Accept")                               \
+        X(ACCEPT_ENCODING, "Accept-Encoding")             \
+        X(ALT_SVC, "Alt-Svc")                             \
+        X(AUTHORIZATION, "Authorization")                 \
+        X(CACHE_CONTROL, "Cache-Control")                 \
+        X(CONNECTION, "Connection")                       \
+        X(CONTENT_ENCODING, "Content-Encoding")           \
+        X(CONTENT_LENGTH, "Content-Length")               \
+        X(CONTENT_TYPE, "Content-Type")                   \
+        X(COOKIE, "Cookie")                               \
+        X(DATE, "Date")                                   \
+        X(EXPECT, "Expect")                               \
+        X(FORWARDED, "Forwarded")                         \
+        X(HOST, "Host")                                   \
+        X(HTTP2_SETTINGS, "HTTP2-Settings")               \
+        X(KEEP_ALIVE, "Keep-Alive")                       \
+        X(LOCATION, "Location")                           \
+        X(ORIGIN, "Origin")                               \
+        X(PROXY_AUTHENTICATE, "Proxy-Authenticate")       \
+        X(PROXY_AUTHORIZATION, "Proxy-Authorization")     \
+        X(PROXY_CONNECTION, "Proxy-Connection")           \
+        X(REQUEST_ID, "Request-Id")                       \
+        X(RETRY_AFTER, "Retry-After")                     \
+        X(SEC_WEBSOCKET_ACCEPT, "Sec-WebSocket-Accept")   \
+        X(SEC_WEBSOCKET_KEY, "Sec-WebSocket-Key")         \
+        X(SEC_WEBSOCKET_VERSION, "Sec-WebSocket-Version") \
+        X(SERVER, "Server")                               \
+        X(TE, "TE")                                       \
+        X(TRAILER, "Trailer")                             \
+        X(TRANSFER_ENCODING, "Transfer-Encoding")         \
+        X(UPGRADE, "Upgrade")                             \
+        X(USER_AGENT, "User-Agent")                       \
+        X(VIA, "Via")                                     \
+        X(X_API_KEY, "X-Api-Key")                         \
+        X(X_FORWARDED_FOR, "X-Forwarded-For")             \
+        X(X_FORWARDED_HOST, "X-Forwarded-Host")           \
+        X(X_FORWARDED_PROTO, "X-Forwarded-Proto")         \
+        X(X_REAL_IP, "X-Real-IP")                         \
         X(X_REQUEST_ID, "X-Request-Id")
 
 enum http_field_id {
@@ -83,8 +84,10 @@ struct http_field {
 /* How the body's end is found. RFC 9112 6.3. */
 enum http_framing { HTTP_BODY_NONE, HTTP_BODY_LENGTH, HTTP_BODY_CHUNKED, HTTP_BODY_UNTIL_CLOSE };
 
+enum { HTTP_FIELDS_MAX = 255 }; /* what first[] can count */
+
 struct http_head {
-        /* request */
+        /* request; status is 0 */
         enum http_method method;
         struct str method_text, target; /* as received */
         /* answer */
@@ -95,13 +98,13 @@ struct http_head {
         enum http_framing framing;
         uint64_t content_length; /* HTTP_BODY_LENGTH only */
         bool keeps_alive;        /* by version and Connection */
-        bool expects_continue;   /* request: Expect: 100-continue */
-        bool asks_upgrade;       /* Connection: upgrade and an Upgrade field other than h2c */
-        size_t bytes;            /* of the head in the input, its empty line included */
-        /* Lines index of each known field, for O(1) look-up: first index + 1, or 0. */
+        bool expects_continue;   /* request of HTTP/1.1 with a body to come: Expect: 100-continue */
+        bool asks_upgrade; /* HTTP/1.1, Connection: upgrade, and Upgrade names one protocol, not HTTP (h2c) */
+        size_t bytes;      /* of the head in the input, its empty line included */
+        /* Where each known field is first, for O(1) look-up: first index + 1, or 0. */
         uint8_t first[HTTP_FIELD_COUNT];
         struct http_field *fields;
-        uint16_t fields_count, fields_max; /* received ones first, then added */
+        uint16_t fields_count, fields_max; /* received ones first, then added; HTTP_FIELDS_MAX at most */
 };
 
 /* The first field of the id or name that is not removed, or NULL. */
@@ -116,10 +119,13 @@ struct str http_value(const struct http_head *h, enum http_field_id id);
 void http_remove(struct http_head *h, enum http_field_id id);
 void http_remove_name(struct http_head *h, struct str name);
 
-/* Appends; ERR_TOO_LARGE when the array is full. Name and value are kept until the head ends; no CR, LF or NUL in them. */
+/*
+ * Appends, value without the blanks around it. Keeps name and value until the head ends. ERR_MALFORMED for a name or value
+ * that is not valid (nothing a stranger wrote can start a line of its own), ERR_TOO_LARGE when the array is full.
+ */
 MUST_USE
 enum err http_add(struct http_head *h, struct str name, struct str value);
-/* Removes all of that name, then adds. */
+/* Removes all of that name, then adds; removes nothing when name or value are not valid. */
 MUST_USE
 enum err http_replace(struct http_head *h, struct str name, struct str value);
 
@@ -128,7 +134,7 @@ struct str http_field_name(enum http_field_id id);
 enum http_method http_method_of(struct str token);
 struct str http_method_name(enum http_method m);
 
-/* True when the comma list `value` has `token` (case folded, parameters after ';' not counted). RFC 9110 5.6.1. */
+/* True when the comma list `value` has `token` (case folded, parameters after ';' not counted; quotes are not read). */
 bool http_list_has(struct str value, struct str token);
 
 /* A name of token characters, a value of visible ASCII, blanks and obs-text only. RFC 9110 5.1, 5.5. */

@@ -3,7 +3,9 @@
  *
  * Reserved (never believed from outside, spelled in any case and with '_' for '-'): X-Sekisho-*, Tailscale-User-*,
  * Tailscale-Headers-Info, Tailscale-App-Capabilities, Tailscale-Funnel-Request, and of an untrusted peer also
- * Forwarded, X-Forwarded-*, X-Real-IP, True-Client-IP, CF-Connecting-IP, X-Client-IP, X-Original-URL, X-Rewrite-URL.
+ * Forwarded, X-Forwarded-*, X-Real-IP, True-Client-IP, CF-Connecting-IP, X-Client-IP, X-Cluster-Client-IP,
+ * Fastly-Client-IP, X-Original-URL, X-Original-Host, X-Rewrite-URL. A name with '_' that would be one of head.h's known
+ * names, or of these families, with '-' is never believed, whoever sent it.
  * Source: reliability findings 2 and T3; RFC 9110 7.6.1.
  */
 #pragma once
@@ -16,13 +18,14 @@ bool http_is_reserved(struct str name);
 /* True for a name that only a trusted proxy may send. */
 bool http_is_forwarding(struct str name);
 
-/* Removes the reserved family, and where the peer is not a trusted proxy the forwarding family too. */
+/* Removes the reserved family and '_' spellings, and where the peer is not a trusted proxy the forwarding family too. */
 void http_remove_reserved(struct http_head *h, bool peer_is_trusted);
 
 /*
  * Removes Connection and what it names (fields the rules added stay), Keep-Alive, Proxy-*, TE (but "trailers"),
  * Transfer-Encoding, Upgrade, HTTP2-Settings, Trailer. With `keep_upgrade` Connection and Upgrade stay, reduced to
- * "Connection: upgrade". A Connection field that names Host, Content-Length, Authorization and the like does not remove these.
+ * "Connection: upgrade". A Connection field removes no end-to-end field of head.h's known names, none of the families
+ * above, no Content-*, Sec-* or Set-Cookie, and nothing that was added. ERR_TOO_LARGE: over 64 names, or no room to add.
  */
 MUST_USE
 enum err http_remove_hop_by_hop(struct http_head *h, bool keep_upgrade);
