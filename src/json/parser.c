@@ -28,9 +28,9 @@ bool json_parser_awaits_key(const struct json_parser *p)
         return p->expects == KEY || p->expects == KEY_OR_END;
 }
 
-bool json_parser_awaits_member_value(const struct json_parser *p)
+bool json_parser_is_whole(const struct json_parser *p)
 {
-        return p->expects == MEMBER_VALUE;
+        return p->expects == NOTHING;
 }
 
 static bool in_object(const struct json_parser *p)

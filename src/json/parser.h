@@ -44,6 +44,8 @@ void json_parser_init(struct json_parser *p, enum json_mode mode, unsigned token
 MUST_USE enum err json_parser_next(struct json_parser *p, struct str *in, bool is_last,
                                    struct json_token *out);
 
-/* Whether the next token, comments aside, can be a key, or the value of a member. */
+/* Whether the next token, comments aside, can be a key. */
 bool json_parser_awaits_key(const struct json_parser *p);
-bool json_parser_awaits_member_value(const struct json_parser *p);
+
+/* Whether the value is complete: only white space and comments may follow. A number at the top ends with the text. */
+bool json_parser_is_whole(const struct json_parser *p);

@@ -144,30 +144,62 @@ static size_t plain_run(struct str s)
         return i;
 }
 
-/* Begins a multi-byte character; the bounds of its second byte are table 3-7 of the Unicode standard. */
+/*
+ * How many bytes follow the first byte of a multi-byte character, and the bounds of the second one: table 3-7 of the
+ * Unicode standard. 0: no character begins so.
+ */
+static unsigned sequence_tail(unsigned char first, uint8_t *low, uint8_t *high)
+{
+        *low = 0x80;
+        *high = 0xbf;
+        if (first >= 0xc2 && first <= 0xdf)
+                return 1;
+        if (first >= 0xe0 && first <= 0xef) {
+                if (first == 0xe0)
+                        *low = 0xa0; /* overlong */
+                else if (first == 0xed)
+                        *high = 0x9f; /* surrogates */
+                return 2;
+        }
+        if (first >= 0xf0 && first <= 0xf4) {
+                if (first == 0xf0)
+                        *low = 0x90; /* overlong */
+                else if (first == 0xf4)
+                        *high = 0x8f; /* above U+10FFFF */
+                return 3;
+        }
+        return 0;
+}
+
+/* Passes the multi-byte characters that lie whole at the front; what is cut or wrong is left to the single steps. */
+static void sequences_pass(struct json_tokenizer *t, struct str *in)
+{
+        const unsigned char *s = (const unsigned char *)in->ptr;
+        size_t at = 0, chars = 0;
+        uint8_t low, high;
+
+        while (in->len - at >= 4) {
+                unsigned tail = sequence_tail(s[at], &low, &high);
+
+                if (!tail || s[at + 1] < low || s[at + 1] > high ||
+                    (tail > 1 && (s[at + 2] & 0xc0) != 0x80) || (tail > 2 && (s[at + 3] & 0xc0) != 0x80))
+                        break;
+                at += tail + 1;
+                chars++;
+        }
+        text_add(t, in->ptr, at);
+        t->line_start += at - chars;
+        advance(t, in, at);
+}
+
 static enum err sequence_begin(struct json_tokenizer *t, struct str *in)
 {
         unsigned char c = (unsigned char)in->ptr[0];
+        unsigned tail = sequence_tail(c, &t->sequence_low, &t->sequence_high);
 
-        t->sequence_low = 0x80;
-        t->sequence_high = 0xbf;
-        if (c >= 0xc2 && c <= 0xdf) {
-                t->sequence_left = 1;
-        } else if (c >= 0xe0 && c <= 0xef) {
-                t->sequence_left = 2;
-                if (c == 0xe0)
-                        t->sequence_low = 0xa0; /* overlong */
-                else if (c == 0xed)
-                        t->sequence_high = 0x9f; /* surrogates */
-        } else if (c >= 0xf0 && c <= 0xf4) {
-                t->sequence_left = 3;
-                if (c == 0xf0)
-                        t->sequence_low = 0x90; /* overlong */
-                else if (c == 0xf4)
-                        t->sequence_high = 0x8f; /* above U+10FFFF */
-        } else {
+        if (!tail)
                 return malformed(t, "these bytes are not UTF-8; save the text as UTF-8");
-        }
+        t->sequence_left = (uint8_t)tail;
         t->sequence[0] = c;
         t->sequence_len = 1;
         t->after_sequence = t->state;
@@ -208,15 +240,28 @@ static enum err surrogate_alone(struct json_tokenizer *t)
         return ERR_OK;
 }
 
+static void text_pass(struct json_tokenizer *t, struct str *in)
+{
+        size_t len;
+
+        do {
+                size_t run = plain_run(*in);
+
+                text_add(t, in->ptr, run);
+                advance(t, in, run);
+                len = in->len;
+                if (len && (unsigned char)in->ptr[0] >= 0x80)
+                        sequences_pass(t, in);
+        } while (in->len < len);
+}
+
 static enum err step_string(struct json_tokenizer *t, struct str *in)
 {
         enum err e;
 
         if (t->high_surrogate && in->ptr[0] != '\\' && (e = surrogate_alone(t)) != ERR_OK)
                 return e;
-        size_t run = plain_run(*in);
-        text_add(t, in->ptr, run);
-        advance(t, in, run);
+        text_pass(t, in);
         if (!in->len)
                 return ERR_AGAIN;
         unsigned char c = (unsigned char)in->ptr[0];
