@@ -10,10 +10,10 @@
 #include "io/timer.h"
 
 struct dial;
-/* ERR_OK: fd is connected and the callee's. Else fd is -1: ERR_REFUSED, ERR_TIMED_OUT, ERR_UNREACHABLE, ERR_NO_MEMORY. */
+/* ERR_OK: fd is connected (TCP_NODELAY set) and the callee's. Else fd is -1: ERR_REFUSED, ERR_TIMED_OUT, ERR_UNREACHABLE, ERR_NO_MEMORY. */
 typedef void dial_fn(struct dial *d, enum err e, int fd);
 
-/* Embedded in the asker; lives until fn was called or dial_cancel. */
+/* Embedded in the asker; lives until fn was called (and may be freed in it) or dial_cancel. */
 struct dial {
         dial_fn *fn;
         /* private */
@@ -21,6 +21,8 @@ struct dial {
         struct watch watch;
         struct timer timer;
         struct task task;
+        int fd; /* -1: ended */
+        bool check_echo;
         enum err result;
 };
 
@@ -34,4 +36,4 @@ struct dial_target {
 /* fn is called in a later turn, never inside this call. */
 void dial_start(struct dial *d, struct loop *l, const struct dial_target *target, int64_t timeout_ms,
                 dial_fn *fn);
-void dial_cancel(struct dial *d); /* may have ended already */
+void dial_cancel(struct dial *d); /* no call will come; may have ended already */

@@ -4,12 +4,12 @@
 #pragma once
 
 #include "base/ip.h"
-#include "io/loop.h"
+#include "io/timer.h"
 
 struct listen_address {
-        struct ip ip;  /* family 0: a Unix socket at `path` */
-        uint16_t port; /* 0: the kernel chooses */
-        struct str path;
+        struct ip ip;    /* family 0: a Unix socket at `path` */
+        uint16_t port;   /* 0: the kernel chooses */
+        struct str path; /* borrowed from the text that was parsed */
 };
 
 enum { LISTEN_ADDRESS_TEXT_MAX = 128 };
@@ -19,13 +19,17 @@ MUST_USE
 enum err listen_address_parse(struct str text, struct listen_address *out);
 struct str listen_address_format(const struct listen_address *a, char out[LISTEN_ADDRESS_TEXT_MAX]);
 
-/* A bound, listening, non-blocking, close-on-exec socket. ERR_EXISTS: in use. ERR_DENIED: a port below 1024. An IPv6
- * address other than :: is IPV6_V6ONLY; :: takes IPv4 too. A stale Unix socket file is replaced, a live one is not. */
+/*
+ * A bound, listening, non-blocking, close-on-exec socket. ERR_EXISTS: in use. ERR_DENIED: a port below 1024. An IPv6
+ * address other than :: is IPV6_V6ONLY; :: takes IPv4 too (and is 0.0.0.0 where the system has no IPv6). A stale Unix
+ * socket file is replaced, a live one is not. With reuse_port, sockets of the same user that also ask for it share the
+ * port: whether another program has it is seen by opening once without.
+ */
 MUST_USE
 enum err listen_socket_open(const struct listen_address *a, bool reuse_port, int *fd_out);
 
 struct listener;
-/* Takes the connection's descriptor (non-blocking, close-on-exec). */
+/* Takes the connection's descriptor (non-blocking, close-on-exec). May stop the listener. */
 typedef void listener_accept_fn(struct listener *l, int fd);
 
 /* Embedded in its owner. Keeps a spare descriptor: when none are left, a connection is accepted and closed and accepting
@@ -33,11 +37,14 @@ typedef void listener_accept_fn(struct listener *l, int fd);
 struct listener {
         listener_accept_fn *fn;
         uint64_t accepted_count, paused_count;
+        struct ip peer; /* of the connection being given, during fn; family 0: a Unix socket */
+        uint16_t peer_port;
         /* private */
         struct watch watch;
         struct loop *loop;
-        int spare_fd;
-        struct list pause_node;
+        int listen_fd, spare_fd;
+        unsigned batch; /* how many to accept an event */
+        struct timer timer;
 };
 
 MUST_USE

@@ -19,7 +19,8 @@ enum loop_events {
         LOOP_READ = 1 << 0,   /* there may be something to read, or the end */
         LOOP_WRITE = 1 << 1,  /* there may be room to write */
         LOOP_HANGUP = 1 << 2, /* the peer will send no more (RDHUP) or is gone (HUP) */
-        LOOP_ERROR = 1 << 3,
+        LOOP_ERROR = 1 << 3,  /* a socket error is waiting: the next read or write gives it */
+        LOOP_GONE = 1 << 4,   /* with one of the two above: both directions are over (HUP, reset) */
 };
 
 typedef void loop_watch_fn(struct watch *w, unsigned events);
@@ -41,30 +42,32 @@ MUST_USE
 enum err loop_new(struct loop **out);
 void loop_free(struct loop *l); /* no watch, timer or task may be left; free(NULL) is fine */
 
-void loop_run(struct loop *l); /* until loop_stop */
+void loop_run(struct loop *l); /* until loop_stop; the turn in which it was called is finished */
 void loop_stop(struct loop *l);
 
-/* One turn that waits at most `wait_ms` (for tests and for a supervisor that has its own wait). */
+/* One turn that waits at most `wait_ms`, MONO_NEVER for no bound (for tests and a supervisor that has its own wait). */
 void loop_turn(struct loop *l, mono_ms wait_ms);
 
 mono_ms loop_now(const struct loop *l);    /* monotonic, as read at the start of this turn */
-unix_ms loop_wall(const struct loop *l);   /* wall clock, likewise */
 int64_t loop_now_us(const struct loop *l); /* monotonic microseconds, likewise; for latency figures */
+unix_ms loop_wall(struct loop *l);         /* wall clock, read when it is first asked for in a turn */
 int64_t loop_clock_us(void);               /* read now: only where the turn's reading is too coarse */
 
 /* Keeps `w` until loop_remove. The descriptor stays the caller's. */
 MUST_USE
 enum err loop_add(struct loop *l, struct watch *w, int fd, loop_watch_fn *fn);
-/* Level-triggered and for reading only: listeners, where one accept a turn is wanted. */
+/* Level-triggered and for reading only: listeners, where accepting stops at a bound and goes on in the next turn. */
 MUST_USE
 enum err loop_add_level(struct loop *l, struct watch *w, int fd, loop_watch_fn *fn);
-/* Before the descriptor is closed. Events of this turn not yet delivered to `w` are dropped. */
+/* Before the descriptor is closed. Events of this turn not yet delivered to `w` are dropped. May be removed already
+ * (fd -1). */
 void loop_remove(struct loop *l, struct watch *w);
 
 void task_init(struct task *t, loop_task_fn *fn);
-/* Runs once, after this turn's events. Posting a posted task changes nothing. */
+/* Runs once, after this turn's events; when posted by a task, in the next turn. Posting a posted task changes nothing. */
 void loop_post(struct loop *l, struct task *t);
 void loop_unpost(struct task *t);
 
-/* Called before each wait: flush what was gathered in the turn. */
+/* Called before each wait, in the order of registration (at most 8): flush what was gathered in the turn. */
 void loop_before_wait(struct loop *l, void (*fn)(void *context), void *context);
+void loop_before_wait_remove(struct loop *l, void (*fn)(void *context), void *context);

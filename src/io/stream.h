@@ -23,7 +23,11 @@ enum stream_ready { STREAM_READABLE = 1, STREAM_WRITABLE = 2 };
 struct stream_events {
         /* TLS only: the handshake is over (ERR_OK) or failed (ERR_TLS, ERR_TIMED_OUT, ERR_CLOSED). After a failure close it. */
         void (*on_open)(struct stream *s, enum err e);
-        /* `ready` is a set of stream_ready. May be early (nothing there): a read then gives ERR_AGAIN. */
+        /*
+         * `ready` is a set of stream_ready. May be early (nothing there): a read then gives ERR_AGAIN. A new stream may be
+         * written at once; STREAM_WRITABLE comes only after a write that was short or gave ERR_AGAIN. The end of the peer
+         * comes as STREAM_READABLE, and when both directions are over also as STREAM_WRITABLE.
+         */
         void (*on_ready)(struct stream *s, unsigned ready);
         /* Last call: the owner may free the memory. Never inside stream_close. */
         void (*on_closed)(struct stream *s);
@@ -37,10 +41,13 @@ struct stream {
         struct tls_session *tls; /* NULL: plain */
         struct task task;        /* posted readiness, or the close */
         uint8_t posted;          /* stream_ready to deliver */
-        bool may_read, may_write, peer_done, is_closing;
+        bool may_read, may_write;
+        bool peer_done, peer_gone; /* FIN seen, perhaps behind bytes not yet read; both directions over */
+        bool is_closing;
 };
 
-/* Takes the connected, non-blocking descriptor; sets TCP_NODELAY on TCP. on error the descriptor is closed. */
+/* Takes the connected, non-blocking descriptor; on an error it is closed. TCP_NODELAY is set already: by the listener
+ * (it is inherited) and by dial. */
 MUST_USE
 enum err stream_open(struct stream *s, struct loop *l, int fd, const struct stream_events *events);
 
@@ -59,12 +66,17 @@ enum err stream_open_tls_client(struct stream *s, struct loop *l, int fd, const 
 MUST_USE
 enum err stream_read(struct stream *s, void *bytes, size_t len, size_t *got);
 
-/* ERR_OK: *written > 0, maybe fewer than offered. ERR_AGAIN: wait for STREAM_WRITABLE. ERR_CLOSED, ERR_IO: gone. */
+/* ERR_OK: *written > 0, maybe fewer than offered (0 only when nothing was). ERR_AGAIN: wait for STREAM_WRITABLE. ERR_CLOSED, ERR_IO: gone. */
 MUST_USE
 enum err stream_write(struct stream *s, const struct iovec *parts, int parts_count, size_t *written);
 
 /* True when a read would very likely find something now (bytes not yet read, or the end, or TLS has some decoded). */
 bool stream_may_have_input(const struct stream *s);
+
+/* The peer has ended its sending side, perhaps behind bytes not yet read; or is gone for both directions (reset, or
+ * ended and we did too). Known from events, without a read: for noticing a client that left while we do not read. */
+bool stream_peer_is_done(const struct stream *s);
+bool stream_peer_is_gone(const struct stream *s);
 
 /* Asks for an on_ready in the next turn, although no event came: to resume reading after back-pressure. */
 void stream_poke(struct stream *s, unsigned ready);
@@ -78,6 +90,8 @@ enum stream_close_how {
         STREAM_CLOSE_LINGER, /* shut down, then read and drop until the peer ends, bounded in time and bytes, so that
                               * an answer to a request we did not read to its end is not lost in a reset */
 };
+/* The descriptor is closed now (a lingering one by the loop, later); on_closed comes in a later step of the loop. Reads and
+ * writes of a closing stream give ERR_CLOSED; closing it again changes nothing. */
 void stream_close(struct stream *s, enum stream_close_how how);
 
 /* The peer's and our address (family 0 for a Unix socket). Asked of the kernel: keep the result, not per request. */

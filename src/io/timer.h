@@ -11,6 +11,7 @@
 struct timer;
 typedef void timer_fn(struct timer *t);
 
+/* Embedded in its owner. */
 struct timer {
         timer_fn *fn;
         mono_ms due; /* MONO_NEVER while clear */
@@ -20,5 +21,6 @@ struct timer {
 };
 
 void timer_init(struct timer *t, timer_fn *fn);
+/* Fires once, in the first turn at or after `due`; never inside this call. MONO_NEVER clears it. */
 void timer_set(struct loop *l, struct timer *t, mono_ms due);
 void timer_clear(struct timer *t); /* may be clear already */

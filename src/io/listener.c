@@ -1,0 +1,243 @@
+#include "io/listener.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/units.h"
+#include "io/address_priv.h"
+
+enum { BACKLOG = 4096, BATCH_MAX = 64, PAUSE_MS = 100 };
+
+enum err listen_address_parse(struct str text, struct listen_address *out)
+{
+        struct listen_address a = { 0 };
+        uint64_t port;
+        size_t colon = STR_NONE;
+
+        if (str_has_prefix(text, STR("unix:"))) {
+                union address checked;
+                socklen_t len;
+                a.path = str_from(text, 5);
+                enum err e = address_of_path(&checked, a.path, &len);
+                if (e == ERR_OK)
+                        *out = a;
+                return e;
+        }
+        for (size_t i = 0; i < text.len; i++)
+                if (text.ptr[i] == ':')
+                        colon = i;
+        if (colon == STR_NONE || units_parse_u64(str_from(text, colon + 1), UINT16_MAX, &port) != ERR_OK)
+                return ERR_MALFORMED;
+        struct str host = str_sub(text, 0, colon);
+        if (host.len == 0) {
+                a.ip.family = 6; /* :: */
+        } else if (host.ptr[0] == '[') {
+                if (host.ptr[host.len - 1] != ']' || str_find_char(host, ':') == STR_NONE ||
+                    ip_parse(str_sub(host, 1, host.len - 2), &a.ip) != ERR_OK)
+                        return ERR_MALFORMED;
+        } else if (ip_parse(host, &a.ip) != ERR_OK || a.ip.family != 4) {
+                return ERR_MALFORMED;
+        }
+        a.port = (uint16_t)port;
+        *out = a;
+        return ERR_OK;
+}
+
+struct str listen_address_format(const struct listen_address *a, char out[LISTEN_ADDRESS_TEXT_MAX])
+{
+        char ip[IP_TEXT_MAX];
+        int n;
+
+        if (a->ip.family == 0)
+                n = snprintf(out, LISTEN_ADDRESS_TEXT_MAX, "unix:%.*s", STR_FMT(a->path));
+        else if (a->ip.family == 4)
+                n = snprintf(out, LISTEN_ADDRESS_TEXT_MAX, "%s:%u", ip_format(a->ip, ip).ptr,
+                             (unsigned)a->port);
+        else
+                n = snprintf(out, LISTEN_ADDRESS_TEXT_MAX, "[%s]:%u", ip_format(a->ip, ip).ptr,
+                             (unsigned)a->port);
+        return (struct str){ out, (size_t)MIN(n, LISTEN_ADDRESS_TEXT_MAX - 1) };
+}
+
+/* A socket file that nobody listens on any more, left by a process that was killed. */
+static bool is_stale(int fd, const union address *a, socklen_t len)
+{
+        struct stat st;
+        bool refused;
+        int probe;
+
+        if (lstat(a->un.sun_path, &st) != 0 || !S_ISSOCK(st.st_mode))
+                return false;
+        probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (probe < 0)
+                return false;
+        refused = connect(probe, &a->any, len) != 0 && errno == ECONNREFUSED;
+        close(probe);
+        return refused;
+}
+
+static int bind_unix(int fd, const union address *a, socklen_t len)
+{
+        if (bind(fd, &a->any, len) == 0)
+                return 0;
+        if (errno != EADDRINUSE || !is_stale(fd, a, len) || unlink(a->un.sun_path) != 0) {
+                errno = EADDRINUSE;
+                return -1;
+        }
+        return bind(fd, &a->any, len);
+}
+
+static int open_tcp(struct ip ip, bool reuse_port)
+{
+        int yes = 1, no = 0;
+        bool is_any = ip.family == 6 && ip_eq(ip, (struct ip){ .family = 6 });
+        int fd = socket(ip.family == 4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+        if (fd < 0)
+                return -1;
+        if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) != 0 ||
+            (reuse_port && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof(yes)) != 0) ||
+            (ip.family == 6 &&
+             setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, is_any ? &no : &yes, sizeof(yes)) != 0)) {
+                close(fd);
+                return -1;
+        }
+        return fd;
+}
+
+enum err listen_socket_open(const struct listen_address *a, bool reuse_port, int *fd_out)
+{
+        union address address;
+        socklen_t len = 0;
+        enum err e = ERR_OK;
+        int fd;
+
+        if (a->ip.family == 0) {
+                if ((e = address_of_path(&address, a->path, &len)) != ERR_OK)
+                        return e;
+                fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        } else {
+                struct ip ip = a->ip;
+                fd = open_tcp(ip, reuse_port);
+                if (fd < 0 && errno == EAFNOSUPPORT && ip_eq(ip, (struct ip){ .family = 6 })) {
+                        ip.family = 4;
+                        fd = open_tcp(ip, reuse_port);
+                }
+                len = address_of_ip(&address, ip, a->port);
+        }
+        if (fd < 0)
+                return err_from_errno(errno);
+        if ((a->ip.family == 0 ? bind_unix(fd, &address, len) : bind(fd, &address.any, len)) != 0 ||
+            listen(fd, BACKLOG) != 0) {
+                e = err_from_errno(errno);
+                close(fd);
+                return e;
+        }
+        *fd_out = fd;
+        return ERR_OK;
+}
+
+static int open_spare(void)
+{
+        return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static void accept_ready(struct watch *w, unsigned events);
+
+static void resume(struct timer *t)
+{
+        struct listener *l = CONTAINER_OF(t, struct listener, timer);
+
+        if (l->spare_fd < 0)
+                l->spare_fd = open_spare();
+        if (loop_add_level(l->loop, &l->watch, l->listen_fd, accept_ready) != ERR_OK)
+                timer_set(l->loop, &l->timer, loop_now(l->loop) + PAUSE_MS);
+}
+
+/* No descriptor is left: one waiting connection is let in and out, so that its client knows, and we pause. */
+static void pause_accepting(struct listener *l)
+{
+        if (l->spare_fd >= 0) {
+                close(l->spare_fd);
+                l->spare_fd = accept4(l->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+                if (l->spare_fd >= 0)
+                        close(l->spare_fd);
+                l->spare_fd = open_spare();
+        }
+        l->paused_count++;
+        loop_remove(l->loop, &l->watch);
+        timer_set(l->loop, &l->timer, loop_now(l->loop) + PAUSE_MS);
+}
+
+static bool is_passing(int error)
+{
+        /* What accept(2) says of the connection, not of the listener: take the next one. */
+        return error == ECONNABORTED || error == EINTR || error == EPROTO || error == ENETDOWN ||
+               error == ENOPROTOOPT || error == EHOSTDOWN || error == ENONET || error == EHOSTUNREACH ||
+               error == EOPNOTSUPP || error == ENETUNREACH || error == EPERM;
+}
+
+static void accept_ready(struct watch *w, unsigned events)
+{
+        struct listener *l = CONTAINER_OF(w, struct listener, watch);
+        unsigned batch = l->batch;
+
+        for (unsigned i = 0; i < batch; i++) {
+                union address peer = { 0 };
+                socklen_t len = sizeof(peer);
+                int fd = accept4(l->listen_fd, &peer.any, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+                if (fd < 0 && (errno == EAGAIN || is_passing(errno))) {
+                        l->batch = MAX(i, 1U);
+                        return; /* level-triggered: what is left comes again */
+                }
+                if (fd < 0) {
+                        pause_accepting(l);
+                        return;
+                }
+                l->accepted_count++;
+                l->peer = address_ip(&peer, &l->peer_port);
+                l->fn(l, fd);
+                if (l->watch.fd < 0)
+                        return; /* stopped by fn */
+        }
+        /* All that was asked for came: there may be more. Few connections then cost one call each, many a turn for a lot. */
+        l->batch = MIN(l->batch * 2, (unsigned)BATCH_MAX);
+}
+
+enum err listener_start(struct listener *l, struct loop *loop, int listen_fd, listener_accept_fn *fn)
+{
+        int yes = 1;
+        enum err e;
+
+        memset(l, 0, sizeof(*l));
+        l->fn = fn;
+        l->loop = loop;
+        l->listen_fd = listen_fd;
+        l->batch = 1;
+        l->watch.fd = -1;
+        timer_init(&l->timer, resume);
+        setsockopt(listen_fd, IPPROTO_TCP, TCP_NODELAY, &yes,
+                   sizeof(yes)); /* inherited; a Unix socket refuses it */
+        l->spare_fd = open_spare();
+        if (l->spare_fd < 0)
+                return err_from_errno(errno);
+        e = loop_add_level(loop, &l->watch, listen_fd, accept_ready);
+        if (e != ERR_OK)
+                close(l->spare_fd);
+        return e;
+}
+
+void listener_stop(struct listener *l)
+{
+        loop_remove(l->loop, &l->watch);
+        timer_clear(&l->timer);
+        if (l->spare_fd >= 0)
+                close(l->spare_fd);
+        l->spare_fd = -1;
+}

@@ -1,0 +1,217 @@
+#include "io/stream.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "io/address_priv.h"
+#include "io/linger_priv.h"
+#include "io/stream_priv.h"
+
+static void run_posted(struct task *t)
+{
+        struct stream *s = CONTAINER_OF(t, struct stream, task);
+        unsigned ready = s->posted;
+
+        if (s->is_closing) {
+                s->events->on_closed(s); /* may free it */
+                return;
+        }
+        s->posted = 0;
+        s->events->on_ready(s, ready);
+}
+
+unsigned stream_note_events(struct stream *s, unsigned events)
+{
+        unsigned ready = 0;
+
+        if (events & (LOOP_HANGUP | LOOP_ERROR))
+                s->peer_done = true;
+        if (events & LOOP_GONE)
+                s->peer_gone = true;
+        if (events & (LOOP_READ | LOOP_HANGUP | LOOP_ERROR)) {
+                s->may_read = true;
+                ready |= STREAM_READABLE;
+        }
+        if (!s->may_write && events & (LOOP_WRITE | LOOP_GONE)) {
+                s->may_write = true;
+                ready |= STREAM_WRITABLE;
+        }
+        return ready;
+}
+
+static void plain_event(struct watch *w, unsigned events)
+{
+        struct stream *s = CONTAINER_OF(w, struct stream, watch);
+        unsigned ready = stream_note_events(s, events);
+
+        if (ready)
+                s->events->on_ready(s, ready);
+}
+
+enum err stream_start(struct stream *s, struct loop *l, int fd, const struct stream_events *events,
+                      loop_watch_fn *fn)
+{
+        enum err e = loop_add(l, &s->watch, fd, fn);
+
+        if (e != ERR_OK) {
+                close(fd);
+                return e;
+        }
+        s->loop = l;
+        s->events = events;
+        s->tls = NULL;
+        task_init(&s->task, run_posted);
+        s->posted = 0;
+        s->may_read = s->peer_done = s->peer_gone = s->is_closing = false;
+        s->may_write = true;
+        return ERR_OK;
+}
+
+enum err stream_open(struct stream *s, struct loop *l, int fd, const struct stream_events *events)
+{
+        return stream_start(s, l, fd, events, plain_event);
+}
+
+enum err stream_raw_read(struct stream *s, void *bytes, size_t len, size_t *got)
+{
+        ssize_t n;
+
+        if (!s->may_read)
+                return ERR_AGAIN;
+        n = recv(s->watch.fd, bytes, len, 0);
+        if (n > 0) {
+                /* A short read has emptied the socket, and more will be an event; but the end behind it may have been told
+                 * already, and is then read here. */
+                s->may_read = (size_t)n == len || s->peer_done;
+                *got = (size_t)n;
+                return ERR_OK;
+        }
+        if (n == 0)
+                return ERR_CLOSED; /* and again at the next call */
+        if (errno == EAGAIN || errno == EINTR) {
+                s->may_read = errno == EINTR;
+                return ERR_AGAIN;
+        }
+        s->peer_done = s->peer_gone = true;
+        return ERR_IO;
+}
+
+enum err stream_raw_write(struct stream *s, const struct iovec *parts, int parts_count, size_t *written)
+{
+        size_t offered = 0;
+        ssize_t n;
+
+        if (!s->may_write)
+                return ERR_AGAIN;
+        parts_count = MIN(parts_count, IOV_MAX);
+        for (int i = 0; i < parts_count; i++)
+                offered += parts[i].iov_len;
+        if (offered == 0) {
+                *written = 0;
+                return ERR_OK;
+        }
+        if (parts_count == 1) {
+                n = send(s->watch.fd, parts->iov_base, parts->iov_len, MSG_NOSIGNAL);
+        } else {
+                struct msghdr message = { .msg_iov = (struct iovec *)parts,
+                                          .msg_iovlen = (size_t)parts_count };
+                n = sendmsg(s->watch.fd, &message, MSG_NOSIGNAL);
+        }
+        if (n >= 0) {
+                s->may_write = (size_t)n == offered;
+                *written = (size_t)n;
+                return ERR_OK;
+        }
+        if (errno == EAGAIN || errno == EINTR) {
+                s->may_write = errno == EINTR;
+                return ERR_AGAIN;
+        }
+        return errno == EPIPE ? ERR_CLOSED : ERR_IO;
+}
+
+enum err stream_read(struct stream *s, void *bytes, size_t len, size_t *got)
+{
+        if (s->is_closing)
+                return ERR_CLOSED;
+        return stream_raw_read(s, bytes, len, got);
+}
+
+enum err stream_write(struct stream *s, const struct iovec *parts, int parts_count, size_t *written)
+{
+        if (s->is_closing)
+                return ERR_CLOSED;
+        return stream_raw_write(s, parts, parts_count, written);
+}
+
+bool stream_may_have_input(const struct stream *s)
+{
+        return s->may_read && !s->is_closing;
+}
+
+bool stream_peer_is_done(const struct stream *s)
+{
+        return s->peer_done;
+}
+
+bool stream_peer_is_gone(const struct stream *s)
+{
+        return s->peer_gone;
+}
+
+void stream_poke(struct stream *s, unsigned ready)
+{
+        if (s->is_closing)
+                return;
+        s->posted |= (uint8_t)ready;
+        loop_post(s->loop, &s->task);
+}
+
+void stream_shutdown(struct stream *s)
+{
+        if (s->is_closing)
+                return;
+        shutdown(s->watch.fd, SHUT_WR); /* fails only when the peer is gone, and reading will tell that */
+}
+
+void stream_close(struct stream *s, enum stream_close_how how)
+{
+        int fd = s->watch.fd;
+
+        if (s->is_closing)
+                return;
+        s->is_closing = true;
+        loop_post(s->loop, &s->task);
+        if (how == STREAM_CLOSE_LINGER && !s->peer_gone && shutdown(fd, SHUT_WR) == 0) {
+                linger_start(s->loop, &s->watch);
+                return;
+        }
+        if (how == STREAM_CLOSE_RESET) {
+                struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
+                setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+        }
+        loop_remove(s->loop, &s->watch);
+        close(fd);
+}
+
+struct ip stream_peer_address(const struct stream *s, uint16_t *port)
+{
+        union address a = { 0 };
+        socklen_t len = sizeof(a);
+
+        if (s->watch.fd < 0 || getpeername(s->watch.fd, &a.any, &len) != 0)
+                a.any.sa_family = AF_UNSPEC;
+        return address_ip(&a, port);
+}
+
+struct ip stream_local_address(const struct stream *s, uint16_t *port)
+{
+        union address a = { 0 };
+        socklen_t len = sizeof(a);
+
+        if (s->watch.fd < 0 || getsockname(s->watch.fd, &a.any, &len) != 0)
+                a.any.sa_family = AF_UNSPEC;
+        return address_ip(&a, port);
+}
