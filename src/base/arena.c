@@ -47,12 +47,14 @@ void arena_reset(struct arena *a)
 static bool block_add(struct arena *a, size_t size, size_t align)
 {
         size_t room = a->budget > a->used ? a->budget - a->used : 0;
-        size_t want = MAX(size, (size_t)BLOCK_BYTES_MIN);
+        size_t want = MAX(size, (size_t)BLOCK_BYTES_MIN), bytes;
 
         if (align > _Alignof(max_align_t) || size > room)
                 return false;
         want = MIN(want, room);
-        struct arena_block *block = malloc(sizeof(*block) + want);
+        if (__builtin_add_overflow(sizeof(struct arena_block), want, &bytes))
+                return false;
+        struct arena_block *block = malloc(bytes);
         if (!block)
                 return false;
         block->next = a->blocks;
@@ -72,7 +74,7 @@ void *arena_alloc(struct arena *a, size_t size, size_t align)
 
         if (a->full)
                 return NULL;
-        if (pad > room || size > room - pad) {
+        if (!a->next || pad > room || size > room - pad) {
                 if (!block_add(a, size, align)) {
                         a->full = true;
                         return NULL;

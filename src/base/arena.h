@@ -32,7 +32,10 @@ void arena_fini(struct arena *a);
 /* Empties the arena; the first block stays, chained ones are freed. */
 void arena_reset(struct arena *a);
 
-/* Uninitialised memory, or NULL. `align` is a power of two. */
+/*
+ * Uninitialised memory, or NULL. `align` is a power of two; what goes past the first block is aligned for any
+ * ordinary type, and more than that does not fit.
+ */
 void *arena_alloc(struct arena *a, size_t size, size_t align);
 void *arena_zalloc(struct arena *a, size_t size, size_t align);
 

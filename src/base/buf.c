@@ -13,10 +13,15 @@ void buf_init(struct buf *b, size_t bytes_max)
         *b = (struct buf){ .bytes_max = bytes_max };
 }
 
+void buf_init_secret(struct buf *b, size_t bytes_max)
+{
+        *b = (struct buf){ .bytes_max = bytes_max, .is_secret = true };
+}
+
 void buf_fini(struct buf *b)
 {
         free(b->ptr);
-        buf_init(b, b->bytes_max);
+        *b = (struct buf){ .bytes_max = b->bytes_max, .is_secret = b->is_secret };
 }
 
 void buf_wipe(struct buf *b)
@@ -32,16 +37,32 @@ void buf_clear(struct buf *b)
         b->full = false;
 }
 
-char *buf_reserve(struct buf *b, size_t len)
+/* realloc would leave a copy of a secret behind. */
+static char *memory_move(struct buf *b, size_t cap)
+{
+        if (!b->is_secret)
+                return realloc(b->ptr, cap);
+        char *ptr = malloc(cap);
+
+        if (ptr && b->ptr) {
+                memcpy(ptr, b->ptr, b->len);
+                explicit_bzero(b->ptr, b->cap);
+                free(b->ptr);
+        }
+        return ptr;
+}
+
+/* Room for `len` bytes that count and `spare` ones that do not (a NUL). */
+static char *room_make(struct buf *b, size_t len, size_t spare)
 {
         if (b->full || len > b->bytes_max - b->len) {
                 b->full = true;
                 return NULL;
         }
-        if (len > b->cap - b->len) {
+        if (!b->ptr || len + spare > b->cap - b->len) {
                 size_t doubled = b->cap > b->bytes_max / 2 ? b->bytes_max : b->cap * 2;
-                size_t cap = MAX(MAX(b->len + len, doubled), (size_t)BUF_BYTES_MIN);
-                char *ptr = realloc(b->ptr, cap);
+                size_t cap = MAX(MAX(b->len + len + spare, doubled), (size_t)BUF_BYTES_MIN);
+                char *ptr = memory_move(b, cap);
 
                 if (!ptr) {
                         b->full = true;
@@ -51,6 +72,11 @@ char *buf_reserve(struct buf *b, size_t len)
                 b->cap = cap;
         }
         return b->ptr + b->len;
+}
+
+char *buf_reserve(struct buf *b, size_t len)
+{
+        return room_make(b, len, 0);
 }
 
 void buf_added(struct buf *b, size_t len)
@@ -84,7 +110,7 @@ void buf_addf(struct buf *b, const char *format, ...)
         int len = vsnprintf(NULL, 0, format, args);
         va_end(args);
         assert(len >= 0);
-        char *room = buf_reserve(b, (size_t)len + 1);
+        char *room = room_make(b, (size_t)len, 1);
         if (!room)
                 return;
         va_start(args, format);

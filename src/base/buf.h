@@ -17,9 +17,12 @@ struct buf {
         bool full; /* something did not fit in bytes_max, or memory ran out */
         /* private */
         size_t cap, bytes_max;
+        bool is_secret;
 };
 
 void buf_init(struct buf *b, size_t bytes_max);
+/* For secrets: memory that it outgrows is overwritten before it is freed. End with buf_wipe. */
+void buf_init_secret(struct buf *b, size_t bytes_max);
 void buf_fini(struct buf *b);  /* frees; the buf may be used again after buf_init */
 void buf_wipe(struct buf *b);  /* overwrites what it held, then frees: for secrets */
 void buf_clear(struct buf *b); /* len 0 and not full; keeps the memory */

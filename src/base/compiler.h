@@ -14,5 +14,22 @@
 #define MIN(a, b)     ((a) < (b) ? (a) : (b))
 #define MAX(a, b)     ((a) > (b) ? (a) : (b))
 
+/* Tells AddressSanitizer that memory we keep is not to be touched until it is handed out again. */
+#if defined(__SANITIZE_ADDRESS__)
+#define WITH_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define WITH_ASAN 1
+#endif
+#endif
+#ifdef WITH_ASAN
+#include <sanitizer/asan_interface.h>
+#define MEMORY_POISON(ptr, len)   ASAN_POISON_MEMORY_REGION((ptr), (len))
+#define MEMORY_UNPOISON(ptr, len) ASAN_UNPOISON_MEMORY_REGION((ptr), (len))
+#else
+#define MEMORY_POISON(ptr, len)   ((void)(ptr), (void)(len))
+#define MEMORY_UNPOISON(ptr, len) ((void)(ptr), (void)(len))
+#endif
+
 /* The struct that holds `member` at `ptr`. */
 #define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))

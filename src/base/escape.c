@@ -6,11 +6,11 @@
 static uint32_t code_point(struct str s, size_t *len)
 {
         unsigned char first = (unsigned char)s.ptr[0];
-        size_t n = first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+        size_t n = str_utf8_len(s);
         uint32_t value = n == 1 ? first : first & (0x7fu >> n);
 
         *len = 1;
-        if (n > s.len || !str_is_utf8(str_sub(s, 0, n)))
+        if (n == 0)
                 return 0xfffd;
         for (size_t i = 1; i < n; i++)
                 value = value << 6 | ((unsigned char)s.ptr[i] & 0x3f);

@@ -138,7 +138,7 @@ bool ip_is_link_local(struct ip ip)
 
 struct str ip_format(struct ip ip, char out[IP_TEXT_MAX])
 {
-        if (!inet_ntop(ip.family == 4 ? AF_INET : AF_INET6, ip.bytes, out, IP_TEXT_MAX))
+        if (ip.family == 0 || !inet_ntop(ip.family == 4 ? AF_INET : AF_INET6, ip.bytes, out, IP_TEXT_MAX))
                 out[0] = '\0';
         return str_of(out);
 }

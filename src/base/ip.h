@@ -44,6 +44,6 @@ struct ip ip_last(struct ip ip, uint8_t bits);   /* host bits set */
 bool ip_is_loopback(struct ip ip);   /* 127.0.0.0/8, ::1 */
 bool ip_is_link_local(struct ip ip); /* 169.254.0.0/16, fe80::/10 */
 
-/* Writes text and a NUL; returns `out` as a slice. */
+/* Writes text and a NUL; returns `out` as a slice. No address (family 0) is an empty text. */
 struct str ip_format(struct ip ip, char out[IP_TEXT_MAX]);
 struct str ip_prefix_format(const struct ip_prefix *p, char out[IP_PREFIX_TEXT_MAX]);

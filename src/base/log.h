@@ -5,7 +5,8 @@
  *   {"time":"2026-11-21T09:00:00.000Z","level":"info","event":"listener_bound","address":"[::1]","port":3000}
  *
  * Process-wide, set up once before the first event. The sink must not block for long: io gives one that drops and
- * counts when a pipe is full. What a stranger can cause is guarded by a `struct log_limit`.
+ * counts when a pipe is full. What a stranger can cause is guarded by a `struct log_limit`. A field that does not fit
+ * into a line of 64 KiB is left out and the line says "cut":true.
  */
 #pragma once
 

@@ -6,18 +6,21 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
-
-#include "base/escape.h"
+#include <unistd.h>
 
 /*
  * Theory of operation. One MAP_SHARED mapping: this struct, the directory, then one row of cells a worker. A series
  * owns a run of cells: one, or for a histogram one a bound, one above all bounds, and the sum. Entries are only ever
  * added: `series_count` is raised after an entry is written, so that readers need no lock. The lock is a word that
- * holds the owner's turn; a process that died inside is not expected (nothing in there can fail) and a waiter gives up
- * after a bound and uses the fallback series instead of hanging.
+ * holds the owner's process id; a waiter gives up after a bound and uses the fallback series instead of hanging, and
+ * the parent that reaps a killed owner gives the lock back (a half-written entry was never counted in).
  */
 
-enum { LABELS_TEXT_MAX = 200, LOCK_SPINS_MAX = 100000 };
+enum {
+        /* name="value", for each label */
+        LABELS_TEXT_MAX = METRIC_LABELS_MAX * (METRIC_LABEL_NAME_MAX + METRIC_LABEL_VALUE_MAX + 4),
+        LOCK_SPINS_MAX = 100000,
+};
 
 struct series {
         const struct metric *def; /* same address in every forked worker */
@@ -32,7 +35,7 @@ struct metrics {
         size_t mapping_bytes;
         unsigned workers_count;
         uint32_t cells_max, series_max;
-        atomic_uint lock;
+        atomic_int lock; /* process id of its owner, 0 when free */
         _Atomic uint64_t dropped;
         atomic_uint series_count;
         uint32_t cells_count; /* under lock */
@@ -50,6 +53,8 @@ struct metrics *metrics_new(unsigned workers_count, size_t cells_max, size_t ser
         size_t head = aligned(sizeof(struct metrics));
         size_t directory = aligned(series_max * sizeof(struct series));
         size_t bytes = head + directory + workers_count * aligned(cells_max * sizeof(cell));
+
+        assert(workers_count > 0 && cells_max > 0);
         char *mapping = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
         if (mapping == MAP_FAILED)
@@ -85,14 +90,45 @@ static void cell_add(struct metrics *m, unsigned worker, uint32_t i, uint64_t n)
         atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + n, memory_order_relaxed);
 }
 
+/*
+ * A label value as the text format wants it: backslash, quote and line end escaped, UTF-8 otherwise; what is neither
+ * text nor printable becomes U+FFFD. Cut between characters.
+ */
+static void label_value_add(struct buf *out, struct str value)
+{
+        size_t room = METRIC_LABEL_VALUE_MAX;
+
+        while (value.len) {
+                size_t len = str_utf8_len(value);
+                struct str text = str_sub(value, 0, len);
+                char c = value.ptr[0];
+
+                if (c == '\\')
+                        text = STR("\\\\");
+                else if (c == '"')
+                        text = STR("\\\"");
+                else if (c == '\n')
+                        text = STR("\\n");
+                else if (len == 0 || (len == 1 && (c < 0x20 || c == 0x7f)))
+                        text = STR("\xef\xbf\xbd");
+                if (text.len > room)
+                        return;
+                room -= text.len;
+                buf_add(out, text);
+                value = str_from(value, MAX(len, (size_t)1));
+        }
+}
+
 static struct str labels_format(const struct metric *def, const struct str *values, struct buf *out)
 {
         for (size_t i = 0; i < METRIC_LABELS_MAX && def->labels[i]; i++) {
+                assert(strlen(def->labels[i]) <= METRIC_LABEL_NAME_MAX);
                 buf_addf(out, "%s%s=\"", i ? "," : "", def->labels[i]);
-                escape_json(out, str_sub(values[i], 0, 64));
+                label_value_add(out, values[i]);
                 buf_add_char(out, '"');
         }
-        return str_sub(buf_str(out), 0, LABELS_TEXT_MAX);
+        assert(out->len <= LABELS_TEXT_MAX);
+        return buf_str(out);
 }
 
 static const struct series *series_find(const struct metrics *m, const struct metric *def, struct str labels)
@@ -130,29 +166,42 @@ static const struct series *series_add(struct metrics *m, const struct metric *d
 static bool lock_enter(struct metrics *m)
 {
         for (int spins = 0; spins < LOCK_SPINS_MAX; spins++) {
-                unsigned is_free = 0;
+                int is_free = 0;
 
-                if (atomic_compare_exchange_weak(&m->lock, &is_free, 1))
+                if (atomic_compare_exchange_weak(&m->lock, &is_free, (int)getpid()))
                         return true;
                 sched_yield();
         }
         return false;
 }
 
+static const struct series *series_make(struct metrics *m, const struct metric *def, struct str labels)
+{
+        const struct series *s;
+
+        if (!lock_enter(m))
+                return NULL;
+        s = series_find(m, def, labels); /* another worker may have been first */
+        if (!s && labels.len && !series_find(m, def, STR_NULL))
+                (void)series_add(m, def, STR_NULL);
+        if (!s)
+                s = series_add(m, def, labels);
+        atomic_store(&m->lock, 0);
+        return s;
+}
+
 metric_index metrics_series(struct metrics *m, const struct metric *def, const struct str *values)
 {
         struct buf text;
-        const struct series *s;
+        const struct series *s = NULL;
 
         assert(def->bounds_count <= METRIC_BOUNDS_MAX);
-        buf_init(&text, 4096);
+        buf_init(&text, 2 * LABELS_TEXT_MAX);
         struct str labels = labels_format(def, values, &text);
-        s = series_find(m, def, labels);
-        if (!s && lock_enter(m)) {
+        if (!text.full) {
                 s = series_find(m, def, labels);
                 if (!s)
-                        s = series_add(m, def, labels);
-                atomic_store(&m->lock, 0);
+                        s = series_make(m, def, labels);
         }
         if (!s) {
                 atomic_fetch_add(&m->dropped, 1);
@@ -160,6 +209,11 @@ metric_index metrics_series(struct metrics *m, const struct metric *def, const s
         }
         buf_fini(&text);
         return s ? s->cell : 0;
+}
+
+void metrics_unlock_dead(struct metrics *m, int pid)
+{
+        atomic_compare_exchange_strong(&m->lock, &pid, 0);
 }
 
 void metrics_add(struct metrics *m, unsigned worker, metric_index i, uint64_t n)
@@ -208,39 +262,63 @@ uint64_t metrics_dropped_count(const struct metrics *m)
         return atomic_load(&m->dropped);
 }
 
+static uint64_t histogram_count(const struct metrics *m, const struct series *s)
+{
+        uint64_t count = 0;
+
+        for (uint32_t b = 0; b <= s->def->bounds_count; b++)
+                count += metrics_value(m, s->cell + b);
+        return count;
+}
+
+/* "name_sum{labels} ", without braces where there are no labels. */
+static void name_format(const struct series *s, const char *suffix, struct buf *out)
+{
+        buf_addf(out, "%s%s", s->def->name, suffix);
+        if (s->labels_len)
+                buf_addf(out, "{%.*s}", (int)s->labels_len, s->labels);
+        buf_add_char(out, ' ');
+}
+
 static void histogram_format(const struct metrics *m, const struct series *s, struct buf *out)
 {
         const struct metric *def = s->def;
-        const char *comma = s->labels_len ? "," : "";
+        double unit = def->unit > 0 ? def->unit : 1;
         uint64_t count = 0;
-        uint32_t bounds = (uint32_t)def->bounds_count;
 
-        for (uint32_t b = 0; b < bounds; b++) {
+        for (uint32_t b = 0; b <= def->bounds_count; b++) {
                 count += metrics_value(m, s->cell + b);
-                buf_addf(out, "%s_bucket{%.*s%sle=\"%g\"} %" PRIu64 "\n", def->name, (int)s->labels_len,
-                         s->labels, comma, (double)def->bounds[b] / def->unit, count);
+                buf_addf(out, "%s_bucket{%.*s%sle=\"", def->name, (int)s->labels_len, s->labels,
+                         s->labels_len ? "," : "");
+                if (b < def->bounds_count)
+                        buf_addf(out, "%.10g", (double)def->bounds[b] / unit);
+                else
+                        buf_add(out, STR("+Inf"));
+                buf_addf(out, "\"} %" PRIu64 "\n", count);
         }
-        count += metrics_value(m, s->cell + bounds);
-        buf_addf(out, "%s_bucket{%.*s%sle=\"+Inf\"} %" PRIu64 "\n", def->name, (int)s->labels_len, s->labels,
-                 comma, count);
-        buf_addf(out, "%s_sum{%.*s} %.9g\n", def->name, (int)s->labels_len, s->labels,
-                 (double)metrics_value(m, s->cell + bounds + 1) / def->unit);
-        buf_addf(out, "%s_count{%.*s} %" PRIu64 "\n", def->name, (int)s->labels_len, s->labels, count);
+        name_format(s, "_sum", out);
+        buf_addf(out, "%.10g\n", (double)metrics_value(m, s->cell + (uint32_t)def->bounds_count + 1) / unit);
+        name_format(s, "_count", out);
+        buf_addf(out, "%" PRIu64 "\n", count);
 }
 
 static void series_format(const struct metrics *m, const struct series *s, struct buf *out)
 {
-        if (s->def->kind == METRIC_HISTOGRAM) {
+        const struct metric *def = s->def;
+        uint64_t value = def->kind == METRIC_HISTOGRAM ? histogram_count(m, s) : metrics_value(m, s->cell);
+
+        /* What stands in for series that found no place shows only once it was needed. */
+        if (def->labels[0] && s->labels_len == 0 && value == 0)
+                return;
+        if (def->kind == METRIC_HISTOGRAM) {
                 histogram_format(m, s, out);
                 return;
         }
-        buf_addf(out, "%s", s->def->name);
-        if (s->labels_len)
-                buf_addf(out, "{%.*s}", (int)s->labels_len, s->labels);
-        if (s->def->kind == METRIC_GAUGE)
-                buf_addf(out, " %" PRId64 "\n", (int64_t)metrics_value(m, s->cell));
+        name_format(s, "", out);
+        if (def->kind == METRIC_GAUGE)
+                buf_addf(out, "%" PRId64 "\n", (int64_t)value);
         else
-                buf_addf(out, " %" PRIu64 "\n", metrics_value(m, s->cell));
+                buf_addf(out, "%" PRIu64 "\n", value);
 }
 
 void metrics_format(const struct metrics *m, struct buf *out)

@@ -4,8 +4,9 @@
  * Each worker has its own row of cells and is their only writer, so that counting takes no lock and no atomic
  * read-modify-write; a reader sums the rows. A series (a definition with its label values) is found or made once, when
  * a snapshot is built, and then counted by its index. The directory of series is shared too, so that every worker can
- * render all. It is bounded: past series_max a new series becomes the definition's series without labels, and
- * metrics_dropped_count says how often.
+ * render all. It is bounded: past series_max a new series becomes the definition's series without labels (its place is
+ * taken together with the first labelled one, so a definition with labels needs one more), and metrics_dropped_count
+ * says how often.
  *
  * Text: Prometheus exposition format 0.0.4.
  */
@@ -21,7 +22,12 @@
 
 enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
 
-enum { METRIC_LABELS_MAX = 4, METRIC_BOUNDS_MAX = 20 };
+enum {
+        METRIC_LABELS_MAX = 4,
+        METRIC_LABEL_NAME_MAX = 32,
+        METRIC_LABEL_VALUE_MAX = 64,
+        METRIC_BOUNDS_MAX = 20
+};
 
 /* Static, one a metric; the address is its identity. */
 struct metric {
@@ -44,8 +50,9 @@ MUST_USE struct metrics *metrics_new(unsigned workers_count, size_t cells_max, s
 void metrics_free(struct metrics *m);
 
 /*
- * The index of the series, made where it is new. `values` has as many entries as the definition has labels; they are
- * copied. Any worker, at any time; takes a lock that the counting functions never take.
+ * The index of the series, made where it is new. `values` has as many entries as the definition has labels (NULL when
+ * it has none); they are copied, cut at METRIC_LABEL_VALUE_MAX bytes. Any worker, at any time; takes a lock that the
+ * counting functions never take.
  */
 metric_index metrics_series(struct metrics *m, const struct metric *def, const struct str *values);
 
@@ -57,6 +64,9 @@ void metrics_observe(struct metrics *m, unsigned worker, const struct metric *de
 
 /* Gauges of a worker that died must not be counted for ever: zeroes them. */
 void metrics_forget_gauges(struct metrics *m, unsigned worker);
+
+/* The process `pid` has died: if it held the lock of metrics_series, gives it back. For the parent that reaped it. */
+void metrics_unlock_dead(struct metrics *m, int pid);
 
 /* The sum over workers. */
 uint64_t metrics_value(const struct metrics *m, metric_index i);

@@ -31,7 +31,7 @@ struct pool *pool_new(size_t object_bytes, size_t objects_max)
         object_bytes = MAX(object_bytes, sizeof(struct free_object));
         p->object_bytes = (object_bytes + align - 1) & ~(align - 1);
         p->objects_max = objects_max;
-        p->slab_objects = MAX((size_t)1, SLAB_BYTES / p->object_bytes);
+        p->slab_objects = MAX((size_t)1, MIN(SLAB_BYTES / p->object_bytes, objects_max));
         p->slab_used = p->slab_objects;
         return p;
 }
@@ -43,6 +43,7 @@ void pool_free(struct pool *p)
         while (p->slabs) {
                 struct slab *slab = p->slabs;
                 p->slabs = slab->next;
+                MEMORY_UNPOISON(slab->bytes, p->slab_objects * p->object_bytes);
                 free(slab);
         }
         free(p);
@@ -54,6 +55,7 @@ void *pool_take(struct pool *p)
                 return NULL;
         if (p->free) {
                 struct free_object *object = p->free;
+                MEMORY_UNPOISON(object, p->object_bytes);
                 p->free = object->next;
                 p->taken++;
                 return object;
@@ -65,9 +67,12 @@ void *pool_take(struct pool *p)
                 slab->next = p->slabs;
                 p->slabs = slab;
                 p->slab_used = 0;
+                MEMORY_POISON(slab->bytes, p->slab_objects * p->object_bytes);
         }
+        char *object = p->slabs->bytes + p->object_bytes * p->slab_used++;
+        MEMORY_UNPOISON(object, p->object_bytes);
         p->taken++;
-        return p->slabs->bytes + p->object_bytes * p->slab_used++;
+        return object;
 }
 
 void pool_put(struct pool *p, void *object)
@@ -79,6 +84,7 @@ void pool_put(struct pool *p, void *object)
         freed->next = p->free;
         p->free = freed;
         p->taken--;
+        MEMORY_POISON(object, p->object_bytes);
 }
 
 size_t pool_taken_count(const struct pool *p)

@@ -64,36 +64,44 @@ void report_format(const struct report *r, struct buf *out)
         for (size_t i = 0; i < r->entries_count; i++) {
                 const struct report_entry *entry = &r->entries[i];
 
-                if (entry->file.len)
-                        buf_addf(out, "%.*s:", STR_FMT(entry->file));
+                escape_text(out, entry->file);
                 if (entry->line)
-                        buf_addf(out, "%u:%u:", entry->line, entry->column);
-                if (out->len && out->ptr[out->len - 1] == ':')
-                        buf_add_char(out, ' ');
+                        buf_addf(out, ":%u:%u", entry->line, entry->column);
+                if (entry->file.len || entry->line)
+                        buf_add(out, STR(": "));
                 buf_addf(out, "%s: ", entry->severity == REPORT_ERROR ? "error" : "warning");
                 escape_text(out, entry->text);
                 buf_add_char(out, '\n');
         }
 }
 
-/* Levenshtein distance, ASCII case folded; words longer than WORD_MAX are never near. */
+/*
+ * Letters to add, drop, change or swap with their neighbour (optimal string alignment), ASCII case folded; words longer
+ * than WORD_MAX are never near.
+ */
 static size_t edit_distance(struct str a, struct str b)
 {
-        size_t row[WORD_MAX + 1];
+        size_t rows[3][WORD_MAX + 1];
+        size_t *above = rows[0], *row = rows[1], *spare = rows[2]; /* spare: the row before `above` */
 
         if (a.len > WORD_MAX || b.len > WORD_MAX)
                 return SIZE_MAX;
         for (size_t j = 0; j <= b.len; j++)
                 row[j] = j;
         for (size_t i = 1; i <= a.len; i++) {
-                size_t diagonal = row[0];
+                size_t *oldest = spare;
 
+                spare = above;
+                above = row;
+                row = oldest;
                 row[0] = i;
                 for (size_t j = 1; j <= b.len; j++) {
-                        size_t change = diagonal + (ascii_lower(a.ptr[i - 1]) != ascii_lower(b.ptr[j - 1]));
+                        char x = ascii_lower(a.ptr[i - 1]), y = ascii_lower(b.ptr[j - 1]);
 
-                        diagonal = row[j];
-                        row[j] = MIN(change, MIN(row[j], row[j - 1]) + 1);
+                        row[j] = MIN(above[j - 1] + (x != y), MIN(above[j], row[j - 1]) + 1);
+                        if (i > 1 && j > 1 && x == ascii_lower(b.ptr[j - 2]) &&
+                            ascii_lower(a.ptr[i - 2]) == y)
+                                row[j] = MIN(row[j], spare[j - 2] + 1);
                 }
         }
         return row[b.len];

@@ -45,7 +45,7 @@ void report_warning(struct report *r, uint32_t line, uint32_t column, const char
 void report_format(const struct report *r, struct buf *out);
 
 /*
- * The candidate nearest to `word` by edit distance, or empty when none is near enough to be meant (a third of its
- * letters at the most). For "did you mean".
+ * The candidate nearest to `word` by edit distance (two swapped letters are one edit), the first of equals; empty when
+ * none is near enough to be meant: a third of the word's letters, but at least one. For "did you mean".
  */
 struct str report_nearest(struct str word, const struct str *candidates, size_t candidates_count);

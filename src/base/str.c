@@ -145,12 +145,15 @@ int ascii_hex(char c)
         return (c >= 'a' && c <= 'f') ? c - 'a' + 10 : -1;
 }
 
-/* Length of the well-formed sequence at the front of s, or 0. Table 3-7 of the Unicode standard. */
-static size_t utf8_sequence(const unsigned char *s, size_t len)
+/* Table 3-7 of the Unicode standard. */
+size_t str_utf8_len(struct str text)
 {
+        const unsigned char *s = (const unsigned char *)text.ptr;
         unsigned char low = 0x80, high = 0xbf;
         size_t n;
 
+        if (text.len == 0)
+                return 0;
         if (s[0] < 0x80)
                 return 1;
         if (s[0] >= 0xc2 && s[0] <= 0xdf) {
@@ -170,7 +173,7 @@ static size_t utf8_sequence(const unsigned char *s, size_t len)
         } else {
                 return 0;
         }
-        if (len < n || s[1] < low || s[1] > high)
+        if (text.len < n || s[1] < low || s[1] > high)
                 return 0;
         for (size_t i = 2; i < n; i++)
                 if ((s[i] & 0xc0) != 0x80)
@@ -180,14 +183,12 @@ static size_t utf8_sequence(const unsigned char *s, size_t len)
 
 bool str_is_utf8(struct str s)
 {
-        const unsigned char *bytes = (const unsigned char *)s.ptr;
-
-        for (size_t i = 0; i < s.len;) {
-                size_t n = utf8_sequence(bytes + i, s.len - i);
+        while (s.len) {
+                size_t n = str_utf8_len(s);
 
                 if (n == 0)
                         return false;
-                i += n;
+                s = str_from(s, n);
         }
         return true;
 }

@@ -72,5 +72,8 @@ static inline bool ascii_is_alpha(char c)
 /* Value of a hexadecimal digit, or -1. */
 int ascii_hex(char c);
 
+/* Bytes of the well-formed UTF-8 sequence at the front of s, or 0 when there is none. */
+size_t str_utf8_len(struct str s);
+
 /* True when the bytes are well-formed UTF-8 (RFC 3629: no overlong form, no surrogate, at most U+10FFFF). */
 bool str_is_utf8(struct str s);
