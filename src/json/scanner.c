@@ -265,11 +265,12 @@ enum err json_scanner_end(struct json_scanner *s)
 
 const struct json_field *json_scanner_find(const struct json_scanner *s, struct str name)
 {
-        for (size_t i = 0; i < s->fields_count; i++)
-                if (str_eq(s->fields[i].name, name))
-                        return s->fields[i].is_found ? &s->fields[i] : NULL;
-        assert(!"a name that init was given");
-        return NULL;
+        const struct json_field *f = s->fields, *end = s->fields + s->fields_count;
+
+        while (f < end && !str_eq(f->name, name))
+                f++;
+        assert(f < end); /* a name that init was given */
+        return f->is_found ? f : NULL;
 }
 
 struct str json_field_text(const struct json_field *f)
