@@ -1,0 +1,662 @@
+#include "proxy/down_h1.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "http/status.h"
+#include "proxy/h1_in.h"
+#include "proxy/h1_out.h"
+#include "proxy/record.h"
+#include "proxy/reply.h"
+#include "proxy/route.h"
+
+enum { RATE_WINDOW_MS = 5000, READS_PER_TURN = 8 };
+
+#define TO(s) (1u << DOWN_##s)
+
+enum down_state {
+        DOWN_OPENING,
+        DOWN_IDLE,
+        DOWN_READING,
+        DOWN_ACTIVE,
+        DOWN_FLUSHING,
+        DOWN_CLOSING,
+        DOWN_STATES
+};
+
+static const struct {
+        const char *name;
+        unsigned next;
+} states[DOWN_STATES] = {
+        [DOWN_OPENING] = { "opening", TO(IDLE) | TO(CLOSING) },
+        [DOWN_IDLE] = { "idle", TO(READING) | TO(CLOSING) },
+        [DOWN_READING] = { "reading", TO(ACTIVE) | TO(FLUSHING) | TO(CLOSING) | TO(IDLE) },
+        [DOWN_ACTIVE] = { "active", TO(FLUSHING) | TO(CLOSING) },
+        [DOWN_FLUSHING] = { "flushing", TO(IDLE) | TO(READING) | TO(CLOSING) },
+        [DOWN_CLOSING] = { "closing", 0 },
+};
+
+struct down_h1 {
+        struct side side;
+        struct stream stream;
+        struct worker *w;
+        struct list node; /* worker.down_list */
+        struct exchange_origin origin;
+
+        uint8_t state;
+        bool keeps_alive;               /* after the present answer */
+        bool pulls;                     /* the exchange wants the request's body */
+        bool is_tunnel, answer_is_open; /* no length: the end of the answer is the end of the connection */
+        bool is_redirecting;
+        uint16_t https_port;
+        int32_t tally_slot;
+        uint32_t served_count;
+        mono_ms rate_since; /* the window of a body's least rate; 0: none yet */
+        uint64_t rate_bytes;
+
+        struct h1_in in;
+        struct h1_out out;
+        struct timer timer;
+};
+
+const size_t down_h1_bytes = sizeof(struct down_h1);
+
+static const struct side_ops down_ops;
+static const struct stream_events down_events;
+static void down_timeout(struct timer *t);
+static void down_step(struct down_h1 *c);
+
+static void down_enter(struct down_h1 *c, enum down_state next)
+{
+        assert(states[c->state].next & 1u << next);
+        c->state = (uint8_t)next;
+}
+
+static const struct proxy_limits *limits(const struct down_h1 *c)
+{
+        return &c->w->snap->limits;
+}
+
+static void timer_start(struct down_h1 *c, int64_t ms)
+{
+        timer_set(c->w->loop, &c->timer, loop_now(c->w->loop) + ms);
+}
+
+/* ---- birth and death ---- */
+
+static void down_free(struct down_h1 *c)
+{
+        struct worker *w = c->w;
+
+        timer_clear(&c->timer);
+        h1_in_fini(&c->in, w);
+        h1_out_fini(&c->out);
+        list_remove(&c->node);
+        tally_leave(w->shared->connections, w->index, c->tally_slot);
+        pool_put(w->downs, c);
+        measure_set(w, w->measure.connections, (int64_t)pool_taken_count(w->downs));
+        if (w->is_draining && list_is_empty(&w->down_list) && w->on_drained)
+                w->on_drained(w);
+}
+
+static void down_close(struct down_h1 *c, enum stream_close_how how)
+{
+        if (c->state == DOWN_CLOSING)
+                return;
+        down_enter(c, DOWN_CLOSING);
+        timer_clear(&c->timer);
+        stream_close(&c->stream, how);
+}
+
+static void on_closed(struct stream *s)
+{
+        down_free(CONTAINER_OF(s, struct down_h1, stream));
+}
+
+static uint64_t address_key(const struct worker *w, struct ip ip)
+{
+        return hash_str(w->shared->hash_key, (struct str){ (const char *)&ip, sizeof(ip) });
+}
+
+void down_h1_open(struct worker *w, int fd, const struct listen_conf *listen)
+{
+        const struct proxy_limits *l = &w->snap->limits;
+        struct down_h1 *c = pool_take(w->downs);
+        enum err e;
+
+        if (!c) {
+                measure_refused(w, "connections");
+                close(fd);
+                return;
+        }
+        *c = (struct down_h1){
+                .side.ops = &down_ops, .w = w, .tally_slot = TALLY_NO_SLOT, .keeps_alive = true
+        };
+        h1_in_init(&c->in);
+        h1_out_init(&c->out);
+        timer_init(&c->timer, down_timeout);
+        list_add_last(&w->down_list, &c->node);
+        c->is_redirecting = listen->redirects_to_https;
+        c->https_port = listen->https_port;
+        e = listen->tls ? stream_open_tls_server(&c->stream, w->loop, fd, &down_events, listen->tls)
+                        : stream_open(&c->stream, w->loop, fd, &down_events);
+        if (e != ERR_OK) {
+                down_free(c);
+                return;
+        }
+        c->origin.peer = stream_peer_address(&c->stream, &c->origin.peer_port);
+        c->origin.local = stream_local_address(&c->stream, &c->origin.local_port);
+        c->origin.is_tls = listen->tls != NULL;
+        c->origin.is_admin = listen->is_admin;
+        measure_add(w, w->measure.accepted, 1);
+        measure_set(w, w->measure.connections, (int64_t)pool_taken_count(w->downs));
+        if (l->connections_per_address_max && c->origin.peer.family) {
+                c->tally_slot = tally_enter(w->shared->connections, w->index, address_key(w, c->origin.peer),
+                                            l->connections_per_address_max);
+                if (c->tally_slot == TALLY_NO_SLOT) {
+                        measure_refused(w, "connections_per_address");
+                        down_close(c, STREAM_CLOSE_RESET);
+                        return;
+                }
+        }
+        timer_start(c, listen->tls ? l->tls_ms : l->header_ms);
+        if (!listen->tls)
+                down_enter(c, DOWN_IDLE);
+}
+
+static void on_open(struct stream *s, enum err e)
+{
+        struct down_h1 *c = CONTAINER_OF(s, struct down_h1, stream);
+
+        if (c->state != DOWN_OPENING)
+                return;
+        if (e != ERR_OK) {
+                measure_refused(c->w, e == ERR_TIMED_OUT ? "tls_timeout" : "tls_handshake");
+                down_close(c, STREAM_CLOSE_PLAIN);
+                return;
+        }
+        c->origin.server_name = stream_tls_server_name(s);
+        down_enter(c, DOWN_IDLE);
+        timer_start(c, limits(c)->header_ms);
+}
+
+/* ---- a request's head ---- */
+
+/* An answer from before there is an exchange: the head could not be read. */
+static void refuse(struct down_h1 *c, const struct http_refusal *refusal)
+{
+        char body[256], head[384];
+        struct side_data d;
+
+        record_refused(c->w, &c->origin, refusal);
+        int body_len = snprintf(body, sizeof(body), "{\"error\":{\"type\":\"%s\",\"message\":\"%s (%s)\"}}\n",
+                                reply_error_type(refusal->status), http_status_reason(refusal->status).ptr,
+                                refusal->reason);
+        int head_len = snprintf(head, sizeof(head),
+                                "HTTP/1.1 %u %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"
+                                "Connection: close\r\n\r\n",
+                                refusal->status, http_status_reason(refusal->status).ptr, body_len);
+        struct str parts[2] = { { head, (size_t)head_len }, { body, (size_t)body_len } };
+        d = (struct side_data){ parts, 2, true, NULL, 0 };
+        c->out.is_chunked = false;
+        h1_out_data(&c->out, &c->stream, &c->w->down_vector, &d, NULL);
+        down_close(c, STREAM_CLOSE_LINGER);
+}
+
+/* The list of fields the head brought lives in the worker's scratch; exchange_new copies it. */
+static void begin_exchange(struct down_h1 *c, const struct http_head *head)
+{
+        static const struct http_refusal no_room = { 503, "requests" };
+        struct exchange *x;
+
+        h1_in_body_begin(&c->in, head);
+        down_enter(c, DOWN_ACTIVE);
+        timer_clear(&c->timer);
+        c->keeps_alive = head->keeps_alive && !c->w->is_draining;
+        c->pulls = c->is_tunnel = c->answer_is_open = false;
+        c->rate_since = 0;
+        c->served_count++;
+        x = exchange_new(c->w, &c->side, &c->origin, head);
+        if (!x) {
+                refuse(c, &no_room);
+                return;
+        }
+        if (c->is_redirecting) {
+                reply_redirect_to_https(x, c->https_port);
+                return;
+        }
+        exchange_run(x);
+}
+
+/* Parses what is there. ERR_AGAIN: more must come. */
+static enum err head_parse(struct down_h1 *c)
+{
+        struct worker *w = c->w;
+        struct http_refusal refusal = { 400, "malformed" };
+        struct http_head head = { .fields = w->scratch_fields, .fields_max = ARRAY_SIZE(w->scratch_fields) };
+        struct str bytes = h1_in_bytes(&c->in);
+        enum err e;
+
+        if (bytes.len == 0)
+                return ERR_AGAIN;
+        if (c->state == DOWN_IDLE) { /* the first byte starts the header's time */
+                down_enter(c, DOWN_READING);
+                timer_start(c, limits(c)->header_ms);
+        }
+        e = h1_request_parse(bytes, &limits(c)->request, &c->in.scanned, &head, &refusal);
+        if (e == ERR_AGAIN)
+                return ERR_AGAIN;
+        if (e != ERR_OK)
+                refuse(c, &refusal);
+        else
+                begin_exchange(c, &head);
+        return e;
+}
+
+static void head_read(struct down_h1 *c)
+{
+        static const struct http_refusal too_long = { 431, "head_bytes" };
+        bool filled = false;
+
+        while (c->state == DOWN_IDLE || c->state == DOWN_READING) {
+                if (head_parse(c) != ERR_AGAIN)
+                        return;
+                enum err e = h1_in_read(&c->in, c->w, &c->stream, &filled);
+                if (e == ERR_OK)
+                        continue;
+                if (e == ERR_TOO_LARGE)
+                        refuse(c, &too_long);
+                else if (e != ERR_AGAIN)
+                        down_close(c, STREAM_CLOSE_PLAIN);
+                else if (c->state == DOWN_IDLE)
+                        h1_in_next(&c->in, c->w); /* nothing came: no buffer is kept */
+                return;
+        }
+}
+
+/* ---- the request's body ---- */
+
+static size_t give(void *context, const struct side_data *d)
+{
+        struct down_h1 *c = context;
+
+        return c->side.x ? exchange_request_data(c->side.x, d) : 0;
+}
+
+static void continue_say(struct down_h1 *c)
+{
+        struct exchange *x = c->side.x;
+
+        if (!x->request.expects_continue || x->continue_sent || x->answer_started)
+                return;
+        x->continue_sent = true;
+        if (h1_in_bytes(&c->in).len == 0) { /* a client that did not wait needs no word */
+                h1_vector_add(&c->w->down_vector, STR("HTTP/1.1 100 Continue\r\n\r\n"));
+                h1_out_flush(&c->out, &c->stream, &c->w->down_vector);
+        }
+}
+
+/* Waits for more of the body. False when it has come too slowly: less than the least rate over a whole window. */
+static bool body_wait(struct down_h1 *c)
+{
+        mono_ms now = loop_now(c->w->loop);
+        uint64_t came = c->in.body.bytes - c->rate_bytes, rate = limits(c)->minimum_rate;
+
+        if (!c->rate_since) {
+                c->rate_since = now;
+                c->rate_bytes = c->in.body.bytes;
+        } else if (now - c->rate_since >= RATE_WINDOW_MS) {
+                if (came * 1000 < rate * (uint64_t)(now - c->rate_since))
+                        return false;
+                c->rate_since = now;
+                c->rate_bytes = c->in.body.bytes;
+        }
+        timer_start(c, limits(c)->body_idle_ms);
+        return true;
+}
+
+/* The client ended or failed before its request was whole, or while it waited. */
+static void client_left(struct down_h1 *c, enum err e)
+{
+        struct exchange *x = c->side.x;
+
+        if (x)
+                exchange_down_reset(x, e);
+        down_close(c, STREAM_CLOSE_RESET);
+}
+
+/* In a tunnel the client's end is a half close that goes on upwards. */
+static void tunnel_end(struct down_h1 *c)
+{
+        struct side_data d = { NULL, 0, true, NULL, 0 };
+
+        c->in.is_last = true;
+        exchange_request_data(c->side.x, &d);
+}
+
+static void body_is_late(struct down_h1 *c)
+{
+        static const struct http_refusal late = { 408, "body_timeout" };
+
+        c->keeps_alive = false;
+        exchange_request_broken(c->side.x, &late);
+}
+
+static void body_read(struct down_h1 *c)
+{
+        struct http_refusal refusal = { 400, "body" };
+        bool wants_more = false, filled = false;
+
+        for (int reads = 0; c->state == DOWN_ACTIVE && c->side.x && c->pulls; reads++) {
+                enum err e = h1_in_offer(&c->in, c->w, give, c, &wants_more, &refusal);
+
+                if (c->state != DOWN_ACTIVE || !c->side.x)
+                        return;
+                if (e == ERR_OK) {
+                        c->pulls = false;
+                        timer_clear(&c->timer);
+                        return;
+                }
+                if (e != ERR_AGAIN) {
+                        c->keeps_alive = false;
+                        exchange_request_broken(c->side.x, &refusal);
+                        return;
+                }
+                if (!wants_more) {
+                        c->pulls = false; /* until the exchange has room again */
+                        c->rate_since = 0;
+                        timer_clear(&c->timer);
+                        return;
+                }
+                if (reads == READS_PER_TURN) { /* others wait too */
+                        stream_poke(&c->stream, STREAM_READABLE);
+                        return;
+                }
+                continue_say(c);
+                e = h1_in_read(&c->in, c->w, &c->stream, &filled);
+                if (e == ERR_AGAIN) {
+                        if (!c->is_tunnel && !body_wait(c))
+                                body_is_late(c);
+                        return;
+                }
+                if (e == ERR_CLOSED && c->is_tunnel) {
+                        tunnel_end(c);
+                        return;
+                }
+                if (e != ERR_OK) {
+                        client_left(c, e);
+                        return;
+                }
+        }
+}
+
+/* The request is whole and its answer is awaited: look for the client's end, and let a next request wait. */
+static void watch_read(struct down_h1 *c)
+{
+        bool filled = false;
+
+        while (c->state == DOWN_ACTIVE && c->in.is_last && !c->in.is_ended) {
+                enum err e = h1_in_read(&c->in, c->w, &c->stream, &filled);
+
+                if (e == ERR_OK)
+                        continue;
+                if (e == ERR_CLOSED || e == ERR_IO)
+                        client_left(c, e);
+                return; /* ERR_AGAIN; or no more room: further requests wait in the socket */
+        }
+}
+
+/* ---- events of the stream ---- */
+
+static void out_write(struct down_h1 *c)
+{
+        if (h1_out_is_pending(&c->out))
+                h1_out_flush(&c->out, &c->stream, &c->w->down_vector);
+        if (c->out.is_broken || h1_out_is_pending(&c->out))
+                return;
+        if (c->state == DOWN_FLUSHING) {
+                down_step(c);
+        } else if (c->state == DOWN_ACTIVE && c->side.x && !c->side.has_room) {
+                c->side.has_room = true;
+                exchange_down_room(c->side.x);
+        }
+}
+
+static void on_ready(struct stream *s, unsigned ready)
+{
+        struct down_h1 *c = CONTAINER_OF(s, struct down_h1, stream);
+
+        if (c->state == DOWN_CLOSING || c->state == DOWN_OPENING)
+                return;
+        if (ready & STREAM_WRITABLE)
+                out_write(c);
+        if (c->out.is_broken) {
+                client_left(c, ERR_CLOSED);
+                return;
+        }
+        if (!(ready & STREAM_READABLE))
+                return;
+        if (c->state == DOWN_IDLE || c->state == DOWN_READING)
+                head_read(c);
+        else if (c->state == DOWN_ACTIVE && c->pulls)
+                body_read(c);
+        else if (c->state == DOWN_ACTIVE && c->in.is_last)
+                watch_read(c);
+}
+
+static void down_timeout(struct timer *t)
+{
+        static const struct http_refusal header_late = { 408, "header_timeout" };
+        struct down_h1 *c = CONTAINER_OF(t, struct down_h1, timer);
+
+        switch ((enum down_state)c->state) {
+        case DOWN_OPENING:
+                measure_refused(c->w, "tls_timeout");
+                down_close(c, STREAM_CLOSE_PLAIN);
+                break;
+        case DOWN_IDLE: down_close(c, STREAM_CLOSE_PLAIN); break;
+        case DOWN_READING: refuse(c, &header_late); break;
+        case DOWN_ACTIVE:
+                if (c->side.x && c->pulls)
+                        body_is_late(c);
+                else
+                        client_left(c, ERR_TIMED_OUT); /* it does not read its answer */
+                break;
+        case DOWN_FLUSHING:
+                measure_refused(c->w, "write_timeout");
+                down_close(c, STREAM_CLOSE_RESET);
+                break;
+        case DOWN_CLOSING:
+        case DOWN_STATES: break;
+        }
+}
+
+/* ---- operations of the side ---- */
+
+static enum err framing_set(struct down_h1 *c, struct exchange *x, struct http_head *head)
+{
+        bool has_body = x->request.method != HTTP_HEAD && head->status != 204 && head->status != 304;
+
+        c->out.is_chunked = false;
+        if (!has_body || head->framing == HTTP_BODY_LENGTH || head->framing == HTTP_BODY_NONE)
+                return ERR_OK;
+        if (x->request.version_minor == 0) {
+                c->keeps_alive = false; /* the end of the connection is the only end it knows */
+                c->answer_is_open = true;
+                return ERR_OK;
+        }
+        c->out.is_chunked = true;
+        return http_add(head, STR("Transfer-Encoding"), STR("chunked"));
+}
+
+static void op_head(struct side *s, struct http_head *head)
+{
+        struct down_h1 *c = (struct down_h1 *)s;
+        struct exchange *x = s->x;
+        enum err e = ERR_OK;
+
+        if (head->status == 101) {
+                c->is_tunnel = true;
+                c->keeps_alive = false;
+                c->out.is_chunked = false;
+                c->in.body = (struct h1_body){ .framing = HTTP_BODY_UNTIL_CLOSE };
+                c->in.is_last = false;
+        } else if (head->status >= 200) {
+                e = framing_set(c, x, head);
+                if (!x->request_done && !c->in.is_last && c->in.body.framing != HTTP_BODY_NONE)
+                        c->keeps_alive &= h1_in_bytes(&c->in).len >= c->in.body.left &&
+                                          c->in.body.framing == HTTP_BODY_LENGTH;
+                if (e == ERR_OK && !c->keeps_alive)
+                        e = http_add(head, STR("Connection"), STR("close"));
+                else if (e == ERR_OK && x->request.version_minor == 0)
+                        e = http_add(head, STR("Connection"), STR("keep-alive"));
+        }
+        if (e == ERR_OK)
+                e = h1_response_write(head, &x->arena, &c->w->down_vector);
+        if (e != ERR_OK) {
+                c->out.is_broken = true;
+                stream_poke(&c->stream, STREAM_READABLE);
+        }
+}
+
+static void room_see(struct down_h1 *c, bool took_all)
+{
+        if (c->out.is_broken) {
+                stream_poke(&c->stream, STREAM_READABLE);
+                return;
+        }
+        c->side.has_room = took_all && !h1_out_is_pending(&c->out);
+        if (!c->side.has_room)
+                timer_start(c, limits(c)->body_idle_ms); /* someone who does not read */
+        else if (!c->pulls)
+                timer_clear(&c->timer);
+}
+
+static size_t op_data(struct side *s, const struct side_data *d)
+{
+        struct down_h1 *c = (struct down_h1 *)s;
+        size_t offered = 0, taken;
+
+        for (size_t i = 0; i < d->slices_count; i++)
+                offered += d->slices[i].len;
+        if (s->x->request.method == HTTP_HEAD) { /* our own answers have one; it is not sent */
+                h1_out_flush(&c->out, &c->stream, &c->w->down_vector);
+                room_see(c, true);
+                return offered;
+        }
+        taken = h1_out_data(&c->out, &c->stream, &c->w->down_vector, d, &s->x->arena);
+        room_see(c, taken == offered);
+        if (d->is_last && taken == offered && c->is_tunnel && !h1_out_is_pending(&c->out))
+                stream_shutdown(&c->stream);
+        measure_add(c->w, c->w->measure.bytes_out, taken);
+        return taken;
+}
+
+static void op_flush(struct side *s)
+{
+        struct down_h1 *c = (struct down_h1 *)s;
+
+        if (c->w->down_vector.bytes == 0)
+                return;
+        h1_out_flush(&c->out, &c->stream, &c->w->down_vector);
+        room_see(c, true);
+}
+
+static void op_pull(struct side *s)
+{
+        struct down_h1 *c = (struct down_h1 *)s;
+
+        if (c->in.is_last)
+                return;
+        c->pulls = true;
+        body_read(c);
+}
+
+static void op_reset(struct side *s, enum err reason)
+{
+        struct down_h1 *c = (struct down_h1 *)s;
+
+        down_close(c, STREAM_CLOSE_RESET);
+}
+
+/* A request refused before its body was read: what is here already is passed over, so that the connection can stay. */
+static bool body_skip(struct down_h1 *c)
+{
+        struct str bytes = h1_in_bytes(&c->in);
+
+        if (c->in.is_last || c->in.body.framing == HTTP_BODY_NONE)
+                return true;
+        if (c->in.body.framing != HTTP_BODY_LENGTH || c->in.body.left > bytes.len)
+                return false;
+        struct rbuf *b = c->in.body_buffer ? c->in.body_buffer : c->in.buffer;
+        b->pos += (uint32_t)c->in.body.left;
+        return true;
+}
+
+/* The answer is out: on to the next request, or the end. */
+static void down_step(struct down_h1 *c)
+{
+        bool request_is_read = body_skip(c);
+
+        if (c->w->is_draining)
+                c->keeps_alive = false;
+        if (!c->keeps_alive || !request_is_read) {
+                down_close(c,
+                           request_is_read && !h1_in_bytes(&c->in).len && !stream_may_have_input(&c->stream)
+                                   ? STREAM_CLOSE_PLAIN
+                                   : STREAM_CLOSE_LINGER);
+                return;
+        }
+        h1_in_next(&c->in, c->w);
+        if (c->in.is_ended) {
+                down_close(c, STREAM_CLOSE_PLAIN);
+                return;
+        }
+        down_enter(c, DOWN_IDLE);
+        timer_start(c, limits(c)->idle_ms);
+        if (h1_in_bytes(&c->in).len || stream_may_have_input(&c->stream))
+                stream_poke(&c->stream, STREAM_READABLE);
+}
+
+static void op_release(struct side *s)
+{
+        struct down_h1 *c = (struct down_h1 *)s;
+
+        s->x = NULL;
+        c->pulls = false;
+        if (c->state != DOWN_ACTIVE)
+                return;
+        if (c->is_tunnel) {
+                down_close(c, STREAM_CLOSE_PLAIN);
+                return;
+        }
+        timer_clear(&c->timer);
+        down_enter(c, DOWN_FLUSHING);
+        if (h1_out_is_pending(&c->out))
+                timer_start(c, limits(c)->body_idle_ms);
+        else
+                down_step(c);
+}
+
+void down_h1_drain(struct list *node)
+{
+        struct down_h1 *c = CONTAINER_OF(node, struct down_h1, node);
+
+        if (c->state == DOWN_IDLE && !h1_in_bytes(&c->in).len && !stream_may_have_input(&c->stream))
+                down_close(c, STREAM_CLOSE_PLAIN);
+}
+
+static const struct side_ops down_ops = {
+        .name = "h1",
+        .head = op_head,
+        .data = op_data,
+        .flush = op_flush,
+        .pull = op_pull,
+        .reset = op_reset,
+        .release = op_release,
+};
+
+static const struct stream_events down_events = { .on_open = on_open,
+                                                  .on_ready = on_ready,
+                                                  .on_closed = on_closed };

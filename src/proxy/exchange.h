@@ -1,0 +1,178 @@
+/*
+ * proxy/exchange.h - one request between the side it came from (down) and the side that answers (up).
+ *
+ *   born → steps (steps.h), which may wait → both bodies flow → both done → recorded → gone
+ *
+ * Memory: one pooled struct with the arena's first block in it. Holds the snapshot it began with. Thread: its worker.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "base/ip.h"
+#include "http/rules.h"
+#include "http/target.h"
+#include "io/timer.h"
+#include "proxy/bodystore.h"
+#include "proxy/side.h"
+
+struct route;
+struct snapshot;
+struct target;
+struct token;
+struct upstream;
+struct worker;
+struct filter;
+struct exchange_note;
+struct up_h1;
+
+enum {
+        EXCHANGE_ARENA_FIRST = 4096,
+        EXCHANGE_FIELDS_ADDED_MAX = 48,
+        EXCHANGE_ID_LEN = 22,
+        EXCHANGE_FILTERS_MAX = 4,
+        EXCHANGE_TRIED_MAX = 8
+};
+
+enum step_result { STEP_NEXT, STEP_WAIT, STEP_DONE };
+
+/* What became of it, for log and metrics beside the status. */
+enum exchange_outcome {
+        OUTCOME_NONE,
+        OUTCOME_ANSWERED,      /* whole answer delivered */
+        OUTCOME_REFUSED,       /* our own answer: a rule or a limit */
+        OUTCOME_CLIENT_LEFT,   /* before the answer was whole */
+        OUTCOME_UPSTREAM_BROKE /* after the answer's head was sent */
+};
+
+/* Where a request comes in: what a listener knows of its connections. */
+struct exchange_origin {
+        struct ip peer, local;
+        uint16_t peer_port, local_port;
+        bool is_tls;
+        bool is_admin;          /* the admin listener: its own routes */
+        struct str server_name; /* TLS SNI, empty when none */
+};
+
+/* A state of one filter for one exchange; see filter.h. */
+struct exchange_filter {
+        const struct filter *filter;
+        void *state;
+};
+
+struct exchange {
+        /* identity */
+        struct worker *w;
+        struct snapshot *snap;
+        char id[EXCHANGE_ID_LEN + 1];
+        const struct exchange_origin *origin;
+
+        /* the two ends */
+        struct side *down, *up;
+        struct up_h1 *connecting; /* an upstream connection on its way up, or NULL */
+
+        /* the request; slices point into the down side's buffer or the arena */
+        struct http_head request;
+        struct http_target target;
+        struct str forward_target; /* what goes upstream: target.text, or rewritten */
+        struct http_client client;
+
+        /* what the steps found */
+        const struct route *route;
+        const struct token *token;
+        struct upstream *upstream;
+        struct target *target_in_use;
+        struct target *tried[EXCHANGE_TRIED_MAX]; /* failed targets, not to be picked again */
+        uint8_t tried_count;
+        const char *refused; /* the reason word of our own answer, or NULL */
+        const char *label;   /* names the route's kind in the log: a model, … ; empty */
+        struct str model;    /* AI routes */
+        void *extra;         /* of the route's handler, in the arena */
+
+        /* progress */
+        uint8_t step;
+        bool is_waiting, is_running; /* in a step; inside exchange_run */
+        bool is_internal;            /* a call of our own: no client, not logged as a request */
+        bool wants_upgrade, is_tunnel;
+        bool has_bad_token;
+        int32_t tally_slot, token_slot; /* concurrency: what it holds */
+        bool is_counted;
+        bool is_stale_retry; /* the last attempt met a kept connection that was closed: the target is not to blame */
+        bool continue_sent, request_done, answer_started, answer_done, is_ended;
+        bool keep_body;     /* copy the request body for a replay */
+        bool is_collecting; /* hold the body back: a step needs to see it */
+        uint16_t status;    /* of the answer */
+        uint8_t attempts;
+        enum err up_error; /* why the last attempt failed */
+        enum exchange_outcome outcome;
+
+        struct exchange_note *notes; /* fields for an answer of ours: reply_will_have */
+
+        /* request body held for a step or a replay */
+        struct bodystore body;
+        size_t body_sent; /* bytes of the store given to the present up side */
+
+        struct exchange_filter filters[EXCHANGE_FILTERS_MAX];
+        uint8_t filters_count;
+
+        /* measures */
+        int64_t start_us, up_start_us, first_byte_us;
+        uint64_t request_bytes, answer_bytes; /* payload */
+        uint64_t tokens_in, tokens_out;       /* AI usage as the provider reported it */
+        struct timer timer;                   /* total time, or a wait's end */
+        struct task again;                    /* run on in the next turn */
+
+        struct list node; /* in worker.exchanges */
+        struct arena arena;
+        _Alignas(max_align_t) char first[EXCHANGE_ARENA_FIRST];
+};
+
+/*
+ * Begins with a whole head. Copies the fields into the arena (with room for added ones); the bytes stay the down side's
+ * until the exchange ends. NULL when the worker's pool is used up. `origin` lives as long as the down side.
+ */
+struct exchange *exchange_new(struct worker *w, struct side *down, const struct exchange_origin *origin,
+                              const struct http_head *head);
+
+/* Runs the steps from where it stands, until one waits or all is under way. */
+void exchange_run(struct exchange *x);
+/* The same in the next turn: for a step's event that arrives inside another call. */
+void exchange_run_later(struct exchange *x);
+
+/* Answers from here, in the form of the API called: status, error type and message. `refused` is the reason word for log
+ * and metric. Returns STEP_DONE so that a step can end with it. Before the answer has started only. */
+enum step_result exchange_refuse(struct exchange *x, uint16_t status, const char *refused,
+                                 const char *message);
+
+/* No answer is possible: both sides are reset. */
+void exchange_abort(struct exchange *x);
+
+/* Attaches the side that will answer and sends it the request: head, what is stored of the body, then the rest. */
+void exchange_start_up(struct exchange *x, struct side *up);
+
+/* Lets the body come in while no up side is there; `on_body` of the route's handler sees it. Bounded by
+ * limits.model_lookahead_bytes: 413 past it. */
+void exchange_collect(struct exchange *x);
+
+/* ---- events from the down side ---- */
+/* Payload taken. A message without body is one empty last piece. */
+size_t exchange_request_data(struct exchange *x, const struct side_data *d);
+void exchange_down_room(struct exchange *x);
+/* The client is gone, or its request broke off: nothing more goes to it. */
+void exchange_down_reset(struct exchange *x, enum err reason);
+/* A body that breaks the specification or a limit: answer `status` if that is still possible. */
+void exchange_request_broken(struct exchange *x, const struct http_refusal *refusal);
+
+/* ---- events from the up side ---- */
+/* An answer's head; 1xx may come before. The fields are changed in place. */
+void exchange_answer_head(struct exchange *x, struct http_head *head);
+size_t exchange_answer_data(struct exchange *x, const struct side_data *d);
+void exchange_up_room(struct exchange *x);
+/* The up side is gone before a clean end. `may_retry`: nothing of an answer was seen, and the request may be sent again. */
+void exchange_up_reset(struct exchange *x, enum err reason, bool may_retry);
+/* Sends the gathered head to the down side when no body came with it. */
+void exchange_answer_flush(struct exchange *x);
+
+/* True while the request could be sent to another target: no answer yet, and its body is kept or was not begun. */
+bool exchange_is_replayable(const struct exchange *x);
+/* True when doing it twice does no harm: an idempotent method (RFC 9110 9.2.2), or the route says so of its POSTs. */
+bool exchange_is_safe_to_repeat(const struct exchange *x);

@@ -1,0 +1,68 @@
+/*
+ * proxy/snapshot.h - the rules a request begins with: built aside by the gateway, then never changed, counted.
+ *
+ * One worker's own (workers are processes), so it also holds the worker's runtime of upstreams.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "http/h1_read.h"
+#include "proxy/access.h"
+#include "proxy/route.h"
+#include "proxy/upstream.h"
+
+struct tls_context;
+
+struct proxy_limits {
+        struct h1_limits request, answer;
+        uint32_t connections_max, connections_per_address_max; /* per address 0: none */
+        uint32_t requests_max;
+        uint64_t body_bytes_max; /* 0: none */
+        uint32_t failed_auth_per_minute;
+        struct units_rate rate_per_address; /* count 0: none */
+        int64_t header_ms, idle_ms, body_idle_ms, tls_ms;
+        uint64_t minimum_rate; /* bytes a second of a request body; 0: none */
+        uint32_t model_lookahead_bytes, replay_bytes;
+};
+
+/* How a listener's connections are treated. */
+struct listen_conf {
+        struct tls_context *tls; /* NULL: plain */
+        bool is_admin;
+        bool redirects_to_https;
+        uint16_t https_port; /* where such a redirect points */
+};
+
+struct snapshot {
+        unsigned uses;
+        uint64_t number;    /* counts reloads */
+        struct str version; /* of the configuration */
+        bool auth;          /* tokens are asked for */
+        struct proxy_limits limits;
+        struct resolver_conf names;
+        struct ip_list allowed_ips, trusted_proxies, admin_ips;
+        struct token_set tokens;
+        struct route_table routes, admin_routes;
+        struct upstream **upstreams;
+        size_t upstreams_count;
+        struct listen_conf *listens; /* as many as listening sockets */
+        size_t listens_count;
+
+        /* what the rooms above hang on it, and how it goes */
+        void *llm;
+        const void *conf;
+        void (*on_free)(struct snapshot *s);
+        struct arena arena;
+};
+
+static inline struct snapshot *snapshot_get(struct snapshot *s)
+{
+        s->uses++;
+        return s;
+}
+
+static inline void snapshot_put(struct snapshot *s)
+{
+        if (s && --s->uses == 0)
+                s->on_free(s);
+}

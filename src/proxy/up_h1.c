@@ -1,0 +1,588 @@
+#include "proxy/up_h1.h"
+
+#include <assert.h>
+#include <unistd.h>
+
+#include "proxy/h1_in.h"
+#include "proxy/h1_out.h"
+#include "proxy/route.h"
+#include "proxy/worker.h"
+
+enum { READS_PER_TURN = 8, INTERIM_ANSWERS_MAX = 16 };
+
+#define TO(s) (1u << UP_##s)
+
+enum up_state { UP_RESOLVING, UP_DIALLING, UP_OPENING, UP_ACTIVE, UP_IDLE, UP_CLOSING, UP_STATES };
+
+static const struct {
+        const char *name;
+        unsigned next;
+} states[UP_STATES] = {
+        [UP_RESOLVING] = { "resolving", TO(DIALLING) | TO(CLOSING) },
+        [UP_DIALLING] = { "dialling", TO(DIALLING) | TO(OPENING) | TO(ACTIVE) | TO(CLOSING) },
+        [UP_OPENING] = { "opening", TO(ACTIVE) | TO(CLOSING) },
+        [UP_ACTIVE] = { "active", TO(IDLE) | TO(CLOSING) },
+        [UP_IDLE] = { "idle", TO(ACTIVE) | TO(CLOSING) },
+        [UP_CLOSING] = { "closing", 0 },
+};
+
+struct up_h1 {
+        struct side side; /* side.x is set from the first moment, also while connecting */
+        struct stream stream;
+        struct worker *w;
+        struct target *target;
+        struct snapshot *snap; /* owns the target */
+        struct list node;      /* worker.up_list */
+        struct list idle_node; /* target.idle */
+
+        uint8_t state;
+        bool has_stream;
+        bool pulled;          /* the exchange wants the answer's body */
+        bool request_is_sent; /* its last byte was taken */
+        bool saw_answer;      /* at least one byte of it */
+        bool head_is_done, keeps_alive, is_tunnel;
+        uint8_t interim_count;
+        uint32_t served_count;
+
+        struct h1_in in;
+        struct h1_out out;
+        struct timer timer;
+
+        /* connecting */
+        struct resolver_query query;
+        struct dial dial;
+        struct ip addresses[RESOLVER_ADDRESSES_MAX];
+        uint8_t addresses_count, addresses_tried;
+        mono_ms connect_until;
+};
+
+const size_t up_h1_bytes = sizeof(struct up_h1);
+
+static const struct side_ops up_ops;
+static const struct stream_events up_events;
+static void up_timeout(struct timer *t);
+
+static void up_enter(struct up_h1 *u, enum up_state next)
+{
+        assert(states[u->state].next & 1u << next);
+        u->state = (uint8_t)next;
+}
+
+static void timer_start(struct up_h1 *u, int64_t ms)
+{
+        timer_set(u->w->loop, &u->timer, loop_now(u->w->loop) + ms);
+}
+
+/* ---- birth and death ---- */
+
+static void up_free(struct up_h1 *u)
+{
+        struct worker *w = u->w;
+
+        timer_clear(&u->timer);
+        h1_in_fini(&u->in, w);
+        h1_out_fini(&u->out);
+        list_remove(&u->node);
+        u->target->connections--;
+        snapshot_put(u->snap);
+        pool_put(w->ups, u);
+}
+
+static void on_closed(struct stream *s)
+{
+        up_free(CONTAINER_OF(s, struct up_h1, stream));
+}
+
+static void up_close(struct up_h1 *u, enum stream_close_how how)
+{
+        if (u->state == UP_CLOSING)
+                return;
+        if (u->state == UP_IDLE) {
+                list_remove(&u->idle_node);
+                u->target->idle_count--;
+        }
+        if (u->state == UP_ACTIVE)
+                u->target->requests_active--;
+        if (u->state == UP_RESOLVING)
+                resolver_cancel(&u->query);
+        if (u->state == UP_DIALLING)
+                dial_cancel(&u->dial);
+        up_enter(u, UP_CLOSING);
+        timer_clear(&u->timer);
+        if (u->has_stream)
+                stream_close(&u->stream, how);
+        else
+                up_free(u);
+}
+
+static struct up_h1 *up_new(struct exchange *x, struct target *t)
+{
+        struct worker *w = x->w;
+        struct up_h1 *u = pool_take(w->ups);
+
+        if (!u)
+                return NULL;
+        *u = (struct up_h1){ .side = { .ops = &up_ops }, .w = w, .target = t, .snap = snapshot_get(x->snap) };
+        h1_in_init(&u->in);
+        h1_out_init(&u->out);
+        timer_init(&u->timer, up_timeout);
+        list_init(&u->idle_node);
+        list_add_last(&w->up_list, &u->node);
+        t->connections++;
+        return u;
+}
+
+/* ---- connecting ---- */
+
+/* Tells the exchange that no connection came of it; nothing was sent, so it may try elsewhere. */
+static void connect_failed(struct up_h1 *u, enum err e)
+{
+        struct exchange *x = u->side.x;
+
+        u->side.x = NULL;
+        if (target_failed(u->target, loop_now(u->w->loop)))
+                measure_add(u->w, u->target->measure.ejections, 1);
+        measure_add(u->w, u->target->measure.failures, 1);
+        log_info("upstream_connect_failed", LOG_S("upstream", u->target->upstream->name),
+                 LOG_S("target", u->target->url), LOG_E(e));
+        up_close(u, STREAM_CLOSE_RESET);
+        if (x) {
+                x->connecting = NULL;
+                exchange_up_reset(x, e, true);
+        }
+}
+
+static void activate(struct up_h1 *u)
+{
+        struct exchange *x = u->side.x;
+
+        up_enter(u, UP_ACTIVE);
+        u->target->requests_active++;
+        u->request_is_sent = u->saw_answer = u->head_is_done = u->is_tunnel = false;
+        u->interim_count = 0;
+        u->pulled = true;
+        u->keeps_alive = false;
+        measure_add(u->w, u->target->measure.requests, 1);
+        timer_start(u, u->target->upstream->first_byte_ms);
+        x->connecting = NULL;
+        exchange_start_up(x, &u->side);
+}
+
+static void dial_next(struct up_h1 *u);
+
+static void on_dialled(struct dial *d, enum err e, int fd)
+{
+        struct up_h1 *u = CONTAINER_OF(d, struct up_h1, dial);
+        const struct upstream *up = u->target->upstream;
+        struct str name = up->tls_server_name.len ? up->tls_server_name : u->target->host;
+
+        if (e != ERR_OK) {
+                if (u->addresses_tried < u->addresses_count && loop_now(u->w->loop) < u->connect_until)
+                        dial_next(u);
+                else
+                        connect_failed(u, e);
+                return;
+        }
+        measure_add(u->w, u->target->measure.connects, 1);
+        e = u->target->is_tls ? stream_open_tls_client(&u->stream, u->w->loop, fd, &up_events, up->tls, name)
+                              : stream_open(&u->stream, u->w->loop, fd, &up_events);
+        if (e != ERR_OK) {
+                connect_failed(u, e);
+                return;
+        }
+        u->has_stream = true;
+        if (u->target->is_tls)
+                up_enter(u, UP_OPENING); /* the connect timer runs on */
+        else
+                activate(u);
+}
+
+static void on_open(struct stream *s, enum err e)
+{
+        struct up_h1 *u = CONTAINER_OF(s, struct up_h1, stream);
+
+        if (u->state != UP_OPENING)
+                return;
+        if (e != ERR_OK)
+                connect_failed(u, e);
+        else
+                activate(u);
+}
+
+static void dial_next(struct up_h1 *u)
+{
+        struct target *t = u->target;
+        struct dial_target target = { .port = t->port, .path = t->path };
+        int64_t left = u->connect_until - loop_now(u->w->loop);
+
+        if (t->path.len == 0) /* a later exchange begins with another address of the name */
+                target.ip = u->addresses[(t->address_next + u->addresses_tried) % u->addresses_count];
+        u->addresses_tried++;
+        up_enter(u, UP_DIALLING);
+        dial_start(&u->dial, u->w->loop, &target, MAX(left, (int64_t)1), on_dialled);
+}
+
+static void dial_first(struct up_h1 *u, const struct ip *addresses, size_t count)
+{
+        u->addresses_count = (uint8_t)MIN(count, (size_t)RESOLVER_ADDRESSES_MAX);
+        for (size_t i = 0; i < u->addresses_count; i++)
+                u->addresses[i] = addresses[i];
+        u->target->address_next++;
+        dial_next(u);
+}
+
+static void on_resolved(struct resolver_query *q, enum err e, const struct ip *addresses, size_t count)
+{
+        struct up_h1 *u = CONTAINER_OF(q, struct up_h1, query);
+
+        if (e != ERR_OK || count == 0)
+                connect_failed(u, e == ERR_OK ? ERR_NOT_FOUND : e);
+        else
+                dial_first(u, addresses, count);
+}
+
+static enum err connect_new(struct exchange *x, struct target *t)
+{
+        struct ip known[RESOLVER_ADDRESSES_MAX];
+        struct up_h1 *u = up_new(x, t);
+        size_t count;
+
+        if (!u)
+                return ERR_NO_MEMORY;
+        u->side.x = x;
+        x->connecting = u;
+        u->connect_until = loop_now(u->w->loop) + t->upstream->connect_ms;
+        timer_start(u, t->upstream->connect_ms);
+        if (t->path.len) {
+                dial_first(u, NULL, 0);
+        } else if (t->ip.family) {
+                dial_first(u, &t->ip, 1);
+        } else if ((count = resolver_peek(u->w->resolver, t->host, known)) > 0) {
+                dial_first(u, known, count);
+        } else {
+                resolver_find(u->w->resolver, &u->query, t->host, on_resolved);
+        }
+        return ERR_OK;
+}
+
+enum err up_h1_connect(struct exchange *x, struct target *t)
+{
+        x->target_in_use = t;
+        if (list_is_empty(&t->idle))
+                return connect_new(x, t);
+        struct up_h1 *u = CONTAINER_OF(t->idle.next, struct up_h1, idle_node);
+        list_remove(&u->idle_node);
+        t->idle_count--;
+        u->side.x = x;
+        measure_add(u->w, t->measure.reuses, 1);
+        activate(u);
+        return ERR_OK;
+}
+
+void up_h1_abandon(struct exchange *x)
+{
+        struct up_h1 *u = x->connecting;
+
+        if (!u)
+                return;
+        x->connecting = NULL;
+        u->side.x = NULL;
+        up_close(u, STREAM_CLOSE_RESET);
+}
+
+void up_h1_close_idle(struct target *t)
+{
+        list_for_each_safe(node, &t->idle)
+                up_close(CONTAINER_OF(node, struct up_h1, idle_node), STREAM_CLOSE_PLAIN);
+}
+
+/* ---- the answer ---- */
+
+/* The connection is of no more use to its exchange. */
+static void broken(struct up_h1 *u, enum err e)
+{
+        struct exchange *x = u->side.x;
+        /* A kept connection may have been closed by the other end just as we wrote: that says nothing of the target. */
+        bool is_stale = u->served_count > 0 && !u->saw_answer && (e == ERR_CLOSED || e == ERR_IO);
+        bool may_retry = x && !u->saw_answer && e != ERR_TIMED_OUT && exchange_is_safe_to_repeat(x);
+
+        if (!is_stale) {
+                measure_add(u->w, u->target->measure.failures, 1);
+                if (target_failed(u->target, loop_now(u->w->loop)))
+                        measure_add(u->w, u->target->measure.ejections, 1);
+        } else if (x) {
+                x->is_stale_retry = true;
+        }
+        up_close(u, STREAM_CLOSE_RESET);
+        if (x)
+                exchange_up_reset(x, e, may_retry);
+}
+
+static void first_byte(struct up_h1 *u)
+{
+        if (u->saw_answer)
+                return;
+        u->saw_answer = true;
+        measure_first_byte(u->w, &u->target->measure, loop_now_us(u->w->loop) - u->side.x->up_start_us);
+}
+
+/* True when a head, final or interim, was passed on; false when more must come or the connection is broken. */
+static bool head_parse(struct up_h1 *u)
+{
+        struct worker *w = u->w;
+        struct exchange *x = u->side.x;
+        struct http_refusal refusal;
+        struct http_head head = { .fields = w->scratch_fields, .fields_max = ARRAY_SIZE(w->scratch_fields) };
+        struct str bytes = h1_in_bytes(&u->in);
+        enum err e;
+
+        if (bytes.len == 0)
+                return false;
+        first_byte(u);
+        e = h1_response_parse(bytes, &x->snap->limits.answer, x->request.method, &u->in.scanned, &head,
+                              &refusal);
+        if (e == ERR_AGAIN)
+                return false;
+        if (e != ERR_OK ||
+            (head.status < 200 && head.status != 101 && ++u->interim_count > INTERIM_ANSWERS_MAX)) {
+                broken(u, ERR_MALFORMED);
+                return false;
+        }
+        if (head.status < 200 && head.status != 101) {
+                u->in.buffer->pos += (uint32_t)head.bytes;
+                u->in.scanned = 0;
+                exchange_answer_head(x, &head);
+                return u->state == UP_ACTIVE;
+        }
+        u->head_is_done = true;
+        u->is_tunnel = head.status == 101;
+        u->keeps_alive = head.keeps_alive && head.framing != HTTP_BODY_UNTIL_CLOSE && !u->is_tunnel;
+        if (u->is_tunnel)
+                head.framing = HTTP_BODY_UNTIL_CLOSE;
+        h1_in_body_begin(&u->in, &head);
+        if (head.status < 500)
+                target_succeeded(u->target);
+        exchange_answer_head(x, &head);
+        return true;
+}
+
+static size_t give(void *context, const struct side_data *d)
+{
+        struct up_h1 *u = context;
+
+        return u->side.x ? exchange_answer_data(u->side.x, d) : 0;
+}
+
+/* The upstream's end of sending: a clean end of the body only where no length was promised. */
+static void input_ended(struct up_h1 *u, enum err e)
+{
+        struct side_data d = { NULL, 0, true, NULL, 0 };
+
+        if (!u->side.x || !u->head_is_done || e != ERR_CLOSED || h1_body_end(&u->in.body) != ERR_OK) {
+                broken(u, e);
+                return;
+        }
+        u->in.is_last = true;
+        u->keeps_alive = false;
+        exchange_answer_data(u->side.x, &d);
+}
+
+/* Passes on what is there; true when more should be read. */
+static bool body_give(struct up_h1 *u)
+{
+        struct http_refusal refusal;
+        bool wants_more;
+        enum err e = h1_in_offer(&u->in, u->w, give, u, &wants_more, &refusal);
+
+        if (!u->side.x || u->state != UP_ACTIVE)
+                return false;
+        if (e == ERR_OK)
+                timer_clear(&u->timer); /* the rest is between the exchange and its client */
+        else if (e == ERR_AGAIN && !wants_more)
+                u->pulled = false;
+        else if (e != ERR_AGAIN)
+                broken(u, e);
+        return u->state == UP_ACTIVE && u->pulled && !u->in.is_last;
+}
+
+static void answer_read(struct up_h1 *u)
+{
+        bool filled = true;
+
+        for (int reads = 0; u->state == UP_ACTIVE && u->side.x && u->pulled; reads++) {
+                while (!u->head_is_done && head_parse(u))
+                        ;
+                if (u->state != UP_ACTIVE || !u->side.x)
+                        return;
+                if (u->head_is_done && !body_give(u))
+                        return;
+                if (!filled && !stream_may_have_input(&u->stream))
+                        return;
+                if (reads == READS_PER_TURN) {
+                        stream_poke(&u->stream, STREAM_READABLE);
+                        return;
+                }
+                enum err e = h1_in_read(&u->in, u->w, &u->stream, &filled);
+                if (e == ERR_AGAIN)
+                        return;
+                if (e != ERR_OK) {
+                        input_ended(u, e == ERR_TOO_LARGE ? ERR_MALFORMED : e);
+                        return;
+                }
+                timer_start(u, u->target->upstream->idle_ms);
+        }
+}
+
+/* ---- events of the stream ---- */
+
+static void out_write(struct up_h1 *u)
+{
+        if (h1_out_is_pending(&u->out))
+                h1_out_flush(&u->out, &u->stream, &u->w->up_vector);
+        if (u->out.is_broken || h1_out_is_pending(&u->out) || !u->side.x || u->side.has_room)
+                return;
+        u->side.has_room = true;
+        exchange_up_room(u->side.x);
+}
+
+static void on_ready(struct stream *s, unsigned ready)
+{
+        struct up_h1 *u = CONTAINER_OF(s, struct up_h1, stream);
+
+        if (u->state == UP_IDLE) {
+                if (ready & STREAM_READABLE)
+                        up_close(u, STREAM_CLOSE_PLAIN); /* ended, or speaks out of turn */
+                return;
+        }
+        if (u->state != UP_ACTIVE)
+                return;
+        if (ready & STREAM_WRITABLE)
+                out_write(u);
+        if (u->state == UP_ACTIVE && (ready & STREAM_READABLE)) {
+                answer_read(u);
+                if (u->state == UP_ACTIVE && u->side.x)
+                        exchange_answer_flush(u->side.x);
+        }
+        /* An upstream that answered and closed while we still wrote is heard first. */
+        if (u->state == UP_ACTIVE && u->out.is_broken && !u->head_is_done)
+                broken(u, ERR_CLOSED);
+}
+
+static void up_timeout(struct timer *t)
+{
+        struct up_h1 *u = CONTAINER_OF(t, struct up_h1, timer);
+
+        switch ((enum up_state)u->state) {
+        case UP_RESOLVING:
+        case UP_DIALLING:
+        case UP_OPENING: connect_failed(u, ERR_TIMED_OUT); break;
+        case UP_ACTIVE:
+                /* Not its fault while the client does not take what is there, or has not sent all of the request. */
+                if (u->is_tunnel || !u->pulled || (!u->request_is_sent && u->side.has_room))
+                        timer_start(u, u->target->upstream->idle_ms);
+                else
+                        broken(u, ERR_TIMED_OUT);
+                break;
+        case UP_IDLE: up_close(u, STREAM_CLOSE_PLAIN); break;
+        case UP_CLOSING:
+        case UP_STATES: break;
+        }
+}
+
+/* ---- operations of the side ---- */
+
+static void op_head(struct side *s, struct http_head *head)
+{
+        struct up_h1 *u = (struct up_h1 *)s;
+        struct exchange *x = s->x;
+
+        u->out.is_chunked = head->framing == HTTP_BODY_CHUNKED;
+        if (h1_request_write(head, x->forward_target, &x->arena, &u->w->up_vector) != ERR_OK) {
+                u->out.is_broken = true;
+                stream_poke(&u->stream, STREAM_READABLE);
+        }
+}
+
+static size_t op_data(struct side *s, const struct side_data *d)
+{
+        struct up_h1 *u = (struct up_h1 *)s;
+        size_t offered = 0, taken;
+
+        for (size_t i = 0; i < d->slices_count; i++)
+                offered += d->slices[i].len;
+        taken = h1_out_data(&u->out, &u->stream, &u->w->up_vector, d, &s->x->arena);
+        u->side.has_room = taken == offered && !h1_out_is_pending(&u->out);
+        if (u->out.is_broken)
+                stream_poke(&u->stream, STREAM_READABLE);
+        if (d->is_last && taken == offered) {
+                u->request_is_sent = true;
+                if (u->is_tunnel && !h1_out_is_pending(&u->out))
+                        stream_shutdown(&u->stream);
+        }
+        return taken;
+}
+
+static void op_flush(struct side *s)
+{
+        struct up_h1 *u = (struct up_h1 *)s;
+
+        if (u->w->up_vector.bytes)
+                h1_out_flush(&u->out, &u->stream, &u->w->up_vector);
+        if (u->out.is_broken)
+                stream_poke(&u->stream, STREAM_READABLE);
+}
+
+static void op_pull(struct side *s)
+{
+        struct up_h1 *u = (struct up_h1 *)s;
+
+        if (u->in.is_last)
+                return;
+        u->pulled = true;
+        if (u->head_is_done)
+                answer_read(u);
+}
+
+static void op_reset(struct side *s, enum err reason)
+{
+        up_close((struct up_h1 *)s, STREAM_CLOSE_RESET);
+}
+
+static void op_release(struct side *s)
+{
+        struct up_h1 *u = (struct up_h1 *)s;
+        struct target *t = u->target;
+
+        s->x = NULL;
+        if (u->state != UP_ACTIVE)
+                return;
+        bool is_clean = u->keeps_alive && u->in.is_last && u->request_is_sent && !u->out.is_broken &&
+                        !h1_out_is_pending(&u->out) && h1_in_bytes(&u->in).len == 0 && !u->in.is_ended &&
+                        !stream_may_have_input(&u->stream);
+        if (!is_clean || u->w->is_draining || u->snap != u->w->snap ||
+            t->idle_count >= t->upstream->idle_connections_max) {
+                up_close(u, u->in.is_last ? STREAM_CLOSE_PLAIN : STREAM_CLOSE_RESET);
+                return;
+        }
+        t->requests_active--;
+        up_enter(u, UP_IDLE);
+        u->served_count++;
+        h1_in_next(&u->in, u->w);
+        list_add(&t->idle, &u->idle_node);
+        t->idle_count++;
+        timer_start(u, t->upstream->keep_alive_ms);
+}
+
+static const struct side_ops up_ops = {
+        .name = "h1",
+        .head = op_head,
+        .data = op_data,
+        .flush = op_flush,
+        .pull = op_pull,
+        .reset = op_reset,
+        .release = op_release,
+};
+
+static const struct stream_events up_events = { .on_open = on_open,
+                                                .on_ready = on_ready,
+                                                .on_closed = on_closed };

@@ -1,0 +1,142 @@
+#include "proxy/worker.h"
+
+#include <sys/random.h>
+
+#include "proxy/down_h1.h"
+#include "proxy/exchange.h"
+#include "proxy/up_h1.h"
+
+enum {
+        METRIC_CELLS_MAX = 64 * 1024,
+        METRIC_SERIES_MAX = 8 * 1024,
+        RATES_MAX = 256 * 1024,
+        TALLY_KEYS_MAX = 64 * 1024,
+        TARGETS_MAX = 4096,
+        RECORD_BYTES_MAX = 32 * 1024,
+};
+
+enum err shared_init(struct shared *s, unsigned workers_count)
+{
+        *s = (struct shared){ .workers_count = workers_count };
+        s->metrics = metrics_new(workers_count, METRIC_CELLS_MAX, METRIC_SERIES_MAX);
+        s->rates = gate_new(RATES_MAX);
+        s->connections = tally_new(workers_count, TALLY_KEYS_MAX);
+        s->requests = tally_new(workers_count, TALLY_KEYS_MAX / 16);
+        s->standings = standings_new(TARGETS_MAX);
+        if (!s->metrics || !s->rates || !s->connections || !s->requests || !s->standings ||
+            getrandom(&s->hash_key, sizeof(s->hash_key), 0) != (ssize_t)sizeof(s->hash_key) ||
+            getrandom(&s->start_random, sizeof(s->start_random), 0) != (ssize_t)sizeof(s->start_random)) {
+                shared_fini(s);
+                return ERR_NO_MEMORY;
+        }
+        return ERR_OK;
+}
+
+void shared_fini(struct shared *s)
+{
+        metrics_free(s->metrics);
+        gate_free(s->rates);
+        tally_free(s->connections);
+        tally_free(s->requests);
+        standings_free(s->standings);
+        *s = (struct shared){ 0 };
+}
+
+void shared_forget_worker(struct shared *s, unsigned worker)
+{
+        tally_forget(s->connections, worker);
+        tally_forget(s->requests, worker);
+        metrics_forget_gauges(s->metrics, worker);
+}
+
+enum err worker_init(struct worker *w, struct shared *shared, unsigned index, struct loop *loop,
+                     struct snapshot *snap)
+{
+        const struct proxy_limits *l = &snap->limits;
+
+        *w = (struct worker){ .loop = loop, .index = index, .shared = shared };
+        list_init(&w->down_list);
+        list_init(&w->up_list);
+        list_init(&w->exchange_list);
+        buf_init(&w->record, RECORD_BYTES_MAX);
+        map_init(&w->reasons, shared->hash_key, WORKER_REASONS_MAX);
+        w->downs = pool_new(down_h1_bytes, l->connections_max);
+        w->ups = pool_new(up_h1_bytes, (size_t)l->connections_max * 2);
+        w->exchanges = pool_new(sizeof(struct exchange), l->connections_max);
+        w->buffers_small = pool_new(sizeof(struct rbuf) + RBUF_SMALL_BYTES, (size_t)l->connections_max * 2);
+        w->buffers_large = pool_new(sizeof(struct rbuf) + RBUF_LARGE_BYTES, (size_t)l->connections_max * 2);
+        if (!w->downs || !w->ups || !w->exchanges || !w->buffers_small || !w->buffers_large ||
+            resolver_new(loop, &snap->names, &w->resolver) != ERR_OK) {
+                worker_fini(w);
+                return ERR_NO_MEMORY;
+        }
+        w->snap = snap;
+        measure_worker_init(w);
+        return ERR_OK;
+}
+
+void worker_fini(struct worker *w)
+{
+        resolver_free(w->resolver);
+        pool_free(w->downs);
+        pool_free(w->ups);
+        pool_free(w->exchanges);
+        pool_free(w->buffers_small);
+        pool_free(w->buffers_large);
+        map_fini(&w->reasons);
+        buf_fini(&w->record);
+        snapshot_put(w->snap);
+        *w = (struct worker){ 0 };
+}
+
+static void idle_ups_close(struct snapshot *s)
+{
+        for (size_t i = 0; i < s->upstreams_count; i++)
+                for (size_t j = 0; j < s->upstreams[i]->targets_count; j++)
+                        up_h1_close_idle(&s->upstreams[i]->targets[j]);
+}
+
+void worker_set_snapshot(struct worker *w, struct snapshot *snap)
+{
+        struct snapshot *old = w->snap;
+
+        w->snap = snap;
+        idle_ups_close(old); /* they keep the old snapshot; those at work close when they are done */
+        snapshot_put(old);
+}
+
+void worker_drain(struct worker *w)
+{
+        w->is_draining = true;
+        list_for_each_safe(node, &w->down_list)
+                down_h1_drain(node);
+        idle_ups_close(w->snap);
+        if (list_is_empty(&w->down_list) && w->on_drained)
+                w->on_drained(w);
+}
+
+void worker_accept(struct worker *w, int fd, const struct listen_conf *listen)
+{
+        down_h1_open(w, fd, listen);
+}
+
+static struct pool *buffer_pool(struct worker *w, uint32_t cap)
+{
+        return cap == RBUF_LARGE_BYTES ? w->buffers_large : w->buffers_small;
+}
+
+struct rbuf *worker_buffer_take(struct worker *w, bool large)
+{
+        uint32_t cap = large ? RBUF_LARGE_BYTES : RBUF_SMALL_BYTES;
+        struct rbuf *b = pool_take(buffer_pool(w, cap));
+
+        if (b)
+                *b = (struct rbuf){ .cap = cap };
+        return b;
+}
+
+void worker_buffer_put(struct worker *w, struct rbuf *b)
+{
+        if (b)
+                pool_put(buffer_pool(w, b->cap), b);
+}
