@@ -39,13 +39,18 @@ struct http_client {
 };
 
 /*
- * The client's address: the peer, or, where the peer is trusted, the rightmost X-Forwarded-For (or Forwarded for=)
- * address that is not trusted. `trusted` may be empty.
+ * The client's address: the peer, or, where the peer is trusted, the rightmost X-Forwarded-For (or, without that field,
+ * Forwarded for=) address that is not trusted. An entry that is no address ends the walk: the last good one is the client.
+ * So do 32 hops. proto and host come from a trusted peer's X-Forwarded-Proto and -Host where there is one of each, from the
+ * believed Forwarded element, else from the connection and Host. `trusted` may be empty. *out borrows from the head.
  */
 void http_client_find(const struct http_head *h, struct ip peer, bool is_tls, const struct ip_prefix *trusted,
                       size_t trusted_count, struct http_client *out);
 
-/* Appends or sets X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host, and Forwarded, in the arena. */
+/*
+ * Sets X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host and Forwarded, built in the arena; a trusted peer's chains are
+ * extended. Call it after http_remove_reserved. ERR_NO_MEMORY, ERR_TOO_LARGE (no room for four fields).
+ */
 MUST_USE
 enum err http_add_forwarded(struct http_head *h, const struct http_client *client, bool peer_is_trusted,
                             struct arena *a);
