@@ -50,7 +50,7 @@ static bool trailer_is_dangerous(const struct http_field *f)
         case HTTP_FIELD_TRANSFER_ENCODING:
         case HTTP_FIELD_UPGRADE:
         case HTTP_FIELD_X_API_KEY: return true;
-        default: return http_is_reserved(f->name) || http_is_forwarding(f->name);
+        default: return http_is_reserved(f->name) || http_is_forwarding(f->name) || http_is_alias(f->name);
         }
 }
 

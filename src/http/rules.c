@@ -51,8 +51,7 @@ bool http_is_forwarding(struct str name)
         return name_is_of(name, STR("x-forwarded"));
 }
 
-/* "Content_Length" and its like: a second spelling of a field the rules decide on. */
-static bool is_alias(struct str name)
+bool http_is_alias(struct str name)
 {
         char dashed[NAME_BYTES_MAX];
 
@@ -79,7 +78,7 @@ static bool is_spoof(struct str name, bool peer_is_trusted)
                 break;
         default: break;
         }
-        return has_alias && is_alias(name);
+        return has_alias && http_is_alias(name);
 }
 
 void http_remove_reserved(struct http_head *h, bool peer_is_trusted)

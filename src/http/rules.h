@@ -18,6 +18,9 @@ bool http_is_reserved(struct str name);
 /* True for a name that only a trusted proxy may send. */
 bool http_is_forwarding(struct str name);
 
+/* True for a known name with '_' for '-' ("Content_Length"): a second spelling of a field the rules decide on. */
+bool http_is_alias(struct str name);
+
 /* Removes the reserved family and '_' spellings, and where the peer is not a trusted proxy the forwarding family too. */
 void http_remove_reserved(struct http_head *h, bool peer_is_trusted);
 
