@@ -196,7 +196,7 @@ metric_index metrics_series(struct metrics *m, const struct metric *def, const s
         const struct series *s = NULL;
 
         assert(def->bounds_count <= METRIC_BOUNDS_MAX);
-        buf_init(&text, 2 * LABELS_TEXT_MAX);
+        buf_init(&text, LABELS_TEXT_MAX);
         struct str labels = labels_format(def, values, &text);
         if (!text.full) {
                 s = series_find(m, def, labels);
