@@ -12,6 +12,14 @@ unsigned ask_words_count(struct str raw)
         unsigned count = 0;
         bool is_inside = false;
 
+        if (!raw.len)
+                return 0;
+        if (!memchr(raw.ptr, '\\', raw.len)) {
+                count = raw.ptr[0] != ' ';
+                for (size_t i = 1; i < raw.len; i++)
+                        count += (raw.ptr[i] != ' ') & (raw.ptr[i - 1] == ' ');
+                return count;
+        }
         for (size_t i = 0; i < raw.len; i++) {
                 char c = raw.ptr[i];
                 bool is_space = c == ' ';
@@ -182,12 +190,21 @@ static void note_member(struct ask *a, const struct walk *w, enum walk_kind kind
                 a->dimensions = number_of(w->text);
 }
 
+static bool is_ascii(struct str s)
+{
+        unsigned char all = 0;
+
+        for (size_t i = 0; i < s.len; i++)
+                all |= (unsigned char)s.ptr[i];
+        return all < 0x80;
+}
+
 bool ask_parse(struct str body, struct ask *out)
 {
         struct walk w;
 
         memset(out, 0, sizeof(*out));
-        if (!str_is_utf8(body))
+        if (!is_ascii(body) && !str_is_utf8(body))
                 return false;
         walk_init(&w, body);
         if (walk_next(&w) != WALK_OBJECT)

@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { PATTERN_BYTES = 26 * 4096 };
+enum { PATTERN_BYTES = 26 * 4096, BULK_INLINE_MAX = 32 * 1024 };
 
 /* GET /bytes: byte n is 'a' + n % 26, from a block that is sent as it stands. */
 static char pattern[PATTERN_BYTES + 26];
@@ -16,6 +16,16 @@ void conn_prepare(void)
 {
         for (size_t i = 0; i < sizeof(pattern); i++)
                 pattern[i] = (char)('a' + i % 26);
+}
+
+void conn_bulk(struct conn *c, uint64_t length)
+{
+        if (length <= BULK_INLINE_MAX) { /* one send with the head */
+                buf_add(conn_out(c), (struct str){ pattern, (size_t)length });
+                return;
+        }
+        c->bulk_at = 0;
+        c->bulk_left = length;
 }
 
 bool conn_is_busy(const struct conn *c)

@@ -435,12 +435,9 @@ static void serve_bytes(struct conn *c, const struct http_request *r, const stru
                 return;
         }
         serve_head(c, 200, STR("application/octet-stream"), NULL, (int64_t)length);
-        if (!c->is_head_only) {
-                c->bulk_at = 0;
-                c->bulk_left = f->kind == FAULT_CUT ? MIN(length, (uint64_t)f->number) : length;
-                if (f->kind == FAULT_CUT)
-                        c->keeps_alive = false;
-        }
+        if (!c->is_head_only)
+                conn_bulk(c, f->kind == FAULT_CUT ? MIN(length, (uint64_t)f->number) : length);
+        c->keeps_alive &= f->kind != FAULT_CUT;
         c->is_closing = !c->keeps_alive;
 }
 

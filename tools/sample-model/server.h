@@ -101,8 +101,9 @@ static inline struct buf *conn_out(struct conn *c)
         return &c->worker->out;
 }
 void conn_flush(struct conn *c);
-void conn_prepare(void);           /* once, before the threads */
-void conn_process(struct conn *c); /* reads and serves on, as far as it goes */
+void conn_bulk(struct conn *c, uint64_t length); /* sends that many bytes of the pattern */
+void conn_prepare(void);                         /* once, before the threads */
+void conn_process(struct conn *c);               /* reads and serves on, as far as it goes */
 void conn_close(struct conn *c, bool is_reset);
 static inline bool conn_is_closed(const struct conn *c)
 {

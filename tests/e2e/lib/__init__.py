@@ -1,0 +1,1 @@
+"""What the end-to-end stories stand on. Begin with stage.py."""
