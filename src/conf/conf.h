@@ -8,7 +8,7 @@
  *
  * Every text in it lives in the configuration's own arena until conf_free, and has a NUL after it that len does not
  * count. A count of 0 comes with a NULL array. Durations are milliseconds, sizes bytes; 0 means "no limit" only where
- * the key's documentation says so. The keys, their bounds and defaults: conf/table.h, docs/reference/config.md.
+ * the key's documentation says so. The keys, their bounds and defaults: docs/reference/config.md.
  */
 #pragma once
 
@@ -20,6 +20,8 @@
 #include "io/listener.h"
 
 struct conf_source;
+struct conf_secret;
+struct draft;
 
 struct conf_strs {
         struct str *items;
@@ -123,7 +125,8 @@ struct conf_url {
 
 struct conf_timeouts {
         int64_t connect, first_byte, idle;
-        int64_t total; /* 0: none */
+        int64_t tunnel; /* idle time of an upgraded connection */
+        int64_t total;  /* 0: none */
 };
 
 struct conf_client_tls {
@@ -231,7 +234,7 @@ enum conf_path_kind {
 enum conf_action { CONF_TO_UPSTREAM, CONF_REDIRECT, CONF_RESPOND };
 
 struct conf_access {
-        bool needs_token;
+        bool needs_token;                 /* false also for every route when gateway.auth is off */
         unsigned scope;                   /* one of conf_scope, with needs_token */
         struct conf_prefixes allowed_ips; /* beside gateway.allowedIps; empty: no more */
 };
@@ -294,12 +297,14 @@ struct conf {
         struct conf_log log;
         /* private */
         struct arena arena;
-        struct conf_strs secrets; /* wiped at the end */
+        struct conf_secret *secrets; /* wiped at the end */
+        const struct draft *draft;   /* as written, for conf_show */
 };
 
 /*
  * Reads and checks everything `source` gives. Borrows it. On ERR_OK gives *out (there may be warnings in the report).
  * ERR_CONFIG: the report says what is wrong, where, and what would be right. ERR_NO_MEMORY. *out is NULL on error.
+ * A report without a file's name gets the source's; it is borrowed.
  */
 MUST_USE
 enum err conf_load(struct conf_source *source, struct report *r, struct conf **out);

@@ -1,0 +1,171 @@
+/*
+ * conf/draft_priv.h - the configuration as it was written: what the table's setters fill, before names are resolved.
+ *
+ * A draft holds the public struct where a key maps to it directly, and beside it the texts that need a second look,
+ * with their places, so that a late error still names line and column. Drafts live in the configuration's arena;
+ * `config show` walks them.
+ */
+#pragma once
+
+#include "conf/conf.h"
+
+struct draft_place {
+        uint32_t line, column; /* 0: a default */
+};
+
+struct draft_text {
+        struct str text; /* ptr NULL: not given, and no default */
+        struct draft_place at;
+};
+
+struct draft_number {
+        uint64_t value;
+        struct draft_place at;
+};
+
+/* A secret is read when it is met; what is kept for showing is where it came from. */
+struct draft_secret {
+        enum { DRAFT_NO_SECRET, DRAFT_PLAIN, DRAFT_ENV, DRAFT_FILE } from;
+        struct str name;  /* of the variable or file */
+        struct str value; /* empty: it could not be read */
+        struct draft_place at;
+};
+
+struct draft_header {
+        struct str name;
+        struct draft_secret value;
+        struct draft_place at;
+};
+
+struct draft_headers {
+        struct draft_header *items;
+        size_t count;
+};
+
+/* Objects of an array or a map; the items' type is the table's. */
+struct draft_list {
+        void *items;
+        size_t count;
+        struct draft_place at;
+};
+
+/* The first member of every such item. */
+struct draft_item {
+        struct str name; /* its key in a map; empty in an array */
+        struct str path; /* "routes[2]", "upstreams.app" */
+        struct draft_place at;
+};
+
+struct draft_listen {
+        struct draft_item item;
+        struct draft_text address;
+        bool is_tls, takes_proxy_protocol;
+};
+
+struct draft_token {
+        struct draft_item item;
+        struct draft_text name, sha256, env, file;
+        struct draft_secret plain;
+        struct conf_token token;
+};
+
+struct draft_certificate {
+        struct draft_item item;
+        struct draft_text cert, key;
+};
+
+struct draft_gateway {
+        struct draft_place at;
+        struct draft_text host;
+        struct draft_number port;
+        struct draft_list listen, tokens, certificates;
+        struct draft_text redirect_http, tls_cert, tls_key;
+        struct conf_gateway gateway;
+};
+
+struct draft_client_tls {
+        struct draft_text ca, server_name, cert, key;
+        bool skip_verify;
+};
+
+struct draft_provider {
+        struct draft_item item;
+        unsigned kind;     /* 0: by the name */
+        unsigned dialects; /* 0: by the kind */
+        struct draft_text base_url, api_base;
+        struct draft_secret api_key;
+        struct draft_headers headers;
+        struct draft_client_tls tls;
+        struct conf_provider provider;
+};
+
+struct draft_model_target {
+        struct draft_item item;
+        struct draft_text provider, model;
+        struct draft_number weight, priority;
+};
+
+struct draft_model {
+        struct draft_item item;
+        struct draft_list targets;
+};
+
+struct draft_target {
+        struct draft_item item;
+        struct draft_text url;
+        struct conf_target target;
+};
+
+struct draft_upstream {
+        struct draft_item item;
+        struct draft_list targets;
+        struct draft_text health_path, health_status;
+        struct draft_client_tls tls;
+        struct conf_upstream upstream;
+};
+
+struct draft_header_rules {
+        struct draft_headers set, add;
+        struct conf_strs remove;
+};
+
+struct draft_redirect {
+        struct draft_place at; /* of the object: line 0 when there is none */
+        struct draft_text to;
+        uint64_t status;
+};
+
+struct draft_respond {
+        struct draft_place at;
+        struct draft_text body, content_type;
+        uint64_t status;
+};
+
+struct draft_route {
+        struct draft_item item;
+        struct draft_text name, path, upstream, rewrite_prefix, strip_prefix, add_prefix;
+        struct draft_redirect redirect;
+        struct draft_respond respond;
+        unsigned access; /* a conf_scope, DRAFT_PUBLIC, or 0: not given */
+        struct draft_header_rules request_headers, response_headers;
+        struct conf_route route;
+};
+
+enum { DRAFT_PUBLIC = 1 << 8 };
+
+struct draft_admin {
+        struct draft_text listen;
+        struct conf_admin admin;
+};
+
+struct draft_log {
+        struct draft_text access;
+        struct conf_log log;
+};
+
+struct draft {
+        struct draft_gateway gateway;
+        struct draft_list providers, models, upstreams, routes;
+        struct draft_admin admin;
+        struct draft_log log;
+};

@@ -1,0 +1,120 @@
+#include "conf/check_priv.h"
+#include "conf/loader_priv.h"
+#include "http/head.h"
+
+/* ---- shared ---- */
+
+void resolve_headers(struct loader *l, const struct draft_headers *d, struct conf_header **items,
+                     size_t *count)
+{
+        *count = 0;
+        *items = NULL;
+        if (d->count == 0 || !(*items = ARENA_ARRAY(l->arena, struct conf_header, d->count)))
+                return;
+        *count = d->count;
+        for (size_t i = 0; i < d->count; i++) {
+                (*items)[i] = (struct conf_header){ d->items[i].name, d->items[i].value.value };
+                if (!http_value_is_valid(d->items[i].value.value))
+                        loader_error_at(l, d->items[i].at,
+                                        "the value of %.*s cannot stand in a header field: no line ends "
+                                        "or other controls",
+                                        STR_FMT(d->items[i].name));
+        }
+}
+
+void resolve_client_tls(struct loader *l, const struct draft_item *item, const struct draft_client_tls *d,
+                        struct conf_client_tls *out)
+{
+        struct conf_certificate pair = { 0 };
+
+        out->server_name = d->server_name.text;
+        out->skip_verify = d->skip_verify;
+        if (out->skip_verify)
+                loader_warning_at(l, item->at, "%.*s.tls: skipVerify takes any certificate, anybody's",
+                                  STR_FMT(item->path));
+        if (d->ca.text.ptr)
+                loader_pem_read(l, CONF_READ_FILE, &d->ca, &out->ca_pem);
+        if (!d->cert.text.ptr && !d->key.text.ptr)
+                return;
+        if (resolve_pair(l, item->path.ptr, &d->cert, &d->key, &pair)) {
+                out->cert_pem = pair.cert_pem;
+                out->key_pem = pair.key_pem;
+        }
+}
+
+/* ---- upstreams ---- */
+
+static bool status_range_parse(struct str text, uint16_t *least, uint16_t *most)
+{
+        struct str from, rest = text;
+        uint64_t low, high;
+
+        if (!str_split(&rest, '-', &from) || units_parse_u64(from, 599, &low) != ERR_OK)
+                return false;
+        high = low;
+        if (rest.ptr && units_parse_u64(rest, 599, &high) != ERR_OK)
+                return false;
+        *least = (uint16_t)low;
+        *most = (uint16_t)high;
+        return low >= 100 && low <= high;
+}
+
+static void targets_resolve(struct loader *l, const struct draft_upstream *d, struct conf_upstream *u)
+{
+        struct draft_target *drafts = d->targets.items;
+        size_t backups = 0;
+
+        if (d->targets.count == 0) {
+                loader_error_at(l, d->item.at, "%.*s.targets: is empty; name at least one URL",
+                                STR_FMT(d->item.path));
+                return;
+        }
+        if (!(u->targets = ARENA_ARRAY(l->arena, struct conf_target, d->targets.count)))
+                return;
+        u->targets_count = d->targets.count;
+        for (size_t i = 0; i < u->targets_count; i++) {
+                struct conf_target *t = &u->targets[i];
+
+                *t = drafts[i].target;
+                backups += t->is_backup;
+                resolve_url(l, drafts[i].item.path.ptr, &drafts[i].url, URL_UNIX, &t->url);
+                for (size_t j = 0; j < i; j++)
+                        if (str_eq(u->targets[j].url.text, t->url.text))
+                                loader_error_at(l, drafts[i].url.at,
+                                                "%.*s: the target %.*s is in the list twice",
+                                                STR_FMT(drafts[i].item.path), STR_FMT(t->url.text));
+        }
+        if (backups == u->targets_count)
+                loader_error_at(l, d->targets.at,
+                                "%.*s.targets: all are backups; leave at least one that is none",
+                                STR_FMT(d->item.path));
+}
+
+static void upstream_resolve(struct loader *l, struct draft_upstream *d, struct conf_upstream *u)
+{
+        *u = d->upstream;
+        u->name = d->item.name;
+        u->health.path = d->health_path.text;
+        if (!conf_name_is_valid(u->name))
+                loader_error_at(l, d->item.at,
+                                "%.*s: an upstream's name has up to 64 letters, digits, '.', '-' and '_'",
+                                STR_FMT(d->item.path));
+        if (!status_range_parse(d->health_status.text, &u->health.status_min, &u->health.status_max))
+                loader_error_at(l, d->health_status.at,
+                                "%.*s.health.status: \"%.*s\" is no range; write \"200\" or \"200-399\"",
+                                STR_FMT(d->item.path), STR_FMT(d->health_status.text));
+        targets_resolve(l, d, u);
+        resolve_client_tls(l, &d->item, &d->tls, &u->tls);
+}
+
+void resolve_upstreams(struct loader *l, struct draft_list *list)
+{
+        struct draft_upstream *drafts = list->items;
+        struct conf *c = l->conf;
+
+        if (list->count == 0 || !(c->upstreams = ARENA_ARRAY(l->arena, struct conf_upstream, list->count)))
+                return;
+        c->upstreams_count = list->count;
+        for (size_t i = 0; i < list->count; i++)
+                upstream_resolve(l, &drafts[i], &c->upstreams[i]);
+}

@@ -1,0 +1,83 @@
+#include "conf/table_priv.h"
+
+#include "conf/check_priv.h"
+#include "conf/draft_priv.h"
+
+#define AT(type, member) .offset = offsetof(struct type, member)
+
+static const struct conf_key admin_keys[] = {
+        { "listen", CONF_TYPE_TEXT, 0, AT(draft_admin, listen), "\"127.0.0.1:9400\"",
+          .doc = "Where `/metrics`, `/debug/config` and `/ready` are served, in plain HTTP; `off`: nowhere." },
+        { "allowedIps", CONF_TYPE_PREFIXES, 0, AT(draft_admin, admin.allowed_ips), "[\"127.0.0.1\", \"::1\"]",
+          .doc = "Addresses that may ask." },
+};
+const struct conf_table conf_table_admin = {
+        "admin",
+        .keys = admin_keys,
+        .keys_count = ARRAY_SIZE(admin_keys),
+        .short_key = "listen",
+        .doc = "The listener for operators. It asks for no token.",
+};
+
+static const struct conf_word levels[] = {
+        { "debug", LOG_DEBUG, NULL },
+        { "info", LOG_INFO, NULL },
+        { "warning", LOG_WARNING, NULL },
+        { "error", LOG_ERROR, NULL },
+        { NULL },
+};
+static const struct conf_word formats[] = {
+        { "json", LOG_JSON, "one object a line" },
+        { "plain", LOG_PLAIN, "for reading along" },
+        { NULL },
+};
+
+static const struct conf_key log_keys[] = {
+        { "level", CONF_TYPE_WORD, 0, AT(draft_log, log.level), "\"info\"", .words = levels,
+          .doc = "The least important events that are written." },
+        { "format", CONF_TYPE_WORD, 0, AT(draft_log, log.format), "\"json\"", .words = formats,
+          .doc = "Their form." },
+        { "access", CONF_TYPE_TEXT, 0, AT(draft_log, access), "\"stdout\"", .check = conf_check_not_empty,
+          .doc = "Where one line a request goes: `stdout`, `stderr`, `off` or a file's path." },
+};
+const struct conf_table conf_table_log = {
+        "log",
+        .keys = log_keys,
+        .keys_count = ARRAY_SIZE(log_keys),
+        .doc = "What is written down. Never a secret.",
+};
+
+static const struct conf_key root_keys[] = {
+        { "$schema", CONF_TYPE_UNUSED, CONF_HIDDEN, .doc = "For editors." },
+        { "gateway", CONF_TYPE_TABLE, 0, AT(draft, gateway), .table = &conf_table_gateway,
+          .doc = "Where to listen, and whom to admit." },
+        { "providers", CONF_TYPE_MAP, 0, AT(draft, providers), "{}", .table = &conf_table_provider,
+          .doc = "Servers of models, by name." },
+        { "models", CONF_TYPE_MAP, 0, AT(draft, models), "{}", .table = &conf_table_model,
+          .doc = "Models that callers may name." },
+        { "upstreams", CONF_TYPE_MAP, 0, AT(draft, upstreams), "{}", .table = &conf_table_upstream,
+          .doc = "Web services, by name." },
+        { "routes", CONF_TYPE_LIST, 0, AT(draft, routes), "[]", .table = &conf_table_route,
+          .doc = "Which host and path goes where." },
+        { "admin", CONF_TYPE_TABLE, 0, AT(draft, admin), .table = &conf_table_admin,
+          .doc = "The operators' listener." },
+        { "log", CONF_TYPE_TABLE, 0, AT(draft, log), .table = &conf_table_log,
+          .doc = "Events and accesses." },
+        { "agents", CONF_TYPE_UNUSED, 0, .doc = "The predecessor's; not used." },
+        { "tools", CONF_TYPE_UNUSED, 0, .doc = "The predecessor's; not used." },
+        { "channels", CONF_TYPE_UNUSED, 0, .doc = "The predecessor's; not used." },
+};
+const struct conf_table conf_table_root = {
+        "",
+        .keys = root_keys,
+        .keys_count = ARRAY_SIZE(root_keys),
+        .doc = "The whole file.",
+};
+
+const struct conf_key *conf_table_find(const struct conf_table *t, struct str name)
+{
+        for (size_t i = 0; i < t->keys_count; i++)
+                if (str_eq(str_of(t->keys[i].name), name))
+                        return &t->keys[i];
+        return NULL;
+}

@@ -1,0 +1,194 @@
+#include "conf/check_priv.h"
+#include "conf/draft_priv.h"
+#include "conf/table_priv.h"
+
+#define AT(type, member) .offset = offsetof(struct type, member)
+
+static const struct conf_key listen_keys[] = {
+        { "address", CONF_TYPE_TEXT, CONF_REQUIRED, AT(draft_listen, address),
+          .doc = "Where to listen: `127.0.0.1:3000`, `[::1]:3000`, `:3000` (every address) or `unix:/run/sekisho.sock`." },
+        { "tls", CONF_TYPE_BOOL, 0, AT(draft_listen, is_tls), "false",
+          .doc = "Speak TLS, with `gateway.certificates`." },
+        { "proxyProtocol", CONF_TYPE_BOOL, 0, AT(draft_listen, takes_proxy_protocol), "false",
+          .doc = "Expect a PROXY protocol header (version 1 or 2) from `gateway.trustedProxies`." },
+};
+static const struct conf_table conf_table_listen = {
+        "gateway.listen[]",     sizeof(struct draft_listen),
+        .keys = listen_keys,    .keys_count = ARRAY_SIZE(listen_keys),
+        .short_key = "address", .doc = "One more address to listen on.",
+};
+
+static const struct conf_word scopes[] = {
+        { "llm", CONF_SCOPE_LLM, "the model APIs" },
+        { "proxy", CONF_SCOPE_PROXY, "routes to upstreams" },
+        { "admin", CONF_SCOPE_ADMIN, "administration" },
+        { "dispatch", CONF_SCOPE_DISPATCH, "requests sent out through agents" },
+        { NULL },
+};
+
+static const struct conf_key token_keys[] = {
+        { "name", CONF_TYPE_TEXT, 0, AT(draft_token, name), .check = conf_check_name,
+          .unless = "`token-1`, `token-2` …",
+          .doc = "Who holds it: stands in logs and metrics, and must be unique." },
+        { "sha256", CONF_TYPE_TEXT, CONF_MASKED, AT(draft_token, sha256),
+          .doc = "The SHA-256 of the token, 64 hexadecimal digits; `sekisho token hash` makes it." },
+        { "env", CONF_TYPE_TEXT, 0, AT(draft_token, env),
+          .doc = "The environment variable that holds the token." },
+        { "file", CONF_TYPE_TEXT, 0, AT(draft_token, file),
+          .doc = "The file that holds the token; others must not be able to read it." },
+        { "token", CONF_TYPE_SECRET, CONF_PLAIN, AT(draft_token, plain),
+          .doc = "The token itself. It works, with a warning: whoever reads the file has it." },
+        { "scopes", CONF_TYPE_WORDS, 0, AT(draft_token, token.scopes), "[\"llm\", \"proxy\"]",
+          .words = scopes, .doc = "What the token may do." },
+        { "expires", CONF_TYPE_TIME, 0, AT(draft_token, token.expires), .unless = "never",
+          .doc = "When it stops being accepted, as `2027-01-31T00:00:00Z`." },
+        { "allowedIps", CONF_TYPE_PREFIXES, 0, AT(draft_token, token.allowed_ips), "[]",
+          .doc = "Addresses the token may be used from; empty: every address the gateway admits." },
+        { "models", CONF_TYPE_TEXTS, 0, AT(draft_token, token.models), "[]",
+          .doc = "Models it may use, `*` and `?` as in file names; empty: every model." },
+        { "rateLimit", CONF_TYPE_RATE, 0, AT(draft_token, token.rate_limit), .unless = "no limit",
+          .doc = "Requests in a time, as `60/min`; above it the answer is 429 with Retry-After." },
+};
+static const struct conf_table conf_table_token = {
+        "gateway.apiTokens[]",
+        sizeof(struct draft_token),
+        .keys = token_keys,
+        .keys_count = ARRAY_SIZE(token_keys),
+        .short_key = "token",
+        .doc = "A caller's token, given in exactly one of the forms `sha256`, `env`, `file` and `token`.",
+};
+
+static const struct conf_key certificate_keys[] = {
+        { "cert", CONF_TYPE_TEXT, CONF_REQUIRED, AT(draft_certificate, cert),
+          .doc = "PEM file of the certificate and its chain." },
+        { "key", CONF_TYPE_TEXT, CONF_REQUIRED, AT(draft_certificate, key),
+          .doc = "PEM file of its key; others must not be able to read it." },
+};
+static const struct conf_table conf_table_certificate = {
+        "gateway.certificates[]",
+        sizeof(struct draft_certificate),
+        .keys = certificate_keys,
+        .keys_count = ARRAY_SIZE(certificate_keys),
+        .doc = "A certificate, chosen by the name the client asks for; the first one when none fits.",
+};
+
+#define KIB    1024ULL
+#define MIB    (1024 * KIB)
+#define GIB    (1024 * MIB)
+#define SECOND 1000ULL
+#define HOUR   (3600 * SECOND)
+
+static const struct conf_key limits_keys[] = {
+        { "headerBytes", CONF_TYPE_BYTES, 0, AT(conf_limits, header_bytes), "\"32KiB\"", KIB, MIB,
+          .doc = "Request line and fields together. Above: 431." },
+        { "targetBytes", CONF_TYPE_BYTES, 0, AT(conf_limits, target_bytes), "\"8KiB\"", 256, MIB,
+          .doc = "The request's target. Above: 414." },
+        { "headerLines", CONF_TYPE_NUMBER, 0, AT(conf_limits, header_lines), "100", 10, 250,
+          .doc = "Header fields of a request. Above: 431." },
+        { "requestBytes", CONF_TYPE_BYTES, 0, AT(conf_limits, request_bytes), "0", 0, 1ULL << 50,
+          .doc = "A request's body; 0: no limit. Above: 413." },
+        { "answerHeaderBytes", CONF_TYPE_BYTES, 0, AT(conf_limits, answer_header_bytes), "\"64KiB\"", KIB,
+          MIB, .doc = "Status line and fields of an upstream's answer. Above: 502." },
+        { "inflightBytes", CONF_TYPE_BYTES, 0, AT(conf_limits, inflight_bytes), "\"64KiB\"", 4 * KIB,
+          16 * MIB, .doc = "A body's bytes in memory per exchange; above it the sender is made to wait." },
+        { "replayBytes", CONF_TYPE_BYTES, 0, AT(conf_limits, replay_bytes), "\"64KiB\"", 0, 64 * MIB,
+          .doc = "Up to this size a request's body is kept, so that the request can be tried again elsewhere." },
+        { "modelLookaheadBytes", CONF_TYPE_BYTES, 0, AT(conf_limits, model_lookahead_bytes), "\"8MiB\"",
+          4 * KIB, GIB, .doc = "How far into a body the model's name is looked for. Above: 413." },
+        { "connections", CONF_TYPE_NUMBER, 0, AT(conf_limits, connections), "65536", 1, 10000000,
+          .doc = "Client connections at a time. Above: accepting waits." },
+        { "connectionsPerAddress", CONF_TYPE_NUMBER, 0, AT(conf_limits, connections_per_address), "4096", 0,
+          10000000, .doc = "Of one address (IPv6: one /64); 0: no limit. Above: the connection is closed." },
+        { "concurrentRequests", CONF_TYPE_NUMBER, 0, AT(conf_limits, concurrent_requests), "10000", 1,
+          10000000, .doc = "Requests at a time. Above: 503 with Retry-After." },
+        { "failedAuthPerMinute", CONF_TYPE_NUMBER, 0, AT(conf_limits, failed_auth_per_minute), "20", 0,
+          1000000,
+          .doc = "Wrong tokens from one address; 0: no limit. Above: 429 with Retry-After, whatever the token." },
+        { "ratePerAddress", CONF_TYPE_RATE, 0, AT(conf_limits, rate_per_address), .unless = "no limit",
+          .doc = "Requests of one address in a time, as `600/min`. Above: 429 with Retry-After." },
+        { "headerTimeout", CONF_TYPE_DURATION, 0, AT(conf_limits, header_timeout), "\"10s\"", 100, HOUR,
+          .doc = "From a request's first byte to the end of its head. After: 408." },
+        { "idleTimeout", CONF_TYPE_DURATION, 0, AT(conf_limits, idle_timeout), "\"75s\"", 100, 24 * HOUR,
+          .doc = "A kept-alive connection without a request. After: it is closed." },
+        { "bodyIdleTimeout", CONF_TYPE_DURATION, 0, AT(conf_limits, body_idle_timeout), "\"60s\"", 100,
+          24 * HOUR,
+          .doc = "A body without a byte of progress, either way. After: 408, or the connection is reset." },
+        { "tlsTimeout", CONF_TYPE_DURATION, 0, AT(conf_limits, tls_timeout), "\"10s\"", 100, HOUR,
+          .doc = "For a TLS handshake. After: the connection is closed." },
+        { "minimumRate", CONF_TYPE_BYTES, 0, AT(conf_limits, minimum_rate), "0", 0, GIB,
+          .doc = "Bytes a second a request's body must bring on average; 0: none. Below: 408." },
+        { "chatTurns", CONF_TYPE_NUMBER, 0, AT(conf_limits, chat_turns), "20", 0, 1000,
+          .doc = "Messages of a conversation of `/api/v1/chat` that are kept and sent along." },
+        { "chatBytes", CONF_TYPE_BYTES, 0, AT(conf_limits, chat_bytes), "\"256KiB\"", KIB, 16 * MIB,
+          .doc = "Bytes of a conversation that are kept." },
+        { "chatMessageBytes", CONF_TYPE_BYTES, 0, AT(conf_limits, chat_message_bytes), "32000", 1, 16 * MIB,
+          .doc = "One message to `/api/v1/chat`. Above: 413." },
+        { "chatAge", CONF_TYPE_DURATION, 0, AT(conf_limits, chat_age), "\"1h\"", SECOND, 30 * 24 * HOUR,
+          .doc = "A conversation without a message is forgotten after this." },
+        { "chatSessions", CONF_TYPE_NUMBER, 0, AT(conf_limits, chat_sessions), "10000", 1, 10000000,
+          .doc = "Conversations kept; the one longest unused makes room." },
+};
+static const struct conf_table conf_table_limits = {
+        "gateway.limits",
+        .keys = limits_keys,
+        .keys_count = ARRAY_SIZE(limits_keys),
+        .doc = "What one caller, and all of them together, may take. Each has a metric and a stated answer.",
+};
+
+static const struct conf_key dns_keys[] = {
+        { "servers", CONF_TYPE_TEXT, 0, AT(conf_dns, servers), .unless = "the system's",
+          .doc = "Name servers to ask, as `192.0.2.53,[2001:db8::53]:53`." },
+        { "ttlMin", CONF_TYPE_DURATION, 0, AT(conf_dns, ttl_min), "\"1s\"", 0, HOUR,
+          .doc = "An answer is kept at least this long." },
+        { "ttlMax", CONF_TYPE_DURATION, 0, AT(conf_dns, ttl_max), "\"10m\"", SECOND, 24 * HOUR,
+          .doc = "An answer is kept at most this long." },
+        { "staleMax", CONF_TYPE_DURATION, 0, AT(conf_dns, stale_max), "\"1h\"", 0, 24 * HOUR,
+          .doc = "While a name cannot be looked up, its last answer is used for this long." },
+        { "timeout", CONF_TYPE_DURATION, 0, AT(conf_dns, timeout), "\"5s\"", 100, 60 * SECOND,
+          .doc = "For one look-up." },
+};
+static const struct conf_table conf_table_dns = {
+        "gateway.dns",
+        .keys = dns_keys,
+        .keys_count = ARRAY_SIZE(dns_keys),
+        .doc = "How names of upstreams and providers are looked up.",
+};
+
+static const struct conf_key gateway_keys[] = {
+        { "host", CONF_TYPE_TEXT, 0, AT(draft_gateway, host), "\"127.0.0.1\"",
+          .doc = "The address to listen on: `127.0.0.1`, `::1`, `0.0.0.0`, or `::` for every address of IPv6 and IPv4." },
+        { "port", CONF_TYPE_PLACED, 0, AT(draft_gateway, port), "3000", 1, 65535, .doc = "Its port." },
+        { "listen", CONF_TYPE_LIST, 0, AT(draft_gateway, listen), "[]", .table = &conf_table_listen,
+          .doc = "More addresses. With `listen` and neither `host` nor `port`, only these." },
+        { "redirectHttp", CONF_TYPE_TEXT, 0, AT(draft_gateway, redirect_http), .unless = "none",
+          .doc = "An address such as `0.0.0.0:80` where every request is answered with a redirect to https." },
+        { "auth", CONF_TYPE_BOOL, 0, AT(draft_gateway, gateway.auth), "true",
+          .doc = "Ask callers for a token. With true and no token in `apiTokens` the gateway does not start." },
+        { "apiTokens", CONF_TYPE_LIST, 0, AT(draft_gateway, tokens), "[]", .table = &conf_table_token,
+          .doc = "The callers' tokens: objects, or plain strings as in the predecessor's file." },
+        { "allowedIps", CONF_TYPE_PREFIXES, 0, AT(draft_gateway, gateway.allowed_ips), "[]",
+          .doc = "Addresses and ranges that may call at all; asked before the token. Empty: every address." },
+        { "trustedProxies", CONF_TYPE_PREFIXES, 0, AT(draft_gateway, gateway.trusted_proxies), "[]",
+          .doc = "Proxies whose `X-Forwarded-*` and `Forwarded` fields and PROXY header are believed." },
+        { "tlsCert", CONF_TYPE_TEXT, 0, AT(draft_gateway, tls_cert), .unless = "no TLS on host:port",
+          .doc = "PEM file of the certificate and its chain, for `host`:`port`. Only together with `tlsKey`." },
+        { "tlsKey", CONF_TYPE_TEXT, 0, AT(draft_gateway, tls_key), .unless = "no TLS on host:port",
+          .doc = "PEM file of its key." },
+        { "certificates", CONF_TYPE_LIST, 0, AT(draft_gateway, certificates), "[]",
+          .table = &conf_table_certificate, .doc = "Certificates of all TLS listeners." },
+        { "workers", CONF_TYPE_NUMBER, 0, AT(draft_gateway, gateway.workers), "0", 0, 256,
+          .doc = "Worker processes; 0: one per CPU the program may use." },
+        { "drainTimeout", CONF_TYPE_DURATION, 0, AT(draft_gateway, gateway.drain_timeout), "\"30s\"", 0,
+          24 * HOUR, .doc = "How long requests may go on after the gateway was told to stop." },
+        { "limits", CONF_TYPE_TABLE, 0, AT(draft_gateway, gateway.limits), .table = &conf_table_limits,
+          .doc = "Limits." },
+        { "dns", CONF_TYPE_TABLE, 0, AT(draft_gateway, gateway.dns), .table = &conf_table_dns,
+          .doc = "Look-ups." },
+};
+const struct conf_table conf_table_gateway = {
+        "gateway",
+        .has_place = true,
+        .keys = gateway_keys,
+        .keys_count = ARRAY_SIZE(gateway_keys),
+        .doc = "Where the gateway listens, and whom it admits.",
+};
