@@ -25,6 +25,8 @@ BREACHES = [
     ("a note to self", "docs/x.md", "words\n" + NOTE + ": more\n", "docs/x.md:2: " + NOTE),
     ("a tab", "src/a/b.c", "\tint x;\n", "a tab"),
     ("a blank at the end", "tests/a.c", "int x; \n", "tests/a.c:1: blanks"),
+    ("a link to nothing", "docs/x.md", "see [it](y.md)\n", "docs/x.md:1: a link to y.md"),
+    ("a file that is gone", "docs/x.md", "shown by `tests/unit/gone_test.c`\n", "tests/unit/gone_test.c, which is not"),
     ("somebody's own machine", "docs/x.md", "see " + HOME + "me/notes\n", "somebody's own machine"),
 ]
 
@@ -36,6 +38,8 @@ FINE = [
     ("in a text", "src/a/b.c", 'char *s = "system(";\n'),
     ("tests may", "tests/a.c", "int x = atoi(s);\n"),
     ("a header as it should be", "src/base/str.h", HEADER),
+    ("a link to the world", "docs/x.md", "see [it](https://example.com/y.md) and [here](#there)\n"),
+    ("a link to itself", "docs/x.md", "see [it](x.md#part) and `docs/x.md`, `docs/*`, `docs/`\n"),
     ("a path on any machine", "docs/x.md", "see /etc/sekisho/sekisho.json and ~/work/notes\n"),
 ]
 
