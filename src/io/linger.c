@@ -13,7 +13,10 @@ struct linger_conn {
         struct watch watch;
         struct timer timer;
         struct loop *loop;
+        char *rest;
+        size_t rest_len, rest_at;
         size_t dropped;
+        bool drains;
 };
 
 static void linger_end(struct linger_conn *c)
@@ -25,24 +28,8 @@ static void linger_end(struct linger_conn *c)
         list_remove(&c->node);
         --*loop_lingers_count(c->loop);
         close(fd);
+        free(c->rest);
         free(c);
-}
-
-static void drop_input(struct watch *w, unsigned events)
-{
-        struct linger_conn *c = CONTAINER_OF(w, struct linger_conn, watch);
-        ssize_t n;
-
-        /* MSG_TRUNC on TCP drops the bytes without copying them (tcp(7)); other sockets fill the buffer. */
-        do {
-                char bytes[4096];
-                n = recv(w->fd, bytes, sizeof(bytes), MSG_TRUNC);
-                if (n > 0)
-                        c->dropped += (size_t)n;
-        } while (n > 0 && c->dropped < LINGER_BYTES_MAX);
-        if (n < 0 && (errno == EAGAIN || errno == EINTR) && !(events & LOOP_ERROR))
-                return;
-        linger_end(c);
 }
 
 static void linger_expired(struct timer *t)
@@ -50,23 +37,81 @@ static void linger_expired(struct timer *t)
         linger_end(CONTAINER_OF(t, struct linger_conn, timer));
 }
 
-void linger_start(struct loop *l, struct watch *w)
+/* False when it is to end. */
+static bool drop_input(struct linger_conn *c)
+{
+        char bytes[4096];
+        ssize_t n;
+
+        /* MSG_TRUNC: TCP drops the bytes without copying them (tcp(7)). */
+        while ((n = recv(c->watch.fd, bytes, sizeof(bytes), MSG_TRUNC)) > 0) {
+                c->dropped += (size_t)n;
+                if (c->dropped >= LINGER_BYTES_MAX)
+                        return false;
+        }
+        return n < 0 && (errno == EAGAIN || errno == EINTR);
+}
+
+static bool all_sent(struct linger_conn *c)
+{
+        c->rest_at = c->rest_len;
+        shutdown(c->watch.fd, SHUT_WR);
+        timer_set(c->loop, &c->timer, loop_now(c->loop) + LINGER_MS);
+        return c->drains;
+}
+
+static bool send_rest(struct linger_conn *c)
+{
+        ssize_t n = send(c->watch.fd, c->rest + c->rest_at, c->rest_len - c->rest_at, MSG_NOSIGNAL);
+
+        if (n < 0)
+                return errno == EAGAIN || errno == EINTR;
+        c->rest_at += (size_t)n;
+        if (c->rest_at == c->rest_len)
+                return all_sent(c);
+        timer_set(c->loop, &c->timer, loop_now(c->loop) + LINGER_STALL_MS);
+        return true;
+}
+
+static void linger_event(struct watch *w, unsigned events)
+{
+        struct linger_conn *c = CONTAINER_OF(w, struct linger_conn, watch);
+        bool goes_on = !(events & LOOP_GONE) || !(events & LOOP_ERROR);
+
+        if (goes_on && c->rest_at < c->rest_len && events & LOOP_WRITE)
+                goes_on = send_rest(c);
+        if (goes_on && events & (LOOP_READ | LOOP_HANGUP) && (c->drains || c->rest_at < c->rest_len))
+                /* Input is dropped while sending too: a peer that sends may not read before we take it. Its end matters
+                 * only once ours is out. */
+                goes_on = drop_input(c) || c->rest_at < c->rest_len;
+        if (!goes_on)
+                linger_end(c);
+}
+
+void linger_start(struct loop *l, struct watch *w, char *rest, size_t rest_len, bool drains)
 {
         int fd = w->fd;
         struct linger_conn *c = *loop_lingers_count(l) < LINGERS_MAX ? calloc(1, sizeof(*c)) : NULL;
 
         /* Moving the registration reports at once what is there already. */
-        if (!c || loop_move(l, w, &c->watch, drop_input) != ERR_OK) {
+        if (!c || loop_move(l, w, &c->watch, linger_event) != ERR_OK) {
                 free(c);
+                free(rest);
                 loop_remove(l, w);
                 close(fd);
                 return;
         }
         c->loop = l;
+        c->rest = rest;
+        c->rest_len = rest_len;
+        c->drains = drains;
         list_add_last(loop_lingers(l), &c->node);
         ++*loop_lingers_count(l);
         timer_init(&c->timer, linger_expired);
-        timer_set(l, &c->timer, loop_now(l) + LINGER_MS);
+        if (rest_len)
+                timer_set(l, &c->timer, loop_now(l) + LINGER_STALL_MS);
+        else
+                all_sent(c);
 }
 
 void linger_close_all(struct loop *l)

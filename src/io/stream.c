@@ -9,6 +9,7 @@
 #include "io/address_priv.h"
 #include "io/linger_priv.h"
 #include "io/stream_priv.h"
+#include "io/tls_priv.h"
 
 static void run_posted(struct task *t)
 {
@@ -136,19 +137,22 @@ enum err stream_read(struct stream *s, void *bytes, size_t len, size_t *got)
 {
         if (s->is_closing)
                 return ERR_CLOSED;
-        return stream_raw_read(s, bytes, len, got);
+        return s->tls ? tls_stream_read(s, bytes, len, got) : stream_raw_read(s, bytes, len, got);
 }
 
 enum err stream_write(struct stream *s, const struct iovec *parts, int parts_count, size_t *written)
 {
         if (s->is_closing)
                 return ERR_CLOSED;
-        return stream_raw_write(s, parts, parts_count, written);
+        return s->tls ? tls_stream_write(s, parts, parts_count, written)
+                      : stream_raw_write(s, parts, parts_count, written);
 }
 
 bool stream_may_have_input(const struct stream *s)
 {
-        return s->may_read && !s->is_closing;
+        if (s->is_closing)
+                return false;
+        return s->tls ? tls_stream_may_have_input(s) : s->may_read;
 }
 
 bool stream_peer_is_done(const struct stream *s)
@@ -173,19 +177,27 @@ void stream_shutdown(struct stream *s)
 {
         if (s->is_closing)
                 return;
-        shutdown(s->watch.fd, SHUT_WR); /* fails only when the peer is gone, and reading will tell that */
+        if (s->tls)
+                tls_stream_shutdown(s);
+        else
+                shutdown(s->watch.fd,
+                         SHUT_WR); /* fails only when the peer is gone, and reading will tell that */
 }
 
 void stream_close(struct stream *s, enum stream_close_how how)
 {
         int fd = s->watch.fd;
+        char *rest = NULL;
+        size_t rest_len = 0;
 
         if (s->is_closing)
                 return;
         s->is_closing = true;
         loop_post(s->loop, &s->task);
-        if (how == STREAM_CLOSE_LINGER && !s->peer_gone && shutdown(fd, SHUT_WR) == 0) {
-                linger_start(s->loop, &s->watch);
+        if (s->tls)
+                rest = tls_stream_end(s, &how, &rest_len);
+        if (rest || (how == STREAM_CLOSE_LINGER && !s->peer_gone)) {
+                linger_start(s->loop, &s->watch, rest, rest_len, how == STREAM_CLOSE_LINGER);
                 return;
         }
         if (how == STREAM_CLOSE_RESET) {

@@ -11,6 +11,7 @@
 
 #include <sys/uio.h>
 
+#include "base/buf.h"
 #include "base/ip.h"
 #include "io/loop.h"
 
@@ -51,7 +52,10 @@ struct stream {
 MUST_USE
 enum err stream_open(struct stream *s, struct loop *l, int fd, const struct stream_events *events);
 
-/* The same, with TLS from the first byte. `context` is shared (counted). `server_name`: client side only, verified. */
+/*
+ * The same, with TLS from the first byte. `context` is shared (counted). `server_name`: a name or an address, verified, and
+ * sent when it is a name; ERR_MALFORMED when it is empty and the context verifies. A handshake has 10 s.
+ */
 MUST_USE
 enum err stream_open_tls_server(struct stream *s, struct loop *l, int fd, const struct stream_events *events,
                                 struct tls_context *context);
@@ -66,7 +70,11 @@ enum err stream_open_tls_client(struct stream *s, struct loop *l, int fd, const 
 MUST_USE
 enum err stream_read(struct stream *s, void *bytes, size_t len, size_t *got);
 
-/* ERR_OK: *written > 0, maybe fewer than offered (0 only when nothing was). ERR_AGAIN: wait for STREAM_WRITABLE. ERR_CLOSED, ERR_IO: gone. */
+/*
+ * ERR_OK: *written > 0, maybe fewer than offered (0 only when nothing was). ERR_AGAIN: wait for STREAM_WRITABLE.
+ * ERR_CLOSED, ERR_IO: gone. TLS takes at most 64 KiB a call, small parts gathered into one record; what the socket does not
+ * take of it at once is kept with the stream, and sent before anything more is taken.
+ */
 MUST_USE
 enum err stream_write(struct stream *s, const struct iovec *parts, int parts_count, size_t *written);
 
@@ -102,3 +110,10 @@ struct ip stream_local_address(const struct stream *s, uint16_t *port);
 struct str stream_tls_server_name(const struct stream *s); /* what the client asked for (SNI) */
 struct str stream_tls_alpn(const struct stream *s);        /* "h2", "http/1.1" or empty */
 const char *stream_tls_version(const struct stream *s);    /* "TLSv1.3" or NULL */
+const char *stream_tls_cipher(const struct stream *s);
+bool stream_tls_is_resumed(const struct stream *s);
+const char *stream_tls_reason(const struct stream *s); /* why it failed: static text for a log, or NULL */
+
+/* Appends the peer's certificate (DER) when it gave one that was verified; else ERR_NOT_FOUND. */
+MUST_USE
+enum err stream_tls_peer_certificate(const struct stream *s, struct buf *out);

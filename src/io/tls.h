@@ -2,11 +2,14 @@
  * io/tls.h - TLS contexts: what a listener presents and what a client demands. The only door to OpenSSL's SSL side.
  *
  * TLS 1.2 and 1.3; no renegotiation, no compression, no early data. Server: several certificates chosen by the name
- * asked for (exact, then one-label wildcard, then the first); tickets are bound to the certificate's virtual host, so
- * that a session from one is never resumed at another (reliability finding 10). Client: peer verified against the
- * system's or a given CA, name checked.
+ * asked for (exact, then one-label wildcard). A client that names nobody, or an address, gets the first; one that asks for
+ * a name nobody here has gets the alert unrecognized_name, unless there is one certificate only, which is then given to
+ * all. Tickets are bound to certificate, client policy and name, so that a session of one host is never resumed at another
+ * (reliability finding 10). Client: peer verified against the system's or a given CA, name checked; the last session is
+ * kept for the next connection to the same name.
  *
- * Shared: counted, released by the last put. Contexts are immutable once built: a reload builds new ones.
+ * Shared: counted, released by the last put, in one thread. Contexts are immutable once built: a reload builds new ones.
+ * Reads no file but the system's authorities, at the first tls_client_new of a process that verifies by them.
  */
 #pragma once
 
@@ -28,7 +31,6 @@ struct tls_server_conf {
         bool offer_h2;            /* ALPN h2 before http/1.1 */
         struct str client_ca_pem; /* empty: no client certificates asked for */
         bool client_required;
-        unsigned workers_seed; /* reserved for a ticket key shared by workers, see tls_ticket_key_set */
 };
 
 /* Problems (unreadable PEM, key that does not fit, expired certificate as a warning) go to the report: ERR_CONFIG. */
@@ -47,9 +49,10 @@ enum err tls_client_new(const struct tls_client_conf *conf, struct report *r, st
 struct tls_context *tls_context_get(struct tls_context *c);
 void tls_context_put(struct tls_context *c); /* NULL is fine */
 
-/* 80 random bytes made once by the supervisor, so that any worker resumes another's session. */
+/* 80 random bytes made once by the supervisor, so that any worker resumes another's session; a context begins with a key of
+ * its own. The key before the last stays good for taking up sessions. */
 enum { TLS_TICKET_KEY_BYTES = 80 };
 void tls_ticket_key_set(struct tls_context *c, const uint8_t key[TLS_TICKET_KEY_BYTES]);
 
-/* Earliest notAfter of the context's certificates, unix seconds; for metrics and warnings. */
+/* Earliest notAfter of the context's own certificates, unix seconds (INT64_MAX: it has none); for metrics and warnings. */
 int64_t tls_not_after(const struct tls_context *c);

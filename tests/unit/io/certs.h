@@ -1,0 +1,88 @@
+/*
+ * tests/unit/io/certs.h - certificates made on the spot.
+ */
+#pragma once
+
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct issued {
+        X509 *certificate;
+        EVP_PKEY *key;
+        char *cert_pem, *key_pem; /* NUL-terminated */
+};
+
+struct issue {
+        const char *common_name;
+        const char *alt_names;       /* "DNS:a.example,DNS:*.b.example,IP:127.0.0.1"; NULL: none */
+        const struct issued *issuer; /* NULL: self-signed */
+        bool is_ca, is_rsa;
+        long from, to;     /* seconds from now; both 0: an hour ago to a day ahead */
+        const char *usage; /* extendedKeyUsage, or NULL */
+};
+
+static inline char *pem_text(BIO *bio)
+{
+        char *data, *text;
+        long len = BIO_get_mem_data(bio, &data);
+
+        text = strndup(data, (size_t)len);
+        BIO_free(bio);
+        return text;
+}
+
+static inline void extend(X509 *c, X509 *issuer, int nid, const char *value)
+{
+        X509V3_CTX context;
+        X509_EXTENSION *e;
+
+        X509V3_set_ctx(&context, issuer, c, NULL, NULL, 0);
+        e = X509V3_EXT_conf_nid(NULL, &context, nid, value);
+        assert_non_null(e);
+        assert_int_equal(X509_add_ext(c, e, -1), 1);
+        X509_EXTENSION_free(e);
+}
+
+static inline struct issued issue(struct issue what)
+{
+        static long serial = 1;
+        struct issued out = { .certificate = X509_new() };
+        X509 *c = out.certificate, *issuer = what.issuer ? what.issuer->certificate : c;
+        X509_NAME *name = X509_get_subject_name(c);
+        BIO *bio;
+
+        out.key = what.is_rsa ? EVP_RSA_gen(2048) : EVP_EC_gen("P-256");
+        assert_non_null(out.key);
+        X509_set_version(c, 2);
+        ASN1_INTEGER_set(X509_get_serialNumber(c), serial++);
+        X509_gmtime_adj(X509_getm_notBefore(c), what.to ? what.from : -3600);
+        X509_gmtime_adj(X509_getm_notAfter(c), what.to ? what.to : 86400);
+        X509_set_pubkey(c, out.key);
+        X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const unsigned char *)what.common_name, -1, -1,
+                                   0);
+        X509_set_issuer_name(c, X509_get_subject_name(issuer));
+        extend(c, issuer, NID_basic_constraints, what.is_ca ? "critical,CA:TRUE" : "critical,CA:FALSE");
+        if (what.alt_names)
+                extend(c, issuer, NID_subject_alt_name, what.alt_names);
+        if (what.usage)
+                extend(c, issuer, NID_ext_key_usage, what.usage);
+        assert_true(X509_sign(c, what.issuer ? what.issuer->key : out.key, EVP_sha256()) > 0);
+        bio = BIO_new(BIO_s_mem());
+        PEM_write_bio_X509(bio, c);
+        out.cert_pem = pem_text(bio);
+        bio = BIO_new(BIO_s_mem());
+        PEM_write_bio_PrivateKey(bio, out.key, NULL, NULL, 0, NULL, NULL);
+        out.key_pem = pem_text(bio);
+        return out;
+}
+
+static inline void issued_free(struct issued *i)
+{
+        X509_free(i->certificate);
+        EVP_PKEY_free(i->key);
+        free(i->cert_pem);
+        free(i->key_pem);
+}
