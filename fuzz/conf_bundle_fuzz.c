@@ -4,6 +4,8 @@
 #include "conf/conf.h"
 #include "conf/source.h"
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         struct conf_bundle bundle;

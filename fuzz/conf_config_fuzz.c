@@ -10,7 +10,8 @@ struct memory {
 };
 
 /* Each variable is there, each file holds the same few bytes. */
-static enum err memory_read(struct conf_source *s, enum conf_read_kind kind, struct str name, struct conf_text *out)
+static enum err memory_read(struct conf_source *s, enum conf_read_kind kind, struct str name,
+                            struct conf_text *out)
 {
         struct memory *m = CONTAINER_OF(s, struct memory, source);
 
@@ -18,6 +19,8 @@ static enum err memory_read(struct conf_source *s, enum conf_read_kind kind, str
         buf_add(&out->bytes, kind == CONF_READ_CONFIG ? m->text : STR("sk-0123456789abcdefghijklmn"));
         return out->bytes.full ? ERR_TOO_LARGE : ERR_OK;
 }
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -452,7 +452,7 @@ static void what_is_shown_is_masked(void **state)
                                                "hidden-value", "sk-from-the-environment" };
         static const char *const shown[] = { "\"port\": 3000",         "\"***\"",
                                              "\"env\": \"KEY\"",       "\"headerBytes\": \"32KiB\"",
-                                             "\"idle\": \"1m\"",      "\"rateLimit\": \"5/s\"",
+                                             "\"idle\": \"1m\"",       "\"rateLimit\": \"5/s\"",
                                              "\"status\": \"200-399\"" };
         struct buf out;
 
