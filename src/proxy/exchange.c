@@ -449,6 +449,13 @@ void exchange_answer_head(struct exchange *x, struct http_head *head)
                 }
                 return;
         }
+        if (x->route && x->route->handler->declines && exchange_is_replayable(x) &&
+            x->route->handler->declines(x, head)) {
+                up_drop(x, ERR_DENIED);
+                x->step = STEP_pick;
+                exchange_run_later(x);
+                return;
+        }
         if (http_remove_hop_by_hop(head, x->is_tunnel) != ERR_OK) {
                 answer_broken(x, "answer_fields", "The upstream's answer has too many fields.");
                 return;

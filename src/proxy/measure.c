@@ -104,39 +104,40 @@ static const struct metric upstream_first_byte = {
 
 static const char *const class_names[CLASSES] = { "1xx", "2xx", "3xx", "4xx", "5xx", "none" };
 
-static metric_index series(struct worker *w, const struct metric *def, struct str a, struct str b)
+static metric_index series(struct metrics *metrics, const struct metric *def, struct str a, struct str b)
 {
         struct str values[METRIC_LABELS_MAX] = { a, b };
 
-        return metrics_series(w->shared->metrics, def, values);
+        return metrics_series(metrics, def, values);
 }
 
 void measure_worker_init(struct worker *w)
 {
         struct measure_worker *m = &w->measure;
 
-        m->connections = series(w, &connections, STR_NULL, STR_NULL);
-        m->accepted = series(w, &accepted_total, STR_NULL, STR_NULL);
-        m->requests_active = series(w, &requests_active, STR_NULL, STR_NULL);
-        m->bytes_out = series(w, &bytes_out_total, STR_NULL, STR_NULL);
+        m->connections = series(w->shared->metrics, &connections, STR_NULL, STR_NULL);
+        m->accepted = series(w->shared->metrics, &accepted_total, STR_NULL, STR_NULL);
+        m->requests_active = series(w->shared->metrics, &requests_active, STR_NULL, STR_NULL);
+        m->bytes_out = series(w->shared->metrics, &bytes_out_total, STR_NULL, STR_NULL);
 }
 
-void measure_route_init(struct worker *w, struct measure_route *m, struct str route)
+void measure_route_init(struct metrics *metrics, struct measure_route *m, struct str route)
 {
         for (int i = 0; i < CLASSES; i++)
-                m->by_class[i] = series(w, &requests_total, route, str_of(class_names[i]));
-        m->duration = series(w, &request_duration, route, STR_NULL);
+                m->by_class[i] = series(metrics, &requests_total, route, str_of(class_names[i]));
+        m->duration = series(metrics, &request_duration, route, STR_NULL);
 }
 
-void measure_target_init(struct worker *w, struct measure_target *m, struct str upstream, struct str target)
+void measure_target_init(struct metrics *metrics, struct measure_target *m, struct str upstream,
+                         struct str target)
 {
-        m->requests = series(w, &upstream_requests_total, upstream, target);
-        m->failures = series(w, &upstream_failures_total, upstream, target);
-        m->connects = series(w, &upstream_connects_total, upstream, target);
-        m->reuses = series(w, &upstream_reuses_total, upstream, target);
-        m->retries = series(w, &upstream_retries_total, upstream, target);
-        m->ejections = series(w, &upstream_ejections_total, upstream, target);
-        m->first_byte = series(w, &upstream_first_byte, upstream, target);
+        m->requests = series(metrics, &upstream_requests_total, upstream, target);
+        m->failures = series(metrics, &upstream_failures_total, upstream, target);
+        m->connects = series(metrics, &upstream_connects_total, upstream, target);
+        m->reuses = series(metrics, &upstream_reuses_total, upstream, target);
+        m->retries = series(metrics, &upstream_retries_total, upstream, target);
+        m->ejections = series(metrics, &upstream_ejections_total, upstream, target);
+        m->first_byte = series(metrics, &upstream_first_byte, upstream, target);
 }
 
 void measure_refused(struct worker *w, const char *reason)
@@ -145,7 +146,7 @@ void measure_refused(struct worker *w, const char *reason)
         uintptr_t found = (uintptr_t)map_find(&w->reasons, name);
 
         if (!found) {
-                found = (uintptr_t)series(w, &refused_total, name, STR_NULL) + 1;
+                found = (uintptr_t)series(w->shared->metrics, &refused_total, name, STR_NULL) + 1;
                 if (map_add(&w->reasons, name, (void *)found) != ERR_OK)
                         log_debug("measure_reason_not_kept", LOG_S("reason", name));
         }

@@ -25,8 +25,10 @@ struct measure_worker {
 };
 
 void measure_worker_init(struct worker *w);
-void measure_route_init(struct worker *w, struct measure_route *m, struct str route);
-void measure_target_init(struct worker *w, struct measure_target *m, struct str upstream, struct str target);
+/* For the snapshot's builder, before a worker has it. */
+void measure_route_init(struct metrics *metrics, struct measure_route *m, struct str route);
+void measure_target_init(struct metrics *metrics, struct measure_target *m, struct str upstream,
+                         struct str target);
 
 /* One refusal of ours; `reason` is a static word. */
 void measure_refused(struct worker *w, const char *reason);

@@ -15,6 +15,7 @@ struct reply {
         struct side side;
         struct str body;
         size_t given;
+        struct buf owned; /* where the body is ours to free */
 };
 
 /* What a refusal of ours will carry; in the arena, newest first. */
@@ -44,8 +45,15 @@ static size_t op_data(struct side *s, const struct side_data *d)
 
 static void op_head(struct side *s, struct http_head *head) {}
 static void op_flush(struct side *s) {}
-static void op_reset(struct side *s, enum err reason) {}
-static void op_release(struct side *s) {}
+static void op_release(struct side *s)
+{
+        buf_fini(&((struct reply *)s)->owned);
+}
+
+static void op_reset(struct side *s, enum err reason)
+{
+        op_release(s);
+}
 
 static const struct side_ops reply_ops = {
         .name = "reply",
@@ -84,8 +92,8 @@ static enum err head_fill(struct exchange *x, struct http_head *head, const stru
         return e;
 }
 
-void reply_start(struct exchange *x, uint16_t status, const struct reply_field *fields, size_t fields_count,
-                 struct str body)
+static void start(struct exchange *x, uint16_t status, const struct reply_field *fields, size_t fields_count,
+                  struct str body, struct buf *owned)
 {
         struct reply *r = ARENA_NEW(&x->arena, struct reply);
         struct http_field *array = ARENA_ARRAY(&x->arena, struct http_field, REPLY_FIELDS_MAX);
@@ -99,6 +107,8 @@ void reply_start(struct exchange *x, uint16_t status, const struct reply_field *
                                   .fields_max = REPLY_FIELDS_MAX };
 
         if (!r || !array || head_fill(x, &head, fields, fields_count, body) != ERR_OK) {
+                if (owned)
+                        buf_fini(owned);
                 exchange_abort(
                         x); /* not even memory for an error: the client sees a reset, never a false answer */
                 return;
@@ -106,9 +116,24 @@ void reply_start(struct exchange *x, uint16_t status, const struct reply_field *
         r->side.ops = &reply_ops;
         r->side.x = x;
         r->body = body;
+        if (owned)
+                r->owned = *owned;
         x->up = &r->side;
         exchange_answer_head(x, &head);
         op_pull(&r->side);
+}
+
+void reply_start(struct exchange *x, uint16_t status, const struct reply_field *fields, size_t fields_count,
+                 struct str body)
+{
+        start(x, status, fields, fields_count, body, NULL);
+}
+
+void reply_take(struct exchange *x, uint16_t status, const struct reply_field *fields, size_t fields_count,
+                struct buf *body)
+{
+        start(x, status, fields, fields_count, buf_str(body), body);
+        buf_init(body, 0);
 }
 
 const char *reply_error_type(uint16_t status)

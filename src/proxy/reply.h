@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include "base/buf.h"
 #include "proxy/exchange.h"
 
 struct reply_field {
@@ -13,6 +14,10 @@ struct reply_field {
  * Content-Length are added. */
 void reply_start(struct exchange *x, uint16_t status, const struct reply_field *fields, size_t fields_count,
                  struct str body);
+
+/* The same with a body that is made for this answer: takes the buf, frees it when the answer is out. */
+void reply_take(struct exchange *x, uint16_t status, const struct reply_field *fields, size_t fields_count,
+                struct buf *body);
 
 /* An error in the form of the API called (route->handler->format_error), or Sekisho's:
  * {"error":{"type","message","request_id"}}. */

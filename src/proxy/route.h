@@ -22,6 +22,9 @@ struct handler {
         void (*on_body)(struct exchange *x, bool is_last);
         /* The exchange ends, or is handed to another target: cancel what `pick` left waiting. */
         void (*cancel)(struct exchange *x);
+        /* A final answer's head before anything of it goes down: true to pass it over and `pick` again (another provider).
+         * Asked only while the request can be sent again. */
+        bool (*declines)(struct exchange *x, const struct http_head *head);
         /* An error of ours in the API's own form; NULL: Sekisho's. */
         void (*format_error)(struct exchange *x, uint16_t status, const char *type, const char *message,
                              struct buf *out);

@@ -100,7 +100,8 @@ bool target_failed(struct target *t, mono_ms now)
                 return false;
         if (atomic_fetch_add(&s->failures, 1) + 1 < t->upstream->failures_max)
                 return false;
-        uint32_t doublings = MIN(atomic_fetch_add(&s->ejections, 1), (uint32_t)EJECT_DOUBLINGS_MAX);
+        uint32_t ejections = atomic_fetch_add(&s->ejections, 1);
+        uint32_t doublings = MIN(ejections, (uint32_t)EJECT_DOUBLINGS_MAX);
         int64_t eject_ms = MIN(t->upstream->eject_ms << doublings, (int64_t)EJECT_MS_MAX);
 
         atomic_store(&s->failures, 0);

@@ -62,7 +62,7 @@ struct upstream {
         struct str health_path;
         int64_t health_interval_ms, health_timeout_ms;
         uint32_t health_rise, health_fall;
-        uint16_t health_status; /* 0: any 2xx or 3xx */
+        uint16_t health_status_min, health_status_max; /* what counts as healthy */
 };
 
 /*

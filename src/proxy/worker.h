@@ -1,9 +1,7 @@
 /*
- * proxy/worker.h - what one worker process owns, and what it shares with the others.
+ * proxy/worker.h - what one worker process owns. What it shares with the others is in shared.h.
  */
 #pragma once
-
-#include <stdatomic.h>
 
 #include "base/buf.h"
 #include "base/hash.h"
@@ -14,30 +12,11 @@
 #include "http/h1_write.h"
 #include "io/resolver.h"
 #include "io/timer.h"
-#include "proxy/gate.h"
 #include "proxy/measure.h"
+#include "proxy/shared.h"
 #include "proxy/snapshot.h"
-#include "proxy/standing.h"
-#include "proxy/tally.h"
 
 enum { RBUF_SMALL_BYTES = 16 * 1024, RBUF_LARGE_BYTES = 64 * 1024, WORKER_REASONS_MAX = 256 };
-
-/* Made once by the supervisor before it forks; the mappings are shared, the rest is the same in every worker. */
-struct shared {
-        unsigned workers_count;
-        struct metrics *metrics;
-        struct gate *rates;
-        struct tally *connections; /* by client address */
-        struct tally *requests;    /* all under one key, and by token */
-        struct standings *standings;
-        struct hash_key hash_key; /* random; the same in every worker */
-        uint64_t start_random;    /* for request ids */
-};
-
-MUST_USE enum err shared_init(struct shared *s, unsigned workers_count);
-void shared_fini(struct shared *s);
-/* What a dead worker had counted is given back. By the supervisor. */
-void shared_forget_worker(struct shared *s, unsigned worker);
 
 /* A receive buffer: from a pool while bytes are in flight. */
 struct rbuf {
@@ -61,7 +40,7 @@ struct worker {
         /* scratch of the turn: nothing lives in it across calls of the loop */
         struct h1_vector down_vector, up_vector;
         struct h1_body_part part;
-        struct http_field scratch_fields[256];
+        struct http_field scratch_fields[HTTP_FIELDS_MAX];
 
         /* what is open */
         struct list down_list, up_list, exchange_list;
