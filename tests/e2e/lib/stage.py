@@ -1,5 +1,6 @@
 """The stage of one story: its folder, the programs it starts, and what must hold when it is over."""
 
+import hashlib
 import json
 import os
 import pathlib
@@ -135,7 +136,8 @@ class Gateway(Program):
             self.wait_ready()
 
     def write(self, config):
-        self.config = config
+        if isinstance(config, dict):
+            self.config = config
         text = config if isinstance(config, str) else json.dumps(config, indent=2)
         self.config_path.write_text(text)
         self.config_path.chmod(0o600)
@@ -220,6 +222,13 @@ class Stage:
         self.secrets.append(value)
         return value
 
+    def private_file(self, name, text):
+        """The path of a file that only its owner may read."""
+        path = self.folder / name
+        path.write_text(text + "\n")
+        path.chmod(0o600)
+        return str(path)
+
     def certs(self):
         if not self.authority:
             (self.folder / "certs").mkdir()
@@ -262,7 +271,7 @@ class Stage:
     def proxy(self, *targets, route=None, upstream=None, **sections):
         """A gateway with one public route for everything, to these upstreams."""
         urls = [x if isinstance(x, (str, dict)) else x.url for x in targets]
-        routes = [{"path": "/*", "upstream": "app", "access": "public", **(route or {})}]
+        routes = [{"path": "/", "upstream": "app", "access": "public", **(route or {})}]
         return self.gateway(upstreams={"app": {"targets": urls, **(upstream or {})}}, routes=routes, **sections)
 
     def sekisho_run(self, *args, env=None, stdin=None, seconds=20):
@@ -295,8 +304,6 @@ class Stage:
 
 
 def sha256(text):
-    import hashlib
-
     return hashlib.sha256(text.encode()).hexdigest()
 
 

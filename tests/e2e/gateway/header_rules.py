@@ -1,0 +1,123 @@
+"""Which fields reach an upstream, and which never do (reliability finding 2, T3)."""
+
+from lib.stage import same
+
+EVIL = "evil-value"
+
+RESERVED = ["X-Sekisho-User", "X-Sekisho-Token", "X-Sekisho-Anything", "Tailscale-User-Login", "Tailscale-User-Name",
+            "Tailscale-Headers-Info"]
+FORWARDING = ["X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-User", "X-Forwarded-Uri", "Forwarded",
+              "X-Real-IP", "True-Client-IP", "CF-Connecting-IP", "X-Client-IP", "X-Original-URL", "X-Rewrite-URL"]
+
+
+def spellings(name):
+    """Ways others write the name, hoping that a back end takes it for the same."""
+    yield from {name, name.lower(), name.upper(), name.replace("-", "_"), name.upper().replace("-", "_"),
+                name.replace("-", "_", 1), name.swapcase()}
+
+
+def seen(answer):
+    return [(n.lower().replace("_", "-"), v) for n, v in answer.json["headers"]]
+
+
+def story_no_spelling_of_a_reserved_name_gets_through(t):
+    model = t.sample()
+    gate = t.proxy(model)
+    for name in RESERVED + FORWARDING:
+        for spelt in spellings(name):
+            a = gate.get("/echo", {spelt: EVIL, "X-Own": "mine"}, token=False)
+            if a.status == 400:
+                continue
+            same(a.status, 200, spelt)
+            assert EVIL not in a.text, f"{spelt} got through: {a.text}"
+            assert ("x-own", "mine") in seen(a), a.text
+
+
+def story_no_trailer_brings_them_either(t):
+    model = t.sample()
+    gate = t.proxy(model)
+    for name in RESERVED + FORWARDING + ["Authorization", "Cookie"]:
+        for spelt in (name, name.lower(), name.replace("-", "_")):
+            with gate.conn() as c:
+                c.send("POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTrailer: "
+                       f"{spelt}\r\n\r\n5\r\nhello\r\n0\r\n{spelt}: {EVIL}\r\n\r\n")
+                a = c.answer()
+            assert a.status == 400 or EVIL not in a.text, f"{spelt} got through as a trailer: {a.text}"
+
+
+def story_the_client_is_named_once_and_truly(t):
+    gate = t.proxy(t.sample())
+    a = gate.get("/echo", {"X-Forwarded-For": "9.9.9.9", "Connection": "close, X-Forwarded-For, X-Forwarded-Proto"},
+                 token=False)
+    fields = seen(a)
+    same([v for n, v in fields if n == "x-forwarded-for"], ["127.0.0.1"])
+    same([v for n, v in fields if n == "x-forwarded-proto"], ["http"])
+    same([v for n, v in fields if n == "x-forwarded-host"], ["localhost"])
+    assert len([v for n, v in fields if n == "forwarded"]) <= 1, fields
+
+
+def story_a_trusted_proxy_is_believed(t):
+    gate = t.proxy(t.sample(), gateway={"trustedProxies": ["127.0.0.2"], "allowedIps": ["127.0.0.1", "203.0.113.7"]})
+    chain = {"X-Forwarded-For": "9.9.9.9, 203.0.113.7", "X-Forwarded-Proto": "https"}
+    a = gate.get("/echo", chain, token=False, source="127.0.0.2")
+    same(a.status, 200)
+    same([v for n, v in seen(a) if n == "x-forwarded-for"], ["9.9.9.9, 203.0.113.7, 127.0.0.2"])
+    same([v for n, v in seen(a) if n == "x-forwarded-proto"], ["https"])
+    same(gate.get("/echo", {"X-Forwarded-For": "9.9.9.9"}, token=False, source="127.0.0.2").status, 403)
+    same(gate.get("/echo", {"X-Forwarded-For": "203.0.113.7"}, token=False, source="127.0.0.3").status, 403)
+
+
+def story_hop_by_hop_fields_end_here(t):
+    gate = t.proxy(t.sample())
+    a = gate.get("/echo", {"Connection": "keep-alive, X-Private", "X-Private": EVIL, "Keep-Alive": "timeout=5", "TE": "gzip",
+                           "Proxy-Authorization": "Basic eA==", "Upgrade": "h2c", "HTTP2-Settings": "AAMAAABkAAQAAP__",
+                           "X-Public": "yes"}, token=False)
+    names = {n for n, _ in seen(a)}
+    assert not names & {"x-private", "keep-alive", "te", "proxy-authorization", "upgrade", "http2-settings"}, names
+    assert "x-public" in names, names
+
+
+def story_what_is_not_ours_passes_unchanged(t):
+    gate = t.proxy(t.sample())
+    fields = [("X-b", "1"), ("x-A", "two  blanks"), ("COOKIE", "a=b; c=\"d\""), ("X-b", "2"), ("x-empty", ""),
+              ("X-Utf", "caf\u00e9".encode().decode("latin-1")), ("Accept", "*/*"), ("Range", "bytes=0-10"), ("X-Under_Score", "u")]
+    a = gate.get("/echo", fields, token=False)
+    want = [[n, v.encode("latin-1").decode()] for n, v in fields]
+    got = [f for f in a.json["headers"] if f in want]
+    same(got, want, "order, case or bytes changed")
+
+
+def story_answers_lose_hop_by_hop_fields_only(t):
+    from lib.upstream import always
+
+    up = t.upstream(always(b"HTTP/1.1 200 Fine\r\nx-LOWER: a\r\nX-Twice: 1\r\nSet-Cookie: a=b\r\nX-Twice: 2\r\nSet-Cookie: c=d\r\n"
+                           b"Connection: X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=9\r\nContent-Length: 2\r\n\r\nok"))
+    a = t.proxy(up).get("/", token=False)
+    kept = [(n, v) for n, v in a.fields if n.lower() in ("x-lower", "x-twice", "set-cookie")]
+    same(kept, [("x-LOWER", "a"), ("X-Twice", "1"), ("Set-Cookie", "a=b"), ("X-Twice", "2"), ("Set-Cookie", "c=d")])
+    same((a.get("x-hop"), a.get("keep-alive")), (None, None))
+
+
+def story_route_rules_change_fields(t):
+    gate = t.proxy(t.sample(), route={"requestHeaders": {"set": {"X-Set": "gate"}, "add": {"X-Add": "more"}, "remove": ["X-Gone"]},
+                                      "responseHeaders": {"set": {"X-Frame-Options": "DENY"}, "remove": ["Server"]}})
+    a = gate.get("/echo", {"X-Set": "client", "X-Add": "client", "X-Gone": "client"}, token=False)
+    fields = seen(a)
+    same([v for n, v in fields if n == "x-set"], ["gate"])
+    same([v for n, v in fields if n == "x-add"], ["client", "more"])
+    same([v for n, v in fields if n == "x-gone"], [])
+    same((a.get("x-frame-options"), a.get("server")), ("DENY", None))
+
+
+def story_route_authorise_and_forward_see_one_target(t):
+    up = t.sample()
+    gate = t.gateway(upstreams={"app": {"targets": [up.url]}}, routes=[
+        {"path": "/echo/public/*", "upstream": "app", "access": "public"},
+        {"path": "/*", "upstream": "app", "access": {"token": "proxy"}}])
+    same(gate.get("/echo/public/x?y=%2e%2F", token=False).json["target"], "/echo/public/x?y=%2e%2F")
+    same(gate.get("/echo/private", token=False).status, 401)
+    same(gate.get("/echo/%70ublic/x", token=False).json["target"], "/echo/public/x")
+    for path in ("/echo/public/../private", "/echo/public/%2e%2e/private", "/echo/public/..%2fprivate", "/echo/public/x/..;/../private",
+                 "/echo/public//../private", "/echo/public\\..\\private", "/echo/public/%252e%252e/private"):
+        status = gate.get(path, token=False).status
+        assert status in (400, 401), f"{path}: {status}"

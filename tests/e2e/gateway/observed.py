@@ -1,0 +1,90 @@
+"""What operators see: metrics, logs, the configuration in force; and what nobody may see in them."""
+
+import json
+
+from lib import proc, wire
+from lib.stage import eventually, same, sha256
+
+CHAT = {"model": "sample-1", "messages": [{"role": "user", "content": "planted-prompt-word"}]}
+
+
+def story_planted_secrets_are_nowhere(t):
+    key, file_token, wrong = t.secret("provider"), t.secret("file"), t.secret("wrong")
+    model = t.sample("--api-key", key)
+    gate = t.gateway(
+        providers={"home": {"kind": "openai", "baseUrl": model.url + "/v1", "apiKey": {"file": t.private_file("key", key)}}},
+        upstreams={"app": {"targets": [model.url]}}, routes=[{"path": "/x/*", "upstream": "app", "stripPrefix": "/x"}],
+        gateway={"apiTokens": [{"name": "story", "sha256": sha256(t.token)}, {"name": "file", "file": t.private_file("token", file_token)}]},
+        log={"level": "debug"})
+    for token in (True, file_token, wrong):
+        gate.post("/v1/chat/completions", CHAT, token=token)
+        gate.post("/v1/messages", {**CHAT, "max_tokens": 5}, token=token)
+        gate.get("/x/bytes/3", token=token)
+        gate.get(f"/x/bytes/3?token={wrong}", token=token)
+        gate.get("/x/../y", {"Cookie": f"session={wrong}"}, token=token)
+    model.set_fault("reset;path=/v1/")
+    gate.post("/v1/chat/completions", CHAT)
+    with gate.conn() as c:
+        c.send(f"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {wrong}\r\nBad Header: {wrong}\r\n\r\n").answer()
+    gate.reload()
+    places = [("/metrics", wire.get(gate.admin, "/metrics").body), ("/debug/config", wire.get(gate.admin, "/debug/config").body),
+              ("log", gate.log.read_bytes())]
+    places += proc.texts_of(gate.pid)
+    for where, text in places:
+        for value in t.secrets:
+            assert value.encode() not in text, f"{where} has {value[:10]}... in it"
+    assert b"planted-prompt-word" not in gate.log.read_bytes(), "the log has a prompt in it"
+    same(wire.get(gate.admin, "/debug/config").status, 200)
+    run = t.sekisho_run("config", "show", "--config", gate.config_path)
+    for value in t.secrets:
+        assert value not in run.stdout + run.stderr, "config show has a secret in it"
+
+
+def story_each_request_has_one_line_and_one_id(t):
+    gate = t.proxy(t.sample())
+    a = gate.get("/bytes/10?q=1", token=False)
+    line = eventually(lambda: next((x for x in gate.access_log() if "/bytes/10" in json.dumps(x)), None), 5,
+                      "no line for the request")
+    same(line["status"], 200)
+    text = json.dumps(line)
+    for word in ("127.0.0.1", "GET"):
+        assert word in text, line
+    ids = [v for n, v in a.fields if n.lower() == "x-request-id"]
+    assert not ids or ids[0] in text, (ids, line)
+
+
+def story_every_line_of_the_log_is_one_object(t):
+    gate = t.proxy(t.sample())
+    for byte in range(33, 256):
+        with gate.conn() as c:
+            try:
+                c.send(b"GET /a" + bytes([byte]) + b"b HTTP/1.1\r\nHost: x\r\nUser-Agent: a" + bytes([byte]) + b"b\r\nReferer: \"\\\r\n\r\n").answer()
+            except wire.Lost:
+                pass
+    for line in gate.log.read_bytes().splitlines():
+        value = json.loads(line)
+        assert isinstance(value, dict) and not any(b < 32 for b in line), line
+
+
+def story_metrics_count_what_happened(t):
+    gate = t.proxy(t.sample())
+    before = gate.metrics()
+    for _ in range(7):
+        gate.get("/bytes/10", token=False)
+    gate.get("/a/../b", token=False)
+
+    def counted():
+        after = gate.metrics()
+        return [n for n in after if "requests_total" in n and after[n] - before.get(n, 0) == 7]
+
+    eventually(counted, 5, "no counter of requests grew by seven")
+    text = wire.get(gate.admin, "/metrics").text
+    assert "# TYPE sekisho_" in text and "# HELP sekisho_" in text, text[:300]
+
+
+def story_operators_pages_are_not_public(t):
+    gate = t.proxy(t.sample())
+    for path in ("/metrics", "/debug/config"):
+        assert b"sekisho_" not in gate.get(path, token=False).body, path
+    same(wire.get(gate.admin, "/ready").status, 200)
+    same(wire.get(gate.admin, "/nothing").status, 404)

@@ -1,0 +1,115 @@
+"""Upgraded connections: bytes pass both ways, as they are, until either side ends."""
+
+import base64
+import hashlib
+import os
+import time
+
+from lib.stage import same
+from lib.upstream import ok
+
+KEY = "dGhlIHNhbXBsZSBub25jZQ=="
+HELLO = (f"GET /chat HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\nSec-WebSocket-Key: {KEY}\r\n"
+         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: chat\r\n\r\n")
+
+
+def accept_of(key):
+    return base64.b64encode(hashlib.sha1((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest()).decode()
+
+
+def echo(peer):
+    """Takes the upgrade, then gives every byte back."""
+    head = peer.until(b"\r\n\r\n").decode()
+    key = next(line.split(":")[1].strip() for line in head.split("\r\n") if line.lower().startswith("sec-websocket-key"))
+    peer.send(f"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+              f"Sec-WebSocket-Accept: {accept_of(key)}\r\nSec-WebSocket-Protocol: chat\r\n\r\n")
+    while True:
+        if not peer.rest and not peer._more():
+            peer.close()
+            return
+        data, peer.rest = peer.rest, b""
+        peer.send(data)
+
+
+def story_bytes_pass_both_ways(t):
+    gate = t.proxy(t.upstream(on_connect=echo))
+    with gate.conn() as c:
+        a = c.send(HELLO).answer()
+        same((a.status, a.get("sec-websocket-accept"), a.get("sec-websocket-protocol")), (101, accept_of(KEY), "chat"))
+        same(a.get("upgrade", "").lower(), "websocket")
+        for size in (1, 125, 70000, 500000):
+            data = os.urandom(size)
+            c.send(data)
+            same(c.exactly(size) == data, True, f"{size} bytes")
+        begin = time.monotonic()
+        c.send(b"x")
+        c.exactly(1)
+        assert time.monotonic() - begin < 0.05, "a byte was held back"
+
+
+def story_bytes_sent_with_the_upgrade_are_not_lost(t):
+    gate = t.proxy(t.upstream(on_connect=echo))
+    with gate.conn() as c:
+        c.send(HELLO.encode() + b"early")
+        same(c.answer().status, 101)
+        same(c.exactly(5), b"early")
+
+
+def story_either_end_may_end_it(t):
+    up = t.upstream(on_connect=echo)
+    gate = t.proxy(up)
+    c = gate.conn()
+    same(c.send(HELLO).answer().status, 101)
+    c.close()
+    assert up.wait_peer().wait_closed(1), "the upstream does not know that the client left"
+    with gate.conn() as c:
+        same(c.send(HELLO).answer().status, 101)
+        up.wait_peer(2).reset()
+        assert c.is_closed(1), "the client does not know that the upstream left"
+
+
+def story_what_is_said_before_a_half_close_arrives(t):
+    def farewell(peer):
+        peer.until(b"\r\n\r\n")
+        peer.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                  b"Sec-WebSocket-Accept: " + accept_of(KEY).encode() + b"\r\n\r\n")
+        while peer._more():
+            pass
+        peer.send(b"farewell")
+        peer.close()
+
+    gate = t.proxy(t.upstream(on_connect=farewell))
+    with gate.conn() as c:
+        same(c.send(HELLO).answer().status, 101)
+        c.send(b"bye")
+        c.shut()
+        same(c.to_end(), b"farewell")
+
+
+def story_a_refused_upgrade_is_an_ordinary_answer(t):
+    up = t.upstream(lambda peer, request: peer.send(ok(b"no", "X-Why: not here\r\n")))
+    gate = t.proxy(up)
+    with gate.conn() as c:
+        a = c.send(HELLO).answer()
+        same((a.status, a.body, a.get("x-why")), (200, b"no", "not here"))
+        inside = b"GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
+        same(c.send(inside).answer().status, 200)
+    same([r.target for r in up.requests], ["/chat", "/smuggled"])
+
+
+def story_an_upgrade_is_asked_for_its_token(t):
+    up = t.upstream(on_connect=echo)
+    gate = t.gateway(upstreams={"app": {"targets": [up.url]}}, routes=[{"path": "/", "upstream": "app", "access": {"token": "proxy"}}])
+    with gate.conn() as c:
+        same(c.send(HELLO).answer().status, 401)
+    same(up.peers, [])
+    with gate.conn() as c:
+        same(c.send(HELLO[:-2] + f"Authorization: Bearer {gate.token}\r\n\r\n").answer().status, 101)
+
+
+def story_a_quiet_tunnel_is_closed(t):
+    gate = t.proxy(t.upstream(on_connect=echo), upstream={"timeouts": {"tunnel": "500ms"}})
+    with gate.conn() as c:
+        same(c.send(HELLO).answer().status, 101)
+        begin = time.monotonic()
+        assert c.is_closed(4) and time.monotonic() - begin > 0.4
