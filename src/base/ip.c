@@ -136,9 +136,30 @@ bool ip_is_link_local(struct ip ip)
         return ip.bytes[0] == 0xfe && (ip.bytes[1] & 0xc0) == 0x80;
 }
 
+/* By hand: every request's forwarding fields and log line hold one, and inet_ntop goes through printf. */
+static struct str ipv4_format(const uint8_t bytes[4], char *out)
+{
+        char *at = out;
+
+        for (int i = 0; i < 4; i++) {
+                unsigned n = bytes[i];
+
+                if (n >= 100)
+                        *at++ = (char)('0' + n / 100);
+                if (n >= 10)
+                        *at++ = (char)('0' + n / 10 % 10);
+                *at++ = (char)('0' + n % 10);
+                *at++ = '.';
+        }
+        *--at = '\0';
+        return (struct str){ out, (size_t)(at - out) };
+}
+
 struct str ip_format(struct ip ip, char out[IP_TEXT_MAX])
 {
-        if (ip.family == 0 || !inet_ntop(ip.family == 4 ? AF_INET : AF_INET6, ip.bytes, out, IP_TEXT_MAX))
+        if (ip.family == 4)
+                return ipv4_format(ip.bytes, out);
+        if (ip.family == 0 || !inet_ntop(AF_INET6, ip.bytes, out, IP_TEXT_MAX))
                 out[0] = '\0';
         return str_of(out);
 }

@@ -264,13 +264,31 @@ static void test_bytes(void **state)
         assert_str(ip_format((struct ip){ 0 }, text), STR("")); /* no address is not "::" */
 }
 
+/* Every value of an octet, in every place, reads back as it was. */
+static void test_format_ipv4(void **state)
+{
+        for (int place = 0; place < 4; place++)
+                for (int n = 0; n < 256; n++) {
+                        uint8_t bytes[4] = { 1, 22, 133, 4 };
+                        char text[IP_TEXT_MAX];
+                        struct ip ip, again;
+
+                        bytes[place] = (uint8_t)n;
+                        ip = ip_from_bytes(4, bytes);
+                        assert_err(ip_parse(ip_format(ip, text), &again), ERR_OK);
+                        assert_true(ip_eq(ip, again));
+                        assert_int_equal(text[strlen(text)], '\0');
+                }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_parse),          cmocka_unit_test(test_prefix_parse),
-                cmocka_unit_test(test_contains),       cmocka_unit_test(test_covers),
-                cmocka_unit_test(test_first_and_last), cmocka_unit_test(test_order),
-                cmocka_unit_test(test_kinds),          cmocka_unit_test(test_bytes),
+                cmocka_unit_test(test_format_ipv4),  cmocka_unit_test(test_parse),
+                cmocka_unit_test(test_prefix_parse), cmocka_unit_test(test_contains),
+                cmocka_unit_test(test_covers),       cmocka_unit_test(test_first_and_last),
+                cmocka_unit_test(test_order),        cmocka_unit_test(test_kinds),
+                cmocka_unit_test(test_bytes),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
