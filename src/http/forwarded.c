@@ -239,7 +239,7 @@ static struct str forwarded_element(const struct http_client *client, struct str
 
 static enum err set(struct http_head *h, enum http_field_id id, struct str value)
 {
-        return value.ptr ? http_replace(h, http_field_name(id), value) : ERR_NO_MEMORY;
+        return value.ptr ? http_set(h, id, value) : ERR_NO_MEMORY;
 }
 
 enum err http_add_forwarded(struct http_head *h, const struct http_client *client, bool peer_is_trusted,

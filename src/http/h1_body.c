@@ -181,7 +181,7 @@ static enum err frame_byte_read(struct h1_body *b, char c, struct http_refusal *
         case TRAILERS:
         case DONE: break;
         }
-        assert(!"no byte of the frame is due");
+        assert(false);
         return ERR_MALFORMED;
 }
 

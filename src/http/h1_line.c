@@ -1,7 +1,6 @@
 #include "http/h1_line_priv.h"
 
 #include "http/chars_priv.h"
-#include "http/head_priv.h"
 
 static enum h1_line bad(const char **reason, const char *word)
 {
@@ -36,7 +35,7 @@ static const char *name_fault(const char *start, const char *p)
 enum h1_line h1_line_read(const char **at, const char *end, struct http_field *out, const char **reason)
 {
         const char *start = *at;
-        const char *p = http_chars_skip(start, end, HTTP_CHAR_TOKEN);
+        const char *p = http_name_skip(start, end);
 
         if (p == end)
                 return H1_LINE_CUT;
@@ -50,13 +49,14 @@ enum h1_line h1_line_read(const char **at, const char *end, struct http_field *o
                 return bad(reason, name_fault(start, p));
 
         const char *name_end = p++;
-        while (p < end && (*p == ' ' || *p == '\t'))
+        if (LIKELY(p < end && *p == ' '))
+                p++;
+        while (UNLIKELY(p < end && (*p == ' ' || *p == '\t')))
                 p++;
         const char *value = p;
         p = http_value_skip(p, end);
-        enum h1_line l = line_end_read(p, end, "value_byte", reason);
-        if (UNLIKELY(l != H1_LINE_EMPTY))
-                return l;
+        if (UNLIKELY(end - p < 2 || p[0] != '\r' || p[1] != '\n'))
+                return line_end_read(p, end, "value_byte", reason);
         const char *value_end = p;
         while (value_end > value && (value_end[-1] == ' ' || value_end[-1] == '\t'))
                 value_end--;
@@ -64,7 +64,7 @@ enum h1_line h1_line_read(const char **at, const char *end, struct http_field *o
         out->name = (struct str){ start, (size_t)(name_end - start) };
         out->value = (struct str){ value, (size_t)(value_end - value) };
         out->line = (struct str){ start, (size_t)(p + 2 - start) };
-        out->id = (uint16_t)http_token_field_id(out->name);
+        out->id = (uint16_t)http_field_id_of(out->name);
         out->is_removed = false;
         *at = p + 2;
         return H1_LINE_FIELD;

@@ -73,6 +73,11 @@ static enum err request_version_parse(struct reading *r)
         size_t left = (size_t)(r->end - r->at), n = MIN(left, sizeof(shape) - 1);
         const char *p = r->at;
 
+        if (LIKELY(n == sizeof(shape) - 1 && memcmp(p, "HTTP/1.1\r\n", n) == 0)) {
+                r->head->version_minor = 1;
+                r->at += n;
+                return ERR_OK;
+        }
         for (size_t i = 0; i < n; i++)
                 if (shape[i] == 'd' ? !ascii_is_digit(p[i]) : p[i] != shape[i])
                         return refuse(r, 400, "version");
@@ -170,10 +175,10 @@ static enum err fields_parse(struct reading *r, const struct h1_limits *limits)
         struct http_head *h = r->head;
         size_t lines_max = MIN(limits->lines_max, MIN(h->fields_max, HTTP_FIELDS_MAX));
         const char *reason = NULL;
+        struct http_field spare; /* for the line over the limit */
 
         for (;;) {
-                struct http_field spare,
-                        *f = h->fields_count < lines_max ? &h->fields[h->fields_count] : &spare;
+                struct http_field *f = h->fields_count < lines_max ? &h->fields[h->fields_count] : &spare;
 
                 switch (h1_line_read(&r->at, r->end, f, &reason)) {
                 case H1_LINE_CUT: return ERR_AGAIN;

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "http/chars_priv.h"
-#include "http/head_priv.h"
 
 static const struct str field_names[HTTP_FIELD_COUNT] = {
 #define X(name, text) [HTTP_FIELD_##name] = STR_INIT(text),
@@ -50,42 +49,43 @@ static const struct str method_names[] = {
 };
 
 /*
- * Known names are letters, digits and '-'. For a token setting bit 5 folds letters and makes no two other bytes equal
- * that were not: only controls could become a digit or '-', and no token holds one.
+ * Eight bytes equal but for the case of letters. Known names are letters, digits and '-', of which only letters have bit 6:
+ * so bit 5 may differ exactly where `name` has bit 6.
  */
-static bool token_is_name(struct str token, struct str name)
+static bool words_are_same(const char *text, const char *name)
 {
-        const uint64_t fold = 0x2020202020202020u;
+        uint64_t a, b;
+
+        memcpy(&a, text, sizeof(a));
+        memcpy(&b, name, sizeof(b));
+        return ((a ^ b) & ~((b & 0x4040404040404040u) >> 1)) == 0;
+}
+
+static bool is_known_name(struct str text, struct str name)
+{
         size_t i = 0;
 
-        for (; name.len - i >= 8; i += 8) {
-                uint64_t a, b;
-
-                memcpy(&a, token.ptr + i, 8);
-                memcpy(&b, name.ptr + i, 8);
-                if ((a | fold) != (b | fold))
-                        return false;
+        if (name.len >= 8) {
+                for (; name.len - i > 8; i += 8)
+                        if (!words_are_same(text.ptr + i, name.ptr + i))
+                                return false;
+                return words_are_same(text.ptr + name.len - 8, name.ptr + name.len - 8);
         }
         for (; i < name.len; i++)
-                if ((token.ptr[i] | 0x20) != (name.ptr[i] | 0x20))
+                if (ascii_lower(text.ptr[i]) != ascii_lower(name.ptr[i]))
                         return false;
         return true;
 }
 
-enum http_field_id http_token_field_id(struct str token)
-{
-        if (token.len >= NAME_BYTES_MAX)
-                return HTTP_FIELD_OTHER;
-        const uint8_t *ids = ids_by_length[token.len];
-        for (int i = 0; i < NAMES_PER_LENGTH && ids[i]; i++)
-                if (token_is_name(token, field_names[ids[i]]))
-                        return ids[i];
-        return HTTP_FIELD_OTHER;
-}
-
 enum http_field_id http_field_id_of(struct str name)
 {
-        return http_name_is_valid(name) ? http_token_field_id(name) : HTTP_FIELD_OTHER;
+        if (name.len >= NAME_BYTES_MAX)
+                return HTTP_FIELD_OTHER;
+        const uint8_t *ids = ids_by_length[name.len];
+        for (int i = 0; i < NAMES_PER_LENGTH && ids[i]; i++)
+                if (is_known_name(name, field_names[ids[i]]))
+                        return ids[i];
+        return HTTP_FIELD_OTHER;
 }
 
 struct str http_field_name(enum http_field_id id)
@@ -167,19 +167,33 @@ void http_remove_name(struct http_head *h, struct str name)
                         h->fields[i].is_removed = true;
 }
 
-enum err http_add(struct http_head *h, struct str name, struct str value)
+/* `name` is known to be a token. */
+static enum err append(struct http_head *h, enum http_field_id id, struct str name, struct str value)
 {
         value = str_trim(value);
-        if (!http_name_is_valid(name) || !http_value_is_valid(value))
+        if (!http_value_is_valid(value))
                 return ERR_MALFORMED;
         if (h->fields_count >= MIN(h->fields_max, HTTP_FIELDS_MAX))
                 return ERR_TOO_LARGE;
-        enum http_field_id id = http_token_field_id(name);
         h->fields[h->fields_count++] =
                 (struct http_field){ .name = name, .value = value, .id = (uint16_t)id };
         if (h->first[id] == 0)
                 h->first[id] = (uint8_t)h->fields_count;
         return ERR_OK;
+}
+
+enum err http_add(struct http_head *h, struct str name, struct str value)
+{
+        return http_name_is_valid(name) ? append(h, http_field_id_of(name), name, value) : ERR_MALFORMED;
+}
+
+enum err http_set(struct http_head *h, enum http_field_id id, struct str value)
+{
+        assert(id != HTTP_FIELD_OTHER);
+        if (!http_value_is_valid(value))
+                return ERR_MALFORMED;
+        http_remove(h, id);
+        return append(h, id, field_names[id], value);
 }
 
 enum err http_replace(struct http_head *h, struct str name, struct str value)
@@ -202,8 +216,7 @@ bool http_list_has(struct str value, struct str token)
 
 bool http_name_is_valid(struct str name)
 {
-        return name.len > 0 &&
-               http_chars_skip(name.ptr, name.ptr + name.len, HTTP_CHAR_TOKEN) == name.ptr + name.len;
+        return name.len > 0 && http_name_skip(name.ptr, name.ptr + name.len) == name.ptr + name.len;
 }
 
 bool http_value_is_valid(struct str value)

@@ -128,6 +128,9 @@ enum err http_add(struct http_head *h, struct str name, struct str value);
 /* Removes all of that name, then adds; removes nothing when name or value are not valid. */
 MUST_USE
 enum err http_replace(struct http_head *h, struct str name, struct str value);
+/* The same for a known name, in its canonical spelling. */
+MUST_USE
+enum err http_set(struct http_head *h, enum http_field_id id, struct str value);
 
 enum http_field_id http_field_id_of(struct str name); /* case folded */
 struct str http_field_name(enum http_field_id id);

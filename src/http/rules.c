@@ -28,8 +28,16 @@ static bool name_is_of(struct str name, struct str family)
                (name.len == family.len || name_fold(name.ptr[family.len]) == '-');
 }
 
+/* Every family's first letter: most names are none of ours after one look. */
+static bool may_be_of_family(struct str name)
+{
+        return name.len && memchr("cCfFtTxX", name.ptr[0], 8);
+}
+
 bool http_is_reserved(struct str name)
 {
+        if (!may_be_of_family(name))
+                return false;
         return name_is_of(name, STR("x-sekisho")) || name_is_of(name, STR("tailscale-user")) ||
                name_is(name, STR("tailscale-headers-info")) ||
                name_is(name, STR("tailscale-app-capabilities")) ||
@@ -45,6 +53,8 @@ bool http_is_forwarding(struct str name)
                 STR_INIT("x-original-host"),
         };
 
+        if (!may_be_of_family(name))
+                return false;
         for (size_t i = 0; i < ARRAY_SIZE(names); i++)
                 if (name_is(name, names[i]))
                         return true;
@@ -62,29 +72,27 @@ bool http_is_alias(struct str name)
         return http_field_id_of((struct str){ dashed, name.len }) != HTTP_FIELD_OTHER;
 }
 
-static bool is_spoof(struct str name, bool peer_is_trusted)
+static bool is_spoof(const struct http_field *f, bool peer_is_trusted)
 {
-        bool has_alias = str_find_char(name, '_') != STR_NONE;
-
-        switch (ascii_lower(name.ptr[0])) {
-        case 'c': /* the families' first letters */
-        case 'f':
-        case 't':
-        case 'x':
-                if (http_is_reserved(name))
-                        return true;
-                if ((!peer_is_trusted || has_alias) && http_is_forwarding(name))
-                        return true;
-                break;
-        default: break;
+        switch (f->id) {
+        case HTTP_FIELD_OTHER: break;
+        case HTTP_FIELD_FORWARDED:
+        case HTTP_FIELD_X_FORWARDED_FOR:
+        case HTTP_FIELD_X_FORWARDED_HOST:
+        case HTTP_FIELD_X_FORWARDED_PROTO:
+        case HTTP_FIELD_X_REAL_IP: return !peer_is_trusted;
+        default: return false; /* any other known name is of no family */
         }
-        return has_alias && http_is_alias(name);
+        bool has_alias = str_find_char(f->name, '_') != STR_NONE;
+        return http_is_reserved(f->name) ||
+               ((!peer_is_trusted || has_alias) && http_is_forwarding(f->name)) ||
+               (has_alias && http_is_alias(f->name));
 }
 
 void http_remove_reserved(struct http_head *h, bool peer_is_trusted)
 {
         for (size_t i = 0; i < h->fields_count; i++)
-                if (is_spoof(h->fields[i].name, peer_is_trusted))
+                if (is_spoof(&h->fields[i], peer_is_trusted))
                         h->fields[i].is_removed = true;
 }
 
