@@ -42,6 +42,9 @@ MUST_USE
 enum err loop_new(struct loop **out);
 void loop_free(struct loop *l); /* no watch, timer or task may be left; free(NULL) is fine */
 
+/* In a forked child: gives up the parent's loop, whose watches stay the parent's. Nothing of it may be used any more. */
+void loop_forget(struct loop *l);
+
 void loop_run(struct loop *l); /* until loop_stop; the turn in which it was called is finished */
 void loop_stop(struct loop *l);
 

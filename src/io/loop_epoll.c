@@ -81,6 +81,13 @@ void loop_free(struct loop *l)
         free(l);
 }
 
+void loop_forget(struct loop *l)
+{
+        close(l->epoll_fd); /* not removed one by one: the set is shared with the parent */
+        free(l->scratch);
+        free(l);
+}
+
 mono_ms loop_now(const struct loop *l)
 {
         return l->now_us / 1000;

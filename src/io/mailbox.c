@@ -113,6 +113,13 @@ void mailbox_close(struct mailbox *m)
         close(fd);
 }
 
+void mailbox_forget(struct mailbox *m)
+{
+        if (m->watch.fd >= 0)
+                close(m->watch.fd);
+        m->watch.fd = -1;
+}
+
 enum err mailbox_send(struct mailbox *m, uint32_t kind, struct str body, const int *fds, size_t fds_count)
 {
         union control control = { 0 };

@@ -34,6 +34,8 @@ MUST_USE
 enum err mailbox_open(struct mailbox *m, struct loop *l, int fd, mailbox_message_fn *on_message,
                       mailbox_closed_fn *on_closed); /* takes fd */
 void mailbox_close(struct mailbox *m);               /* no call will come; may be closed already */
+/* In a forked child: closes the descriptor without touching the parent's loop. */
+void mailbox_forget(struct mailbox *m);
 
 /* The descriptors stay the caller's. ERR_AGAIN: full. ERR_CLOSED. ERR_TOO_LARGE: over the bounds above. */
 MUST_USE

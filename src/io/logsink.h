@@ -1,0 +1,37 @@
+/*
+ * io/logsink.h - lines to a descriptor without ever waiting for it: what does not fit is dropped and counted.
+ *
+ * Lines are gathered and written at the end of the loop's turn, or when 64 KiB are full; without a loop each at once. A
+ * pipe or a terminal that is slow loses whole lines, never parts: the next line that goes through says how many.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "io/loop.h"
+
+struct log_sink {
+        uint64_t dropped_count;
+        /* private */
+        int fd;
+        bool is_ours; /* close it */
+        bool is_gathering;
+        struct buf lines;
+};
+
+/* Keeps `fd`, which stays the caller's. `l` may be NULL. Once a sink in a loop's life. */
+void log_sink_open(struct log_sink *s, int fd, struct loop *l);
+
+/* Appends to the file (made with mode 0640 where there is none). */
+MUST_USE
+enum err log_sink_open_file(struct log_sink *s, const char *path, struct loop *l);
+
+/* Where it goes from now on: for a reload and for log rotation. Writes what was gathered to the old place first. */
+void log_sink_move(struct log_sink *s, int fd);
+MUST_USE
+enum err log_sink_move_file(struct log_sink *s, const char *path);
+
+void log_sink_write(void *sink, struct str line); /* a log_sink of base/log.h */
+void log_sink_flush(void *sink);
+void log_sink_close(struct log_sink *s);
