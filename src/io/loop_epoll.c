@@ -160,6 +160,13 @@ enum err loop_add_level(struct loop *l, struct watch *w, int fd, loop_watch_fn *
         return add(l, w, fd, fn, EPOLLIN);
 }
 
+enum err loop_want_level(struct loop *l, struct watch *w, int fd, loop_watch_fn *fn, bool reads, bool writes)
+{
+        uint32_t events = (reads ? (uint32_t)EPOLLIN : 0) | (writes ? (uint32_t)EPOLLOUT : 0);
+
+        return w->fd < 0 ? add(l, w, fd, fn, events) : control(l, EPOLL_CTL_MOD, fd, events, w);
+}
+
 /* Events that came with this turn and are not delivered yet are dropped: the watch may be freed. */
 static void drop_events(struct loop *l, const struct watch *w)
 {

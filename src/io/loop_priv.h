@@ -13,6 +13,10 @@ struct wheel *loop_wheel(struct loop *l);
 MUST_USE
 enum err loop_move(struct loop *l, struct watch *from, struct watch *to, loop_watch_fn *fn);
 
+/* Level-triggered for what is wanted, anew or in place of what was; for libraries that keep sockets of their own. */
+MUST_USE
+enum err loop_want_level(struct loop *l, struct watch *w, int fd, loop_watch_fn *fn, bool reads, bool writes);
+
 /* Connections that are being read to their end after a lingering close (linger.c). */
 struct list *loop_lingers(struct loop *l);
 unsigned *loop_lingers_count(struct loop *l);

@@ -1,9 +1,12 @@
 /*
  * io/resolver.h - names to addresses, asynchronously, over c-ares on the loop.
  *
- * Answers are kept for their TTL (bounded below and above); a name whose look-up fails keeps its last good answer for
- * `stale_max_ms`. Several askers of one name share one query. The hosts file and literal addresses count too.
- * Answers from the network are hostile: at most RESOLVER_ADDRESSES_MAX are kept.
+ * Answers are kept for their TTL (bounded below and above); a name whose look-up fails (time-out, SERVFAIL, no server)
+ * keeps its last good answer for `stale_max_ms` past its end. That a name does not exist is an answer, no failure; it and
+ * failures are kept for ttl_min_ms. Several askers of one name share one query. The hosts file (read once, with the
+ * system's list of servers, by resolver_new) and literal addresses count too.
+ * Answers from the network are hostile: at most RESOLVER_ADDRESSES_MAX are kept, and at most `names_max` names.
+ * Source: RFC 8767 (stale answers), RFC 6761 6.3 (localhost).
  */
 #pragma once
 
@@ -24,13 +27,16 @@ struct resolver_query {
         /* private */
         struct list node;
         struct task task;
-        void *entry;
+        const void *entry;
+        struct ip literal;
+        enum err err;
 };
 
 struct resolver_conf {
         int64_t ttl_min_ms, ttl_max_ms, stale_max_ms, timeout_ms;
         size_t names_max;
-        struct str servers; /* "127.0.0.1:5353,…" for tests; empty: the system's */
+        struct str servers;     /* "127.0.0.1:5353,…" for tests; empty: the system's */
+        const char *hosts_path; /* NULL: /etc/hosts */
 };
 
 MUST_USE
@@ -38,8 +44,9 @@ enum err resolver_new(struct loop *l, const struct resolver_conf *conf, struct r
 void resolver_free(struct resolver *r); /* pending queries get no call */
 
 /*
- * fn is called in a later turn, never inside this call, with addresses in the order of preference, or with
- * ERR_NOT_FOUND, ERR_TIMED_OUT, ERR_UNREACHABLE. `name` is borrowed during the call.
+ * fn is called in a later step of the loop, never inside this call, with addresses in the order of preference (IPv4, then
+ * IPv6, each as answered), or with ERR_NOT_FOUND, ERR_TIMED_OUT, ERR_UNREACHABLE, ERR_NO_MEMORY (names_max names are being
+ * asked for). The addresses are valid until fn returns. `name` is borrowed during the call.
  */
 void resolver_find(struct resolver *r, struct resolver_query *q, struct str name, resolver_fn *fn);
 void resolver_cancel(struct resolver_query *q); /* may have ended already */
