@@ -35,13 +35,15 @@ static void scratch_free(void *arg)
 
 static void engine_init(void)
 {
+        engine.sha1 = EVP_MD_fetch(NULL, "SHA1", NULL);
         engine.sha256 = EVP_MD_fetch(NULL, "SHA2-256", NULL);
         engine.blake2s = EVP_MD_fetch(NULL, "BLAKE2S-256", NULL);
         engine.blake2smac = EVP_MAC_fetch(NULL, "BLAKE2SMAC", NULL);
         engine.chacha20_poly1305 = EVP_CIPHER_fetch(NULL, "ChaCha20-Poly1305", NULL);
-        if (!engine.sha256 || !engine.blake2s || !engine.blake2smac || !engine.chacha20_poly1305)
+        if (!engine.sha1 || !engine.sha256 || !engine.blake2s || !engine.blake2smac ||
+            !engine.chacha20_poly1305)
                 crypto_die(
-                        "OpenSSL lacks SHA-256, BLAKE2s or ChaCha20-Poly1305; is its default provider off?");
+                        "OpenSSL lacks SHA-1, SHA-256, BLAKE2s or ChaCha20-Poly1305; is its default provider off?");
         if (sodium_init() < 0)
                 crypto_die("libsodium could not start");
         if (!CRYPTO_THREAD_init_local(&scratch_key, scratch_free))

@@ -12,7 +12,7 @@
 
 /* For the process: read-only once made. */
 struct crypto_engine {
-        EVP_MD *sha256, *blake2s;
+        EVP_MD *sha1, *sha256, *blake2s;
         EVP_MAC *blake2smac;
         EVP_CIPHER *chacha20_poly1305;
 };
@@ -27,7 +27,7 @@ struct crypto_scratch {
 const struct crypto_engine *crypto_engine(void);
 struct crypto_scratch *crypto_scratch(void);
 
-/* The hash of the parts joined. `out` has room for the digest (32 bytes for both). */
+/* The hash of the parts joined. `out` has room for the digest (20 bytes for SHA-1, 32 for the others). */
 void crypto_digest(const EVP_MD *md, const struct str *parts, size_t parts_count, uint8_t *out);
 
 /* HMAC over a digest of 32 bytes with blocks of 64. Source: RFC 2104. */
