@@ -6,7 +6,7 @@
 int main(int argc, char **argv)
 {
         const struct command table[] = {
-                command_config, command_version, command_completion, command_help, { NULL },
+                command_config, command_policy, command_version, command_completion, command_help, { NULL },
         };
 
         return commands_run(table, argc, argv);

@@ -1,0 +1,124 @@
+/*
+ * policy/tables.h - a policy file and a set of facts, compiled: immutable, shared by counting, asked without allocating.
+ *
+ * Does:   for each address the sets of units that begin and that end there; for each machine what its routes open; for
+ *         each user what it may reach above the network. One machine's or user's change makes new tables that share the
+ *         rest (policy_tables_update).
+ * Not:    asking (policy/decide.h, policy/gate.h) and writing what nodes are told (policy/wire.h).
+ * Thread: compile, update, get and put belong to one thread; reading to any number.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/compiler.h"
+#include "base/err.h"
+#include "base/ip.h"
+#include "base/report.h"
+#include "policy/facts.h"
+#include "policy/file.h"
+#include "policy/set.h"
+#include "policy/subject.h"
+#include "policy/unit.h"
+
+/* What machines and users with the same identities have in common; counted. */
+struct policy_class {
+        struct policy_subjects subjects;
+        const struct policy_set *src, *dst; /* units by identity alone */
+        const struct policy_set *asker;     /* units of whoever has an identity: src, and those from "*" */
+        /* private */
+        unsigned references;
+        struct policy_class *next;
+        uint32_t hash;
+};
+
+struct policy_node_entry {
+        const struct policy_node *node;
+        const struct policy_user *user; /* NULL when tagged */
+        struct policy_class *class;
+        const struct policy_set *routes;  /* units that its approved routes open on it */
+        const struct policy_set *failing; /* units whose postures it does not meet; NULL: none */
+        bool is_exit;                     /* an exit route is approved */
+};
+
+struct policy_user_entry {
+        const struct policy_user *user;
+        struct policy_class *class;
+};
+
+/* One address of one machine; the table is a hash of them, open addressing. */
+struct policy_address {
+        struct ip ip; /* family 0: free */
+        const struct policy_node *node;
+        const struct policy_user *user; /* NULL when tagged */
+        const struct policy_set *src, *dst;
+};
+
+/* An approved route that is no exit route, and how many machines have it. */
+struct policy_route {
+        struct ip_prefix prefix;
+        uint32_t routers_count;
+};
+
+struct policy_tables {
+        struct policy_units *units;
+        struct policy_facts *facts;
+
+        struct policy_node_entry *nodes; /* in the order of facts->nodes */
+        struct policy_user_entry *users; /* in the order of facts->users */
+        struct policy_address *addresses;
+        size_t addresses_cap, addresses_count; /* cap is a power of two */
+        struct policy_route *routes;           /* sorted, each once */
+        size_t routes_count;
+
+        /* upward: for each known target the units that name it; in the order of the facts' lists */
+        const struct policy_set **services, **models, **providers, **tools;
+        const struct policy_set *stranger; /* units of whoever has no identity: from autogroup:danger-all */
+        /* private */
+        struct policy_classes *classes; /* shared by tables of the same units */
+        unsigned references;
+};
+
+/*
+ * Compiles. Keeps a reference on both until the last put. Gives one reference.
+ * ERR_CONFIG: the facts contradict the file or themselves (a domain that is not the network's, an address twice);
+ * ERR_TOO_LARGE, ERR_NO_MEMORY. The report tells.
+ */
+MUST_USE enum err policy_compile(struct policy_file *file, struct policy_facts *facts, struct report *report,
+                                 struct policy_tables **out);
+
+/*
+ * The same tables for facts that policy_facts_patch made from t->facts: only what changed is made anew. Decides exactly
+ * as policy_compile(file, facts) would. Services, models, providers and tools that changed cost a whole compile.
+ */
+MUST_USE enum err policy_tables_update(const struct policy_tables *t, struct policy_facts *facts,
+                                       struct report *report, struct policy_tables **out);
+
+struct policy_tables *policy_tables_get(struct policy_tables *t);
+void policy_tables_put(struct policy_tables *t); /* NULL is fine */
+
+/* The machine's address, or NULL. */
+const struct policy_address *policy_tables_find_address(const struct policy_tables *t, struct ip ip);
+
+/* The entries by record of t->facts, or NULL. O(log n). */
+const struct policy_node_entry *policy_tables_find_node(const struct policy_tables *t,
+                                                        const struct policy_node *node);
+const struct policy_user_entry *policy_tables_find_user(const struct policy_tables *t,
+                                                        const struct policy_user *user);
+
+/* Whether a machine is one that the name means, as a source, target or destination of ssh and nodeAttrs. */
+bool policy_entry_matches(const struct policy_tables *t, const struct policy_node_entry *entry,
+                          const struct policy_alias *a);
+
+/* Whether an address from outside the machines may be a source of "*": the network's blocks and approved routes. */
+bool policy_tables_is_any_source(const struct policy_tables *t, struct ip ip);
+
+/* The entries of approved routes that an address lies behind: is there one at all? */
+bool policy_tables_has_route(const struct policy_tables *t, struct ip ip);
+
+static inline bool policy_prefix_is_exit(const struct ip_prefix *p)
+{
+        return p->bits == 0;
+}
