@@ -1,12 +1,62 @@
 /*
  * main.c - picks a role or a command from argv, nothing else.
  */
+#include "base/buf.h"
 #include "cli/command.h"
+#include "cli/place.h"
+#include "gateway/gateway.h"
+
+enum { PATH_BYTES_MAX = 4096 };
+
+struct gateway_arguments {
+        struct str config;
+        bool auth, no_auth;
+};
+
+static enum exit_code gateway_command(const struct command_call *call)
+{
+        const struct gateway_arguments *a = call->options;
+        struct gateway_options options = { .auth = a->auth, .no_auth = a->no_auth };
+        struct buf path;
+
+        buf_init(&path, PATH_BYTES_MAX);
+        /* A file that is not there is reported by who reads it, by the name it should have. */
+        enum err e = place_config_find(a->config, &path);
+        if (e != ERR_OK && e != ERR_NOT_FOUND)
+                return EXIT_FAILED;
+        options.config_file = buf_str(&path);
+        int status = gateway_run(&options);
+        buf_fini(&path);
+        return (enum exit_code)status;
+}
+
+static const struct command command_gateway = {
+        .name = "gateway",
+        .summary = "serve: stand in front of the configured services and models",
+        .usage = "[--config PATH] [--auth|--no-auth]",
+        .text = "Runs in the foreground until SIGTERM or Ctrl-C, then lets what is under way finish. SIGHUP reads the "
+                "configuration again; one with a mistake is refused and the old one stays in force.",
+        .examples = (const char *const[]){ "sekisho gateway",
+                                           "sekisho gateway --config /etc/sekisho/sekisho.json", NULL },
+        .options =
+                (const struct option[]){
+                        { "config", 'c', OPTION_TEXT, offsetof(struct gateway_arguments, config), "PATH",
+                          "the configuration file (else $SEKISHO_CONFIG, ./sekisho.json, the user's, /etc/sekisho)" },
+                        { "auth", 0, OPTION_FLAG, offsetof(struct gateway_arguments, auth), NULL,
+                          "insist on tokens, whatever the file says" },
+                        { "no-auth", 0, OPTION_FLAG, offsetof(struct gateway_arguments, no_auth), NULL,
+                          "ask for no token: whoever reaches the gateway may use it" },
+                        { NULL },
+                },
+        .options_bytes = sizeof(struct gateway_arguments),
+        .run = gateway_command,
+};
 
 int main(int argc, char **argv)
 {
         const struct command table[] = {
-                command_config, command_policy, command_version, command_completion, command_help, { NULL },
+                command_gateway,    command_config, command_policy, command_version,
+                command_completion, command_help,   { NULL },
         };
 
         return commands_run(table, argc, argv);

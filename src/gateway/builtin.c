@@ -1,0 +1,139 @@
+#include "gateway/builtin.h"
+
+#include "base/units.h"
+#include "conf/conf.h"
+#include "gateway/version.h"
+#include "proxy/reply.h"
+
+enum { PAGE_BYTES_MAX = 16 << 20 };
+
+/* Made per request; the buffer goes to the answer. */
+static enum step_result page(struct exchange *x, uint16_t status, struct str type, struct buf *body)
+{
+        struct reply_field fields[] = { { STR("Content-Type"), type },
+                                        { STR("Cache-Control"), STR("no-store") } };
+
+        if (body->full) {
+                buf_fini(body);
+                return exchange_refuse(x, 503, "memory", "The page does not fit in memory.");
+        }
+        reply_take(x, status, fields, ARRAY_SIZE(fields), body);
+        return STEP_DONE;
+}
+
+static enum step_result health_pick(struct exchange *x)
+{
+        char time[UNITS_TIME_TEXT_MAX];
+        const struct conf *c = x->snap->conf;
+        struct buf body;
+
+        buf_init(&body, PAGE_BYTES_MAX);
+        buf_addf(
+                &body,
+                "{\"status\":\"ok\",\"service\":\"sekisho\",\"version\":\"%s\",\"timestamp\":\"%s\",\"providers\":%zu}\n",
+                SEKISHO_VERSION, units_format_time(loop_wall(x->w->loop), time).ptr, c->providers_count);
+        return page(x, 200, STR("application/json"), &body);
+}
+
+static enum step_result ready_pick(struct exchange *x)
+{
+        bool is_ready = !x->w->is_draining;
+        struct buf body;
+
+        buf_init(&body, PAGE_BYTES_MAX);
+        buf_addf(&body, "{\"status\":\"%s\",\"config\":\"%.*s\"}\n", is_ready ? "ready" : "draining",
+                 STR_FMT(x->snap->version));
+        return page(x, is_ready ? 200 : 503, STR("application/json"), &body);
+}
+
+/* What is known here and counted nowhere. */
+static void facts_format(struct exchange *x, struct buf *out)
+{
+        const struct snapshot *s = x->snap;
+        mono_ms now = loop_now(x->w->loop);
+
+        buf_addf(out,
+                 "# HELP sekisho_build_info The running version.\n# TYPE sekisho_build_info gauge\n"
+                 "sekisho_build_info{version=\"%s\"} 1\n"
+                 "# HELP sekisho_config_number Configurations applied since the start.\n"
+                 "# TYPE sekisho_config_number gauge\nsekisho_config_number %llu\n",
+                 SEKISHO_VERSION, (unsigned long long)s->number);
+        if (s->upstreams_count == 0)
+                return;
+        buf_add(out,
+                STR("# HELP sekisho_upstream_up Whether a target takes requests (health checks and ejection).\n"
+                    "# TYPE sekisho_upstream_up gauge\n"));
+        for (size_t i = 0; i < s->upstreams_count; i++)
+                for (size_t j = 0; j < s->upstreams[i]->targets_count; j++) {
+                        const struct target *t = &s->upstreams[i]->targets[j];
+                        buf_addf(out, "sekisho_upstream_up{upstream=\"%.*s\",target=\"%.*s\"} %d\n",
+                                 STR_FMT(s->upstreams[i]->name), STR_FMT(t->url),
+                                 standing_is_usable(t->standing, now));
+                }
+}
+
+static enum step_result metrics_pick(struct exchange *x)
+{
+        struct buf body;
+
+        buf_init(&body, PAGE_BYTES_MAX);
+        facts_format(x, &body);
+        metrics_format(x->w->shared->metrics, &body);
+        return page(x, 200, STR("text/plain; version=0.0.4; charset=utf-8"), &body);
+}
+
+static enum step_result config_pick(struct exchange *x)
+{
+        struct buf body;
+
+        buf_init(&body, PAGE_BYTES_MAX);
+        conf_show(x->snap->conf, &body);
+        return page(x, 200, STR("application/json"), &body);
+}
+
+static const struct handler health_handler = { .name = "health", .pick = health_pick };
+static const struct handler ready_handler = { .name = "ready", .pick = ready_pick };
+static const struct handler metrics_handler = { .name = "metrics", .pick = metrics_pick };
+static const struct handler config_handler = { .name = "config", .pick = config_pick };
+
+#define BUILTIN(name_, path_, handler_)                                                             \
+        {                                                                                           \
+                .name = STR_INIT(name_), .path = STR_INIT(path_), .path_kind = PATH_EXACT,          \
+                .methods = 1u << HTTP_GET, .access = { .is_public = true }, .handler = &(handler_), \
+                .is_builtin = true, .is_quiet = true                                                \
+        }
+
+static const struct route public_routes[] = {
+        BUILTIN("health", "/health", health_handler),
+        BUILTIN("health", "/api/v1/health", health_handler),
+        BUILTIN("ready", "/ready", ready_handler),
+};
+
+static const struct route admin_routes[] = {
+        BUILTIN("admin-metrics", "/metrics", metrics_handler),
+        BUILTIN("admin-config", "/debug/config", config_handler),
+        BUILTIN("admin-health", "/health", health_handler),
+        BUILTIN("admin-ready", "/ready", ready_handler),
+};
+
+size_t builtin_routes_count(void)
+{
+        return ARRAY_SIZE(public_routes);
+}
+
+void builtin_routes_add(struct route_table *t)
+{
+        for (size_t i = 0; i < ARRAY_SIZE(public_routes); i++)
+                t->routes[t->count++] = public_routes[i];
+}
+
+enum err builtin_admin_routes(struct route_table *t, struct arena *a)
+{
+        t->routes = ARENA_ARRAY(a, struct route, ARRAY_SIZE(admin_routes));
+        if (!t->routes)
+                return ERR_NO_MEMORY;
+        for (size_t i = 0; i < ARRAY_SIZE(admin_routes); i++)
+                t->routes[t->count++] = admin_routes[i];
+        route_table_sort(t);
+        return ERR_OK;
+}

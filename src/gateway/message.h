@@ -1,0 +1,28 @@
+/*
+ * gateway/message.h - what the supervisor and a worker say to each other over their mailbox (io/mailbox.h).
+ */
+#pragma once
+
+#include <stdint.h>
+
+enum message_kind {
+        /* supervisor → worker */
+        MESSAGE_APPLY, /* struct message_apply; fds: the bundle, then the listening sockets in the snapshot's order */
+        MESSAGE_DRAIN, /* struct message_drain: finish what is under way, then exit */
+        /* worker → supervisor */
+        MESSAGE_READY,   /* struct message_applied: accepts, with that configuration */
+        MESSAGE_APPLIED, /* struct message_applied: the new configuration is in force */
+        MESSAGE_FAILED,  /* struct message_applied: it could not be built; the old one stays */
+};
+
+struct message_apply {
+        uint64_t number;
+};
+
+struct message_drain {
+        int64_t timeout_ms;
+};
+
+struct message_applied {
+        uint64_t number;
+};

@@ -1,0 +1,256 @@
+#include "gateway/workproc.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "conf/source.h"
+#include "gateway/build.h"
+#include "gateway/message.h"
+#include "io/listener.h"
+#include "io/logsink.h"
+#include "io/mailbox.h"
+#include "proxy/health.h"
+
+enum { LISTENERS_MAX = MAILBOX_FDS_MAX - 1 };
+
+struct door {
+        struct listener listener;
+        struct workproc *process;
+        size_t index; /* in the snapshot's listens */
+        int fd;
+};
+
+struct workproc {
+        struct worker worker;
+        struct loop *loop;
+        struct mailbox mailbox;
+        struct shared *shared;
+        struct llm_shared *llm_shared;
+        const uint8_t *ticket_key;
+        struct door doors[LISTENERS_MAX];
+        size_t doors_count;
+        struct health *health;
+        struct log_sink access; /* the access log; closed where it is off */
+        struct timer drain_timer;
+        int exit_status;
+};
+
+/* ---- the doors ---- */
+
+static void on_accept(struct listener *l, int fd)
+{
+        struct door *d = CONTAINER_OF(l, struct door, listener);
+        struct worker *w = &d->process->worker;
+
+        worker_accept(w, fd, &w->snap->listens[d->index]);
+}
+
+static void doors_close(struct workproc *p)
+{
+        for (size_t i = 0; i < p->doors_count; i++) {
+                listener_stop(&p->doors[i].listener);
+                close(p->doors[i].fd);
+        }
+        p->doors_count = 0;
+}
+
+/* Takes the descriptors. */
+static enum err doors_open(struct workproc *p, const int *fds, size_t count)
+{
+        for (size_t i = 0; i < count; i++) {
+                struct door *d = &p->doors[p->doors_count++];
+
+                *d = (struct door){ .process = p, .index = i, .fd = fds[i] };
+                enum err e = listener_start(&d->listener, p->loop, fds[i], on_accept);
+                if (e != ERR_OK)
+                        return e;
+        }
+        return ERR_OK;
+}
+
+/* ---- configurations ---- */
+
+static enum err snapshot_make(struct workproc *p, struct conf *conf, uint64_t number, struct snapshot **out)
+{
+        struct build_input input = { .conf = conf,
+                                     .number = number,
+                                     .shared = p->shared,
+                                     .llm_shared = p->llm_shared,
+                                     .ticket_key = p->ticket_key };
+        struct report report;
+        enum err e;
+
+        report_init(&report, conf->file);
+        e = build_snapshot(&input, &report, out);
+        for (size_t i = 0; i < report.entries_count && e != ERR_OK; i++)
+                log_error("config_not_built", LOG_S("problem", report.entries[i].text));
+        report_fini(&report);
+        return e;
+}
+
+static enum err conf_of_bundle(int fd, struct conf **out)
+{
+        struct conf_bundle bundle;
+        struct report report;
+        struct str bytes;
+        enum err e = mailbox_map(fd, CONF_BUNDLE_BYTES_MAX, &bytes);
+
+        *out = NULL;
+        if (e != ERR_OK)
+                return e;
+        report_init(&report, STR("bundle"));
+        if ((e = conf_bundle_open(&bundle, bytes)) == ERR_OK)
+                e = conf_load(&bundle.source, &report, out);
+        report_fini(&report);
+        mailbox_unmap(bytes);
+        return e;
+}
+
+/* What runs beside requests follows the snapshot. */
+static void company_start(struct workproc *p)
+{
+        struct worker *w = &p->worker;
+
+        if (w->index == 0)
+                p->health = health_start(w, w->snap);
+        llm_start(w->snap->llm, w);
+}
+
+static void company_stop(struct workproc *p)
+{
+        health_stop(p->health);
+        p->health = NULL;
+        llm_stop(p->worker.snap->llm);
+}
+
+static void say(struct workproc *p, enum message_kind kind, uint64_t number)
+{
+        struct message_applied m = { number };
+
+        if (mailbox_send(&p->mailbox, kind, (struct str){ (const char *)&m, sizeof(m) }, NULL, 0) != ERR_OK)
+                log_warning("mailbox_full", LOG_N("kind", kind));
+}
+
+static void access_log_place(struct workproc *p, const struct conf_log *log)
+{
+        bool is_on = log->access != CONF_LOG_OFF;
+
+        if (log->access == CONF_LOG_STDOUT || log->access == CONF_LOG_STDERR)
+                log_sink_move(&p->access, log->access == CONF_LOG_STDOUT ? STDOUT_FILENO : STDERR_FILENO);
+        if (log->access == CONF_LOG_FILE && log_sink_move_file(&p->access, log->access_path.ptr) != ERR_OK) {
+                log_error("access_log_not_opened", LOG_S("path", log->access_path));
+                is_on = false;
+        }
+        p->worker.write_record = is_on ? log_sink_write : NULL;
+        p->worker.record_context = &p->access;
+}
+
+static void apply(struct workproc *p, struct str body, int *fds, size_t fds_count)
+{
+        struct message_apply m;
+        struct conf *conf = NULL;
+        struct snapshot *snap = NULL;
+
+        if (body.len != sizeof(m) || fds_count == 0)
+                return;
+        memcpy(&m, body.ptr, sizeof(m));
+        if (conf_of_bundle(fds[0], &conf) != ERR_OK || snapshot_make(p, conf, m.number, &snap) != ERR_OK ||
+            snap->listens_count != fds_count - 1) {
+                if (snap)
+                        snapshot_put(snap);
+                else
+                        conf_free(conf);
+                say(p, MESSAGE_FAILED, m.number);
+                return;
+        }
+        company_stop(p);
+        doors_close(p);
+        worker_set_snapshot(&p->worker, snap);
+        if (doors_open(p, fds + 1, fds_count - 1) != ERR_OK)
+                log_error("listeners_not_opened", LOG_N("worker", p->worker.index));
+        for (size_t i = 1; i < fds_count; i++)
+                fds[i] = -1; /* taken */
+        access_log_place(p, &conf->log);
+        company_start(p);
+        say(p, MESSAGE_APPLIED, m.number);
+}
+
+/* ---- the end ---- */
+
+static void finish(struct workproc *p, int status)
+{
+        p->exit_status = status;
+        loop_stop(p->loop);
+}
+
+static void on_drained(struct worker *w)
+{
+        finish(CONTAINER_OF(w, struct workproc, worker), 0);
+}
+
+static void on_drain_timeout(struct timer *t)
+{
+        struct workproc *p = CONTAINER_OF(t, struct workproc, drain_timer);
+
+        log_warning("drain_timeout", LOG_N("worker", p->worker.index),
+                    LOG_N("connections", p->worker.downs_count));
+        finish(p, 0);
+}
+
+static void drain(struct workproc *p, struct str body)
+{
+        struct message_drain m;
+
+        if (body.len != sizeof(m) || p->worker.is_draining)
+                return;
+        memcpy(&m, body.ptr, sizeof(m));
+        company_stop(p);
+        doors_close(p);
+        timer_set(p->loop, &p->drain_timer, loop_now(p->loop) + m.timeout_ms);
+        worker_drain(&p->worker);
+}
+
+static void on_message(struct mailbox *m, uint32_t kind, struct str body, int *fds, size_t fds_count)
+{
+        struct workproc *p = CONTAINER_OF(m, struct workproc, mailbox);
+
+        if (kind == MESSAGE_APPLY)
+                apply(p, body, fds, fds_count);
+        else if (kind == MESSAGE_DRAIN)
+                drain(p, body);
+}
+
+/* Without a supervisor nobody could stop or reload us. */
+static void on_supervisor_gone(struct mailbox *m)
+{
+        finish(CONTAINER_OF(m, struct workproc, mailbox), 1);
+}
+
+int workproc_run(const struct workproc_input *in)
+{
+        static struct workproc process; /* one a process; large, and zero until now */
+        struct workproc *p = &process;
+        struct snapshot *snap;
+
+        p->shared = in->shared;
+        p->llm_shared = in->llm_shared;
+        p->ticket_key = in->ticket_key;
+        timer_init(&p->drain_timer, on_drain_timeout);
+        if (loop_new(&p->loop) != ERR_OK ||
+            mailbox_open(&p->mailbox, p->loop, in->mailbox_fd, on_message, on_supervisor_gone) != ERR_OK ||
+            snapshot_make(p, in->conf, in->number, &snap) != ERR_OK ||
+            worker_init(&p->worker, in->shared, in->index, p->loop, snap) != ERR_OK) {
+                log_error("worker_not_started", LOG_N("worker", in->index));
+                return 1;
+        }
+        p->worker.on_drained = on_drained;
+        log_sink_open(&p->access, -1, p->loop);
+        access_log_place(p, &in->conf->log);
+        company_start(p);
+        if (doors_open(p, in->listen_fds, in->listen_fds_count) != ERR_OK)
+                return 1;
+        say(p, MESSAGE_READY, in->number);
+        loop_run(p->loop);
+        log_sink_close(&p->access);
+        return p->exit_status;
+}

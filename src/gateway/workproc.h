@@ -1,0 +1,23 @@
+/*
+ * gateway/workproc.h - what a worker process does, from its fork to its exit.
+ */
+#pragma once
+
+#include "conf/conf.h"
+#include "llm/llm.h"
+#include "proxy/worker.h"
+
+struct workproc_input {
+        unsigned index;
+        struct shared *shared;
+        struct llm_shared *llm_shared;
+        struct conf *conf; /* taken: this process's copy of the supervisor's */
+        uint64_t number;
+        const uint8_t *ticket_key;
+        const int *listen_fds; /* this worker's own, in the order of the snapshot's listens; taken */
+        size_t listen_fds_count;
+        int mailbox_fd; /* taken */
+};
+
+/* Runs until drained or the supervisor is gone; returns the exit status. */
+int workproc_run(const struct workproc_input *in);

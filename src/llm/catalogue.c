@@ -1,0 +1,154 @@
+#include "llm/catalogue.h"
+
+#include "io/tls.h"
+#include "proxy/exchange.h"
+#include "proxy/worker.h"
+
+enum { IDLE_CONNECTIONS_MAX = 64, KEEP_ALIVE_MS = 30000, FAILURES_MAX = 3, EJECT_MS = 10000 };
+
+static struct str authority_of(struct arena *a, const struct conf_url *url)
+{
+        const char *open = url->ip.family == 6 ? "[" : "", *close = url->ip.family == 6 ? "]" : "";
+
+        if (url->scheme == CONF_UNIX)
+                return STR("localhost");
+        if (url->port == (url->scheme == CONF_HTTPS ? 443 : 80))
+                return arena_format(a, "%s%.*s%s", open, STR_FMT(url->host), close);
+        return arena_format(a, "%s%.*s%s:%u", open, STR_FMT(url->host), close, url->port);
+}
+
+static void target_build(struct provider *p, struct shared *shared, struct arena *a)
+{
+        const struct conf_url *url = &p->conf->base_url;
+        struct str id[2] = { STR("provider "), p->name };
+
+        p->target = (struct target){ .upstream = &p->upstream,
+                                     .url = url->text,
+                                     .host = url->host,
+                                     .path = url->scheme == CONF_UNIX ? url->path : STR_NULL,
+                                     .authority = authority_of(a, url),
+                                     .ip = url->ip,
+                                     .port = url->port,
+                                     .is_tls = url->scheme == CONF_HTTPS,
+                                     .weight = 1,
+                                     .connections_max = (uint32_t)p->conf->max_concurrency };
+        list_init(&p->target.idle);
+        p->target.standing = standing_of(shared->standings, hash_str(shared->hash_key, arena_join(a, id, 2)));
+        measure_target_init(shared->metrics, &p->target.measure, p->name, url->text);
+}
+
+static enum err tls_build(struct provider *p, struct report *r)
+{
+        const struct conf_client_tls *c = &p->conf->tls;
+        struct tls_client_conf tls = { .ca_pem = c->ca_pem,
+                                       .cert_pem = c->cert_pem,
+                                       .key_pem = c->key_pem,
+                                       .skip_verify = c->skip_verify };
+
+        return p->target.is_tls ? tls_client_new(&tls, r, &p->upstream.tls) : ERR_OK;
+}
+
+static enum err provider_build(struct provider *p, const struct conf_provider *c, struct shared *shared,
+                               struct arena *a, struct report *r)
+{
+        *p = (struct provider){ .conf = c, .name = c->name, .dialects = c->dialects };
+        if (c->base_url.scheme != CONF_UNIX)
+                p->base_path = c->base_url.path;
+        if (c->api_key.len)
+                p->authorization = arena_format(a, "Bearer %.*s", STR_FMT(c->api_key));
+        p->upstream = (struct upstream){ .name = c->name,
+                                         .targets = &p->target,
+                                         .targets_count = 1,
+                                         .tls_server_name = c->tls.server_name,
+                                         .connect_ms = c->timeouts.connect,
+                                         .first_byte_ms = c->timeouts.first_byte,
+                                         .idle_ms = c->timeouts.idle,
+                                         .keep_alive_ms = KEEP_ALIVE_MS,
+                                         .idle_connections_max = IDLE_CONNECTIONS_MAX,
+                                         .tries_max = EXCHANGE_TRIED_MAX,
+                                         .failures_max = FAILURES_MAX,
+                                         .eject_ms = EJECT_MS };
+        target_build(p, shared, a);
+        return tls_build(p, r);
+}
+
+enum err catalogue_build(struct catalogue *c, const struct conf *conf, struct snapshot *snap,
+                         struct shared *shared, struct arena *a, struct report *r)
+{
+        *c = (struct catalogue){ .conf = conf };
+        c->providers = ARENA_ARRAY(a, struct provider, conf->providers_count + 1);
+        if (!c->providers)
+                return ERR_NO_MEMORY;
+        for (size_t i = 0; i < conf->providers_count; i++) {
+                struct provider *p = &c->providers[i];
+                enum err e = provider_build(p, &conf->providers[i], shared, a, r);
+
+                snap->upstreams[snap->upstreams_count++] = &p->upstream;
+                c->providers_count++;
+                if (e != ERR_OK)
+                        return e;
+        }
+        return a->full ? ERR_NO_MEMORY : ERR_OK;
+}
+
+static const struct provider *provider_of(const struct catalogue *c, const struct conf_provider *conf)
+{
+        return &c->providers[conf - c->conf->providers];
+}
+
+/* The entry of `models` for that name: exact ones stand before patterns. */
+static const struct conf_model *entry_find(const struct conf *conf, struct str model)
+{
+        for (size_t i = 0; i < conf->models_count; i++) {
+                const struct conf_model *m = &conf->models[i];
+                if (m->is_pattern ? str_match(m->name, model) : str_eq(m->name, model))
+                        return m;
+        }
+        return NULL;
+}
+
+static size_t from_entry(const struct catalogue *c, const struct conf_model *m, struct str model,
+                         enum conf_dialect dialect, struct candidate out[CANDIDATES_MAX])
+{
+        size_t count = 0;
+
+        for (size_t i = 0; i < m->targets_count && count < CANDIDATES_MAX; i++) {
+                const struct conf_model_target *t = &m->targets[i];
+                const struct provider *p = provider_of(c, t->provider);
+
+                if (p->dialects & dialect)
+                        out[count++] = (struct candidate){ p, t->model.len ? t->model : model };
+        }
+        return count;
+}
+
+static bool lists(const struct provider *p, struct str model)
+{
+        for (size_t i = 0; i < p->conf->models.count; i++)
+                if (str_eq(p->conf->models.items[i], model))
+                        return true;
+        return false;
+}
+
+size_t catalogue_find(const struct catalogue *c, struct str model, enum conf_dialect dialect,
+                      struct candidate out[CANDIDATES_MAX], bool *is_known)
+{
+        const struct conf_model *m = entry_find(c->conf, model);
+        size_t count = 0;
+
+        *is_known = m != NULL;
+        if (m)
+                return from_entry(c, m, model, dialect, out);
+        if (c->conf->models_count)
+                return 0; /* what may be named is written down */
+        for (size_t i = 0; i < c->providers_count && count < CANDIDATES_MAX; i++) {
+                const struct provider *p = &c->providers[i];
+
+                if (p->conf->models.count && !lists(p, model))
+                        continue;
+                *is_known = true;
+                if (p->dialects & dialect)
+                        out[count++] = (struct candidate){ p, model };
+        }
+        return count;
+}

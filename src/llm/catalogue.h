@@ -1,0 +1,43 @@
+/*
+ * llm/catalogue.h - which provider serves a model, and in which order they are tried. Built with the snapshot.
+ */
+#pragma once
+
+#include "conf/conf.h"
+#include "proxy/upstream.h"
+
+struct snapshot;
+struct shared;
+
+struct provider {
+        const struct conf_provider *conf;
+        struct str name, base_path; /* "" or "/v1": as the base URL has it, without the last '/' */
+        unsigned dialects;          /* set of conf_dialect */
+        struct upstream upstream;   /* of one target */
+        struct target target;
+        struct str authorization; /* "Bearer KEY", or empty */
+};
+
+/* One provider that may take a request, and what it calls the model. */
+struct candidate {
+        const struct provider *provider;
+        struct str model;
+};
+
+enum { CANDIDATES_MAX = 8 };
+
+struct catalogue {
+        const struct conf *conf;
+        struct provider *providers;
+        size_t providers_count;
+};
+
+/* In `a`, with the providers' upstreams added to snap->upstreams. ERR_CONFIG (TLS, in the report), ERR_NO_MEMORY. */
+MUST_USE
+enum err catalogue_build(struct catalogue *c, const struct conf *conf, struct snapshot *snap,
+                         struct shared *shared, struct arena *a, struct report *r);
+
+/* The providers of `model` that understand `dialect`, best first; returns how many. *is_known: the model is served, if only
+ * in another dialect. */
+size_t catalogue_find(const struct catalogue *c, struct str model, enum conf_dialect dialect,
+                      struct candidate out[CANDIDATES_MAX], bool *is_known);
