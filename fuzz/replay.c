@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -18,10 +19,12 @@ static uint8_t *file_read(const char *path, size_t *size)
                 perror(path);
                 exit(1);
         }
-        fseek(f, 0, SEEK_END);
-        long end = ftell(f);
-        rewind(f);
-        *size = end > 0 ? (size_t)end : 0;
+        struct stat info;
+        if (fstat(fileno(f), &info) != 0) {
+                perror(path);
+                exit(1);
+        }
+        *size = (size_t)info.st_size;
         /* Exactly the file's size, so that reading one byte too far is seen by the sanitizer. */
         uint8_t *data = malloc(*size ? *size : 1);
         if (!data || fread(data, 1, *size, f) != *size) {

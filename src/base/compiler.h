@@ -22,7 +22,7 @@
 #define WITH_ASAN 1
 #endif
 #endif
-#ifdef WITH_ASAN
+#if defined(WITH_ASAN) && __has_include(<sanitizer/asan_interface.h>)
 #include <sanitizer/asan_interface.h>
 #define MEMORY_POISON(ptr, len)   ASAN_POISON_MEMORY_REGION((ptr), (len))
 #define MEMORY_UNPOISON(ptr, len) ASAN_UNPOISON_MEMORY_REGION((ptr), (len))

@@ -10,7 +10,6 @@ import unittest
 TOOL = pathlib.Path(__file__).resolve().parents[2] / "tools/rules"
 HEADER = "/*\n * base/str.h - a slice.\n */\n"
 NOTE = "TO" + "DO"
-HOME = "/ho" + "me/"
 
 BREACHES = [
     ("unbounded copy", "src/a/b.c", "void f(void) { strcpy(a, b); }\n", "src/a/b.c:1: strcpy()"),
@@ -25,9 +24,9 @@ BREACHES = [
     ("a note to self", "docs/x.md", "words\n" + NOTE + ": more\n", "docs/x.md:2: " + NOTE),
     ("a tab", "src/a/b.c", "\tint x;\n", "a tab"),
     ("a blank at the end", "tests/a.c", "int x; \n", "tests/a.c:1: blanks"),
+    ("the folder this copy lies in", "docs/x.md", "see @COPIES@/two/notes\n", "docs/x.md:1: a path of this machine"),
     ("a link to nothing", "docs/x.md", "see [it](y.md)\n", "docs/x.md:1: a link to y.md"),
     ("a file that is gone", "docs/x.md", "shown by `tests/unit/gone_test.c`\n", "tests/unit/gone_test.c, which is not"),
-    ("somebody's own machine", "docs/x.md", "see " + HOME + "me/notes\n", "somebody's own machine"),
 ]
 
 FINE = [
@@ -45,8 +44,10 @@ FINE = [
 
 
 def run(name, text):
-    with tempfile.TemporaryDirectory() as folder:
-        root = pathlib.Path(folder)
+    with tempfile.TemporaryDirectory() as outside:
+        root = pathlib.Path(outside).resolve() / "copies" / "one"
+        folder = str(root)
+        text = text.replace("@COPIES@", str(root.parent))
         subprocess.run(["git", "init", "-q", folder], check=True)
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
