@@ -92,7 +92,11 @@ static void write_check(const struct http_head *h, struct arena *a)
         e = http_target_parse(&again, a, &again_target, &refusal);
         assert(e == ERR_OK && str_eq(target.text, again_target.text) &&
                str_eq(target.path, again_target.path));
-        assert(str_eq(target.authority.host, again_target.authority.host));
+        assert(str_eq(target.match, again_target.match) &&
+               str_eq(target.authority.host, again_target.authority.host));
+        struct str match;
+        e = http_path_canonical(str_eq(target.path, STR("*")) ? STR("/") : target.path, a, &match);
+        assert(e == ERR_OK && (str_eq(match, target.match) || str_eq(target.path, STR("*"))));
 }
 
 /* Byte by byte; when that ends with waiting, an end of the head is put behind to hear the verdict. */

@@ -155,15 +155,52 @@ static enum err path_canonical(struct str path, struct arena *a, struct str *out
         return (reason = segments_check(*out)) ? refuse(refusal, reason) : ERR_OK;
 }
 
+/* The character a rule sees at p[0], and how many bytes of the path it takes: an escaped delimiter is the delimiter. */
+static char matched_char(const char *p, const char *end, size_t *bytes)
+{
+        int byte = escape_byte(p, end);
+        bool folds = byte >= 0 && http_char_is((char)byte, HTTP_CHAR_PATH);
+
+        *bytes = folds ? 3 : 1;
+        return folds ? (char)byte : *p;
+}
+
+static enum err path_match(struct str path, struct arena *a, struct str *out)
+{
+        const char *p = path.ptr, *end = path.ptr + path.len;
+        size_t n = 0, step;
+
+        if (str_find_char(path, '%') == STR_NONE) {
+                *out = path;
+                return ERR_OK;
+        }
+        char *room = arena_alloc(a, path.len, 1);
+        if (!room)
+                return ERR_NO_MEMORY;
+        for (; p < end; p += step)
+                room[n++] = matched_char(p, end, &step);
+        *out = (struct str){ room, n };
+        return ERR_OK;
+}
+
+size_t http_path_prefix(struct str path, struct str prefix)
+{
+        const char *p = path.ptr, *end = path.ptr + path.len;
+        size_t step;
+
+        for (size_t i = 0; i < prefix.len; i++, p += step)
+                if (p == end || matched_char(p, end, &step) != prefix.ptr[i])
+                        return STR_NONE;
+        return (size_t)(p - path.ptr);
+}
+
 enum err http_path_canonical(struct str path, struct arena *a, struct str *out)
 {
         struct http_refusal refusal;
         struct str canonical;
         enum err e = path_canonical(path, a, &canonical, &refusal);
 
-        if (e == ERR_OK)
-                *out = canonical;
-        return e;
+        return e == ERR_OK ? path_match(canonical, a, out) : e;
 }
 
 /* `raw` is path and query as received; the query goes along as it is. */
@@ -190,7 +227,7 @@ static enum err path_and_query(struct str raw, struct arena *a, struct http_targ
         }
         out->path = str_sub(out->text, 0, canonical.len);
         out->query = mark_and_query.len ? str_from(out->text, canonical.len + 1) : STR_NULL;
-        return ERR_OK;
+        return path_match(out->path, a, &out->match) == ERR_OK ? ERR_OK : no_room(refusal);
 }
 
 static enum err host_parse(const struct http_head *h, struct arena *a, struct http_authority *out,
@@ -248,7 +285,7 @@ enum err http_target_parse(const struct http_head *h, struct arena *a, struct ht
         if (str_eq(raw, STR("*"))) {
                 if (h->method != HTTP_OPTIONS)
                         return refuse(refusal, "target_asterisk");
-                target.text = target.path = raw;
+                target.text = target.path = target.match = raw;
                 *out = target;
                 return ERR_OK;
         }

@@ -6,6 +6,10 @@
  * as it came. Refused with 400, because back ends disagree on them: dot segments in any spelling, empty segments ("//"),
  * '\', ';', '#', controls, raw 8-bit bytes, bad escapes, escapes that are not UTF-8, %2F, %5C, %3B, %00 and other encoded
  * controls, and double encodings (%25 before two hexadecimal digits).
+ *
+ * RFC 3986 does not allow an escaped delimiter such as %40 to become '@' on the way, yet nearly every back end takes them
+ * for the same. So there are two texts of one path: `path` is forwarded, and `match`, in which these too are decoded, is
+ * what routes and access rules are compared with. They have the same segments, and one path has one `match`.
  */
 #pragma once
 
@@ -21,6 +25,7 @@ struct http_authority {
 struct http_target {
         struct str text;  /* path and query in canonical form: what is forwarded; "*" for OPTIONS * */
         struct str path;  /* the part before '?' of text */
+        struct str match; /* the path as rules see it */
         struct str query; /* after '?', without it; empty when none */
         struct http_authority authority; /* from an absolute-form target, else from Host */
 };
@@ -41,6 +46,9 @@ enum err http_target_parse(const struct http_head *h, struct arena *a, struct ht
 MUST_USE
 enum err http_authority_parse(struct str text, struct arena *a, struct http_authority *out);
 
-/* The path alone, canonical, or ERR_MALFORMED: for route patterns in a configuration and for redirects. */
+/* A path in the form of `match`, or ERR_MALFORMED: for route patterns in a configuration. */
 MUST_USE
 enum err http_path_canonical(struct str path, struct arena *a, struct str *out);
+
+/* How many bytes of a forwarded `path` the rule's `prefix` covers, or STR_NONE when its `match` does not begin with it. */
+size_t http_path_prefix(struct str path, struct str prefix);

@@ -105,7 +105,7 @@ const struct route *route_find(const struct route_table *t, const struct http_ta
                         continue;
                 host_is_known |=
                         !r->is_builtin; /* a built-in route answers at every name, and makes none known */
-                if (!path_matches(r, target->path))
+                if (!path_matches(r, target->match))
                         continue;
                 if (r->methods == 0 || (r->methods & 1u << method))
                         return r;

@@ -182,9 +182,11 @@ void steps_end(struct exchange *x)
 /* "/public/x?q" without "/public" is "/x?q"; never empty. */
 static struct str prefix_strip(struct exchange *x, struct str target, struct str prefix)
 {
-        if (!str_has_prefix(target, prefix))
+        size_t covered = http_path_prefix(target, prefix);
+
+        if (covered == STR_NONE)
                 return target;
-        struct str rest = str_from(target, prefix.len);
+        struct str rest = str_from(target, covered);
         if (rest.len && rest.ptr[0] == '/')
                 return rest;
         struct str parts[2] = { STR("/"), rest };

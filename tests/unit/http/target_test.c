@@ -33,6 +33,7 @@ static enum err parse(const char *method, struct str target, const char *hosts, 
 
 static const struct {
         const char *why, *in, *out;
+        const char *match; /* NULL: as out */
 } canonical[] = {
         { "root", "/", "/" },
         { "ordinary", "/a/b.txt", "/a/b.txt" },
@@ -41,8 +42,13 @@ static const struct {
         { "three dots are a name", "/.../..a/b..", "/.../..a/b.." },
         { "hidden file", "/.well-known/x", "/.well-known/x" },
         { "unreserved decoded", "/%41%7a%30%2D%2e%5F%7ea", "/Az0-._~a" },
-        { "digits of escapes in capitals", "/%c3%a9%3a", "/%C3%A9%3A" },
-        { "reserved stays encoded", "/%21%40%3F%23%20", "/%21%40%3F%23%20" },
+        { "digits of escapes in capitals", "/%c3%a9%3a", "/%C3%A9%3A", "/%C3%A9:" },
+        { "delimiters stay encoded, and rules see through", "/%21%40%3F%23%20", "/%21%40%3F%23%20",
+          "/!@%3F%23%20" },
+        { "all delimiters", "/%21%24%26%27%28%29%2a%2b%2c%3d%3A%40", "/%21%24%26%27%28%29%2A%2B%2C%3D%3A%40",
+          "/!$&'()*+,=:@" },
+        { "a model's name", "/model/anthropic.x-v1%3A0/invoke", "/model/anthropic.x-v1%3A0/invoke",
+          "/model/anthropic.x-v1:0/invoke" },
         { "percent sign", "/100%25", "/100%25" },
         { "percent sign before no digits", "/100%25off", "/100%25off" },
         { "three bytes", "/%E9%96%A2%E6%89%80", "/%E9%96%A2%E6%89%80" },
@@ -118,8 +124,9 @@ static void test_paths(void **state)
                 assert_str(t.path, str_of(canonical[i].out));
                 assert_str(t.text, str_of(canonical[i].out));
                 assert_null(t.query.ptr);
+                assert_str(t.match, str_of(canonical[i].match ? canonical[i].match : canonical[i].out));
                 assert_err(http_path_canonical(str_of(canonical[i].in), &arena, &path), ERR_OK);
-                assert_str(path, t.path);
+                assert_str(path, t.match);
         }
 }
 
@@ -146,6 +153,30 @@ static void test_refused(void **state)
 
                 assert_err(http_path_canonical(raw[i], &arena, &path), ERR_MALFORMED);
         }
+}
+
+static void test_prefixes(void **state)
+{
+        static const struct {
+                const char *path, *prefix;
+                size_t bytes;
+        } cases[] = {
+                { "/a/b", "/a", 2 },
+                { "/a/b", "/", 1 },
+                { "/a", "/a", 2 },
+                { "/a/b", "/b", STR_NONE },
+                { "/a", "/a/b", STR_NONE },
+                { "/%40x/y", "/@x", 5 },
+                { "/%40x/y", "/%40", STR_NONE },
+                { "/@x/y", "/@x", 3 },
+                { "/%C3%A9/y", "/%C3%A9", 7 },
+                { "/a%20b", "/a", 2 },
+                { "/a", "", 0 },
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+                if (http_path_prefix(str_of(cases[i].path), str_of(cases[i].prefix)) != cases[i].bytes)
+                        fail_msg("%s of %s", cases[i].prefix, cases[i].path);
 }
 
 static const struct {
@@ -389,6 +420,8 @@ static void test_generated(void **state)
                 char text[256] = "/";
                 size_t len = 1, count = 1 + next_random(&seed) % 8;
                 struct str path, again;
+                struct http_target first, second;
+                struct http_refusal refusal;
 
                 for (size_t i = 0; i < count; i++) {
                         const char *piece = pieces[next_random(&seed) % ARRAY_SIZE(pieces)];
@@ -403,6 +436,16 @@ static void test_generated(void **state)
                 assert_err(http_path_canonical(path, &arena, &again), ERR_OK);
                 assert_str(again, path);
                 check_harmless(path);
+                /* and what is forwarded is one too, with the same meaning to the rules */
+                struct str target = { text, len };
+                if (str_find_char(target, '#') != STR_NONE)
+                        continue;
+                assert_err(parse("GET", target, "Host: a\r\n", &first, &refusal), ERR_OK);
+                assert_err(parse("GET", first.text, "Host: a\r\n", &second, &refusal), ERR_OK);
+                assert_str(second.text, first.text);
+                assert_str(first.match, path);
+                assert_str(second.match, path);
+                check_harmless(first.path);
         }
         assert_true(accepted > 10000); /* the test means something */
 }
@@ -410,9 +453,10 @@ static void test_generated(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_paths),       cmocka_unit_test(test_refused),
-                cmocka_unit_test(test_targets),     cmocka_unit_test(test_no_room),
-                cmocka_unit_test(test_authorities), cmocka_unit_test(test_generated),
+                cmocka_unit_test(test_paths),     cmocka_unit_test(test_prefixes),
+                cmocka_unit_test(test_refused),   cmocka_unit_test(test_targets),
+                cmocka_unit_test(test_no_room),   cmocka_unit_test(test_authorities),
+                cmocka_unit_test(test_generated),
         };
 
         return cmocka_run_group_tests(tests, setup, teardown);

@@ -47,7 +47,9 @@ static const struct {
 
 static struct http_target target_of(const char *host, const char *path)
 {
-        return (struct http_target){ .path = str_of(path), .authority = { .host = str_of(host) } };
+        return (struct http_target){ .path = str_of(path),
+                                     .match = str_of(path),
+                                     .authority = { .host = str_of(host) } };
 }
 
 static void finds_the_most_specific(void **state)
