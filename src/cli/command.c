@@ -172,8 +172,9 @@ static enum exit_code command_descend(const struct command *table, int argc, cha
 int commands_run(const struct command *table, int argc, char **argv)
 {
         static char version[] = "version";
+        const struct sigaction ignore = { .sa_handler = SIG_IGN };
 
-        signal(SIGPIPE, SIG_IGN);
+        sigaction(SIGPIPE, &ignore, NULL);
         the_table = table;
         if (argc < 2 || asks_for_help(argv[1])) {
                 commands_help_print(table);

@@ -12,7 +12,26 @@ static unix_ms wall_now(void)
         return (unix_ms)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-enum err loaded_init(struct loaded *l, struct str given)
+static enum err lenient_read(struct conf_source *s, enum conf_read_kind kind, struct str name,
+                             struct conf_text *out)
+{
+        struct conf_source system;
+
+        conf_source_system(&system, s->file, s->now);
+        enum err e = system.read(&system, kind, name, out);
+
+        if (e != ERR_NOT_FOUND || kind != CONF_READ_ENV || str_eq(name, STR("HOME")))
+                return e;
+        buf_addf(&out->bytes, "the-value-of-%.*s", STR_FMT(name));
+        return out->bytes.full ? ERR_TOO_LARGE : ERR_OK;
+}
+
+void source_lenient(struct conf_source *s, struct str file)
+{
+        *s = (struct conf_source){ .read = lenient_read, .file = file, .now = wall_now() };
+}
+
+static enum err load(struct loaded *l, struct str given, bool is_lenient)
 {
         struct conf_source source;
 
@@ -28,8 +47,21 @@ enum err loaded_init(struct loaded *l, struct str given)
         }
         if (found != ERR_OK)
                 return found;
-        conf_source_system(&source, buf_str(&l->path), wall_now());
+        if (is_lenient)
+                source_lenient(&source, buf_str(&l->path));
+        else
+                conf_source_system(&source, buf_str(&l->path), wall_now());
         return conf_load(&source, &l->report, &l->conf);
+}
+
+enum err loaded_init(struct loaded *l, struct str given)
+{
+        return load(l, given, false);
+}
+
+enum err loaded_init_lenient(struct loaded *l, struct str given)
+{
+        return load(l, given, true);
 }
 
 void loaded_fini(struct loaded *l)

@@ -16,6 +16,14 @@ bool out_is_terminal(FILE *f)
         return isatty(fileno(f)) && term && strcmp(term, "dumb") != 0;
 }
 
+static int first_error; /* errno of the first write that failed */
+
+static void error_keep(void)
+{
+        if (!first_error && ferror(stdout))
+                first_error = errno ? errno : EIO;
+}
+
 static bool has_colours(void)
 {
         const char *no_colour = getenv("NO_COLOR");
@@ -30,11 +38,13 @@ void out_print(const char *format, ...)
         va_start(args, format);
         vprintf(format, args);
         va_end(args);
+        error_keep();
 }
 
 void out_str(struct str text)
 {
         fwrite(text.ptr, 1, text.len, stdout);
+        error_keep();
 }
 
 void out_coloured(enum out_colour colour, const char *format, ...)
@@ -101,11 +111,10 @@ void out_report(const struct report *r)
 
 int out_finish(int code)
 {
-        errno = 0;
-        if (fflush(stdout) == 0 && !ferror(stdout))
+        if (fflush(stdout) != 0)
+                error_keep();
+        if (!first_error || first_error == EPIPE)
                 return code;
-        if (errno == EPIPE)
-                return code;
-        out_problem("standard output cannot be written: %s", strerror(errno ? errno : EIO));
+        out_problem("standard output cannot be written: %s", strerror(first_error));
         return EXIT_FAILED;
 }
