@@ -14,7 +14,7 @@ def story_health_is_open_and_the_rest_is_not(t):
     gate = closed(t, t.sample())
     same(gate.get("/health", token=False).status, 200)
     a = gate.get("/bytes/3", token=False)
-    same((a.status, a.json["error"]["type"]), (401, "authentication_error"))
+    same((a.status, a.json["error"]["type"]), (401, "unauthorized"))
     assert a.get("www-authenticate", "").startswith("Bearer"), a
     assert a.json["error"]["message"] and a.json["error"]["request_id"], a
     same(gate.get("/bytes/3", token="sk-wrong").status, 401)
@@ -40,7 +40,7 @@ def story_the_address_is_asked_before_the_token(t):
     same(gate.get("/bytes/3", source="127.0.1.9").status, 200)
     for token in (True, False, "sk-wrong"):
         a = gate.get("/bytes/3", token=token, source="127.0.0.2")
-        same((a.status, a.json["error"]["type"]), (403, "permission_error"), f"token {token}")
+        same((a.status, a.json["error"]["type"]), (403, "forbidden"), f"token {token}")
     same(gate.get("/bytes/3", {"X-Forwarded-For": "127.0.0.1"}, source="127.0.0.2").status, 403)
 
 
@@ -70,9 +70,8 @@ def story_guessing_is_slowed_down(t):
     statuses = [gate.get("/bytes/3", token=f"sk-guess-{n}").status for n in range(8)]
     same(statuses[:5], [401] * 5)
     same(statuses[-1], 429)
-    a = gate.get("/bytes/3")
-    same(a.status, 429, "the right token does not tell the guesser")
-    assert 1 <= int(a.get("retry-after")) <= 60, a
+    assert 1 <= int(gate.get("/bytes/3", token="sk-guess").get("retry-after")) <= 60
+    same(gate.get("/bytes/3").status, 200, "whoever has a token is not shut out by his neighbour's guesses")
     same(gate.get("/bytes/3", source="127.0.0.2").status, 200, "another address")
     same(gate.get("/health", token=False).status, 200)
 
@@ -84,7 +83,7 @@ def story_a_token_has_its_rate(t):
     same([gate.get("/bytes/3").status for _ in range(5)], [200, 200, 200, 429, 429])
     a = gate.get("/bytes/3")
     assert 1 <= int(a.get("retry-after")) <= 60, a
-    same(a.json["error"]["type"], "rate_limit_error")
+    same(a.json["error"]["type"], "rate_limited")
     same([gate.get("/bytes/3", token=fast).status for _ in range(5)], [200] * 5)
 
 

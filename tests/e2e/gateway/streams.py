@@ -8,8 +8,6 @@ from lib import wire
 from lib.stage import eventually, same
 from lib.upstream import ok
 
-CHAT = {"model": "sample-1", "messages": [{"role": "user", "content": "Hello there"}], "stream": True}
-
 
 def story_each_event_passes_at_once(t):
     gate = t.proxy(t.sample())
@@ -27,25 +25,25 @@ def story_each_event_passes_at_once(t):
     assert delays[50] < 0.005 and delays[95] < 0.030, f"delay p50 {delays[50]:.4f} s, p95 {delays[95]:.4f} s"
 
 
-def abort_while(t, path, body=None, wait=0.2, **gateway):
-    """A client asks through a gateway, waits, and closes. Gives how long the upstream took to know."""
-    model = t.sample("--tokens", "10000", "--interval-ms", "20")
-    gate = t.proxy(model)
-    c = gate.conn()
-    c.send(wire.request_bytes("POST" if body else "GET", path, body=body))
-    time.sleep(wait)
+def abort_while(t, path):
+    """A client asks through a gateway, waits a little, and closes. Gives how long the upstream took to know."""
+    model = t.sample()
+    c = t.proxy(model).conn()
+    c.send(wire.request_bytes("GET", path))
+    eventually(lambda: model.stats()["running"] == 1, 5, "the upstream was not asked")
+    time.sleep(0.1)
     left = time.monotonic()
     c.close()
     return model.wait_aborts(1)[0]["mono_us"] / 1e6 - left
 
 
 def story_the_upstream_of_a_client_that_leaves_its_stream_knows(t):
-    took = abort_while(t, "/v1/chat/completions", CHAT)
+    took = abort_while(t, "/sse?events=10000&interval_ms=20")
     assert 0 <= took < 0.1, f"{took:.3f} s"
 
 
 def story_the_upstream_of_a_client_that_leaves_before_the_answer_knows(t):
-    took = abort_while(t, "/v1/chat/completions", {**CHAT, "stream": False})
+    took = abort_while(t, "/sse?events=10&delay_ms=10000")
     assert 0 <= took < 0.1, f"{took:.3f} s"
 
 

@@ -17,7 +17,7 @@ def secure(t, *names, **more):
     ca = t.certs()
     certificates = [pair(ca.issue(name)) for name in names]
     sections = merge({"gateway": {"certificates": certificates, "listen": [{"address": f"127.0.0.1:{free_port()}", "tls": True}]},
-                      "routes": [{"path": "/", "respond": {"body": "hi"}, "access": "public"}]}, more)
+                      "routes": [{"path": "/", "respond": {"body": "the-app"}, "access": "public"}]}, more)
     gate = t.gateway(**sections)
     gate.tls_port = int(gate.config["gateway"]["listen"][0]["address"].rsplit(":", 1)[1])
     return gate, ca
@@ -32,7 +32,7 @@ def story_the_name_asked_chooses_the_certificate(t):
     for name, certificate in (("a.example", "a.example"), ("b.example", "b.example"), ("x.c.example", "*.c.example")):
         with wire.Conn(gate.tls_port, ca.client(), name) as c:
             same(names_of(c), {certificate})
-            same(c.send(wire.request_bytes("GET", "/", host=name)).answer().text, "hi")
+            same(c.send(wire.request_bytes("GET", "/", host=name)).answer().text, "the-app")
 
 
 def story_another_name_than_the_one_asked_is_misdirected(t):
@@ -63,7 +63,7 @@ def story_plain_text_on_the_tls_port_gets_no_answer_of_the_app(t):
     with wire.Conn(gate.tls_port) as c:
         c.send(wire.request_bytes("GET", "/"))
         got = c.to_end(5)
-        assert b"hi" not in got, got
+        assert b"the-app" not in got, got
 
 
 def story_alpn_is_agreed(t):
@@ -110,7 +110,7 @@ def story_a_new_certificate_needs_no_restart(t):
         first = c.sock.getpeercert()["serialNumber"]
         ca.issue("a.example")
         gate.reload()
-        same(c.send(wire.request_bytes("GET", "/", host="a.example")).answer().text, "hi")
+        same(c.send(wire.request_bytes("GET", "/", host="a.example")).answer().text, "the-app")
 
     def serial():
         with wire.Conn(gate.tls_port, ca.client(), "a.example") as again:

@@ -158,7 +158,8 @@ class Gateway(Program):
             self.write(config)
         before = len(self.lines())
         self.signal(signal.SIGHUP)
-        return eventually(lambda: next((x for x in self.lines()[before:] if "reload" in x.get("event", "")), None), 10,
+        over = ("config_applied", "config_not_applied", "config_reload_refused")
+        return eventually(lambda: next((x for x in self.lines()[before:] if x.get("event") in over), None), 10,
                           "no word of the reload in the log")
 
     def get(self, path, fields=(), token=True, **more):
