@@ -47,6 +47,7 @@ struct down_h1 {
         uint8_t state;
         bool keeps_alive;               /* after the present answer */
         bool pulls;                     /* the exchange wants the request's body */
+        bool is_lent, is_gone;          /* an exchange reads its memory; its stream is closed */
         bool is_tunnel, answer_is_open; /* no length: the end of the answer is the end of the connection */
         bool is_redirecting;
         uint16_t https_port;
@@ -109,9 +110,23 @@ static void down_close(struct down_h1 *c, enum stream_close_how how)
         stream_close(&c->stream, how);
 }
 
+/* An exchange that has not ended yet still reads the head and where it came from. */
 static void on_closed(struct stream *s)
 {
-        down_free(CONTAINER_OF(s, struct down_h1, stream));
+        struct down_h1 *c = CONTAINER_OF(s, struct down_h1, stream);
+
+        c->is_gone = true;
+        if (!c->is_lent)
+                down_free(c);
+}
+
+static void op_let_go(struct side *s)
+{
+        struct down_h1 *c = (struct down_h1 *)s;
+
+        c->is_lent = false;
+        if (c->is_gone)
+                down_free(c);
 }
 
 static uint64_t address_key(const struct worker *w, struct ip ip)
@@ -222,6 +237,7 @@ static void begin_exchange(struct down_h1 *c, const struct http_head *head)
                 refuse(c, &no_room);
                 return;
         }
+        c->is_lent = true;
         if (c->is_redirecting) {
                 reply_redirect_to_https(x, c->https_port);
                 return;
@@ -655,6 +671,7 @@ static const struct side_ops down_ops = {
         .pull = op_pull,
         .reset = op_reset,
         .release = op_release,
+        .let_go = op_let_go,
 };
 
 static const struct stream_events down_events = { .on_open = on_open,

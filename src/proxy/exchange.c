@@ -62,6 +62,7 @@ struct exchange *exchange_new(struct worker *w, struct side *down, const struct 
         memset(x, 0, offsetof(struct exchange, first));
         x->w = w;
         x->down = down;
+        x->lender = down->ops->let_go ? down : NULL;
         x->origin = origin;
         x->tally_slot = x->token_slot = TALLY_NO_SLOT;
         x->snap = snapshot_get(w->snap);
@@ -140,6 +141,8 @@ static void exchange_finish(struct exchange *x)
                 up->ops->release(up);
                 up->x = NULL;
         }
+        if (x->lender)
+                x->lender->ops->let_go(x->lender);
         if (down)
                 down->ops->release(down);
         exchange_free(x);

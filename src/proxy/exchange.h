@@ -68,6 +68,7 @@ struct exchange {
 
         /* the two ends */
         struct side *down, *up;
+        struct side *lender;      /* the down side, also when it was reset, while it lends memory */
         struct up_h1 *connecting; /* an upstream connection on its way up, or NULL */
 
         /* the request; slices point into the down side's buffer or the arena */

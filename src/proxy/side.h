@@ -41,6 +41,11 @@ struct side_ops {
         void (*reset)(struct side *s, enum err reason);
         /* The exchange is over, cleanly on this side: forget it; keep or close the connection as it stands. */
         void (*release)(struct side *s);
+        /*
+         * Down sides that lend the exchange memory (its origin, the bytes of the request's head): the exchange reads none
+         * of it any more. Comes once for each exchange, also after reset; until then the side stays. NULL: lends none.
+         */
+        void (*let_go)(struct side *s);
 };
 
 /* Embedded as the first member of what implements it. */
