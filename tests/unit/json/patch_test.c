@@ -365,6 +365,21 @@ static void test_too_many_operations(void **state)
         }
 }
 
+static void test_no_room(void **state)
+{
+        struct str text = STR("{\"a\": [1, 2]}");
+
+        for (size_t bytes_max = 4; bytes_max <= 4 + text.len; bytes_max++) {
+                struct buf b;
+
+                buf_init(&b, bytes_max);
+                buf_add(&b, STR("kept"));
+                assert_err(json_patch_add(text, NULL, STR("/a/-"), STR("3"), &b, NULL), ERR_NO_MEMORY);
+                assert_str(buf_str(&b), STR("kept"));
+                buf_fini(&b);
+        }
+}
+
 /* ---- texts with comments in every gap, changed at every place ---- */
 
 static uint32_t seed;
@@ -520,6 +535,7 @@ int main(void)
                 cmocka_unit_test(test_patches),
                 cmocka_unit_test(test_patch_says_which_operation),
                 cmocka_unit_test(test_too_many_operations),
+                cmocka_unit_test(test_no_room),
                 cmocka_unit_test(test_every_place),
         };
 
