@@ -173,14 +173,10 @@ static void block_read(const char *p, int family, struct proxy_header *out)
 static enum err v2_addresses_parse(struct str body, unsigned family, struct proxy_header *out, size_t *used,
                                    const char **reason)
 {
-        static const size_t blocks[] = { 0, BLOCK_IPV4, BLOCK_IPV6, BLOCK_UNIX };
-
-        if (family >= ARRAY_SIZE(blocks))
-                return bad(reason, "proxy_family");
-        *used = blocks[family];
+        *used = family == FAMILY_IPV4 ? BLOCK_IPV4 : family == FAMILY_IPV6 ? BLOCK_IPV6 : BLOCK_UNIX;
         if (body.len < *used)
                 return bad(reason, "proxy_length");
-        if (family == FAMILY_IPV4 || family == FAMILY_IPV6)
+        if (family != FAMILY_UNIX)
                 block_read(body.ptr, family == FAMILY_IPV6 ? 6 : 4, out);
         return ERR_OK;
 }

@@ -92,9 +92,16 @@ static void test_choices(void **state)
         }
 }
 
+static void test_names(void **state)
+{
+        assert_str(http_coding_name(HTTP_IDENTITY), STR("identity"));
+        assert_str(http_coding_name(HTTP_ZSTD), STR("zstd"));
+        assert_str(http_coding_name(HTTP_CODINGS), STR(""));
+}
+
 int main(void)
 {
-        const struct CMUnitTest tests[] = { cmocka_unit_test(test_qualities),
+        const struct CMUnitTest tests[] = { cmocka_unit_test(test_qualities), cmocka_unit_test(test_names),
                                             cmocka_unit_test(test_choices) };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,6 +10,9 @@
 #define MAPPED6 \
         "\0\0\0\0\0\0\0\0\0\0\xff\xff\xc0\x00\x02\x01\0\0\0\0\0\0\0\0\0\0\xff\xff\x0a\x00\x00\x01\x12\x34\x01\xbb"
 
+#define TEN     "0123456789"
+#define UNIX216 TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN "012345"
+
 static const struct {
         const char *why;
         struct str in;
@@ -30,6 +33,7 @@ static const struct {
         { "v2, mapped", STR_INIT(SIG "\x21\x21\x00\x24" MAPPED6), 0, "192.0.2.1", "10.0.0.1" },
         { "v2, local", STR_INIT(SIG "\x20\x00\x00\x00"), 0, NULL, NULL },
         { "v2, local with a block to skip", STR_INIT(SIG "\x20\x11\x00\x0c" ADDR4), 0, NULL, NULL },
+        { "v2, Unix sockets", STR_INIT(SIG "\x21\x31\x00\xd8" UNIX216), 0, NULL, NULL },
         { "v2, unspecified family", STR_INIT(SIG "\x21\x00\x00\x03xyz"), 0, NULL, NULL },
         { "v2, TLVs",
           STR_INIT(SIG "\x21\x11\x00\x1c" ADDR4 "\x01\x00\x02h2\x02\x00\x03"
@@ -81,6 +85,7 @@ static const struct {
         { "v2, family 4", STR_INIT(SIG "\x21\x41\x00\x0c" ADDR4), "proxy_family", ERR_MALFORMED },
         { "v2, transport 3", STR_INIT(SIG "\x21\x13\x00\x0c" ADDR4), "proxy_family", ERR_MALFORMED },
         { "v2, block too short", STR_INIT(SIG "\x21\x21\x00\x0c" ADDR4), "proxy_length", ERR_MALFORMED },
+        { "v2, Unix block too short", STR_INIT(SIG "\x21\x31\x00\x0c" ADDR4), "proxy_length", ERR_MALFORMED },
         { "v2, no block", STR_INIT(SIG "\x21\x11\x00\x00"), "proxy_length", ERR_MALFORMED },
         { "v2, longest", STR_INIT(SIG "\x21\x11\xff\xff"), "proxy_too_long", ERR_TOO_LARGE },
         { "v2, TLV past the end", STR_INIT(SIG "\x21\x11\x00\x10" ADDR4 "\x01\x00\x02h"), "proxy_tlv",
@@ -172,6 +177,20 @@ static void test_tlvs(void **state)
         assert_string_equal(reason, "proxy_checksum");
 }
 
+static void test_unique_id(void **state)
+{
+        for (size_t n = 128; n <= 129; n++) {
+                char text[256] = SIG "\x21\x11\x00\x00" ADDR4 "\x05";
+                struct proxy_header h;
+                const char *reason;
+
+                text[15] = (char)(12 + 3 + n);
+                text[30] = (char)n;
+                assert_err(proxy_header_parse((struct str){ text, 31 + n }, &h, &reason),
+                           n == 128 ? ERR_OK : ERR_MALFORMED);
+        }
+}
+
 static void test_format(void **state)
 {
         static const struct {
@@ -220,10 +239,8 @@ static void test_format(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_accepted),
-                cmocka_unit_test(test_refused),
-                cmocka_unit_test(test_tlvs),
-                cmocka_unit_test(test_format),
+                cmocka_unit_test(test_accepted),  cmocka_unit_test(test_refused), cmocka_unit_test(test_tlvs),
+                cmocka_unit_test(test_unique_id), cmocka_unit_test(test_format),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

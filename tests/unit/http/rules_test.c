@@ -390,6 +390,12 @@ static const struct {
           false,
           "Host: a\r\nX-Forwarded-For: 9.9.9.9, 1.1.1.1, 10.0.0.1\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: b\r\n"
           "Forwarded: for=1.1.1.1, for=10.0.0.1;host=\"b\";proto=https\r\n" },
+        { "http before our TLS", "10.0.0.1", "Host: a\r\nX-Forwarded-Proto: http\r\n", true,
+          "Host: a\r\nX-Forwarded-For: 10.0.0.1\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: a\r\n"
+          "Forwarded: for=10.0.0.1;host=\"a\";proto=http\r\n" },
+        { "an empty chain", "10.0.0.1", "Host: a\r\nX-Forwarded-For:\r\nForwarded:\r\n", false,
+          "Host: a\r\nX-Forwarded-For: 10.0.0.1\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: a\r\n"
+          "Forwarded: for=10.0.0.1;host=\"a\";proto=http\r\n" },
         { "Unix socket", "", "Host: a\r\n", false,
           "Host: a\r\nX-Forwarded-For: unknown\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: a\r\n"
           "Forwarded: for=unknown;host=\"a\";proto=http\r\n" },
@@ -411,16 +417,29 @@ static void test_forwarded(void **state)
         }
 }
 
+/* With every size of arena: all is there, or it is said that it is not. */
 static void test_no_room(void **state)
 {
+        bool fitted = false;
+
+        for (size_t room = 0; room < 200; room++) {
+                struct http_head h =
+                        parse("Host: a\r\nX-Forwarded-For: 1.1.1.1\r\nForwarded: for=1.1.1.1\r\n");
+                struct http_client client = client_of(&h, ip_of("10.0.0.1"), false);
+                char small[200];
+                struct arena full;
+
+                arena_init(&full, small, room, room);
+                enum err e = http_add_forwarded(&h, &client, true, &full);
+                assert_true(e == ERR_OK || (e == ERR_NO_MEMORY && !fitted));
+                fitted |= e == ERR_OK;
+                if (fitted)
+                        assert_str(http_value(&h, HTTP_FIELD_X_FORWARDED_FOR), STR("1.1.1.1, 10.0.0.1"));
+                arena_fini(&full);
+        }
+        assert_true(fitted);
         struct http_head h = parse("Host: a\r\n");
         struct http_client client = client_of(&h, ip_of("192.0.2.1"), false);
-        char small[8];
-        struct arena full;
-
-        arena_init(&full, small, sizeof(small), sizeof(small));
-        assert_err(http_add_forwarded(&h, &client, false, &full), ERR_NO_MEMORY);
-        arena_fini(&full);
         h.fields_max = h.fields_count;
         assert_err(http_add_forwarded(&h, &client, false, &arena), ERR_TOO_LARGE);
 }

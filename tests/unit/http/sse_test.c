@@ -51,6 +51,7 @@ static const struct {
         { "line over the bound", STR_INIT("data: 0123456789a\n\ndata: b\n\n"), "message||b;", 1 },
         { "comment over the bound", STR_INIT(":0123456789012345678901234567890\ndata: c\n\ndata: b\n\n"),
           "message||b;", 1 },
+        { "a type as long as a line may be", STR_INIT("event:0123456789\ndata: a\n\n"), "0123456789||a;", 0 },
         { "data over its bound", STR_INIT("data: 0123456789\ndata: 0123456789\ndata: 0\n\ndata: b\n\n"),
           "message||b;", 1 },
         { "data at its bound", STR_INIT("data: 0123456789\ndata: 012345678\n\n"),

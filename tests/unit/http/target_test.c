@@ -341,6 +341,38 @@ static void test_no_room(void **state)
         arena_fini(&full);
 }
 
+/* With every size of arena: the target, or 500. */
+static void test_no_room_for_target(void **state)
+{
+        static struct http_field fields[4];
+        static const struct h1_limits limits = { 1024, 512, 4 };
+        struct http_head h = { .fields = fields, .fields_max = ARRAY_SIZE(fields) };
+        struct http_refusal refusal;
+        bool fitted = false;
+
+        assert_err(
+                h1_request_parse(STR("GET HTTP://EXAMPLE.com/%41%40?b HTTP/1.1\r\nHost: Example.COM\r\n\r\n"),
+                                 &limits, &(size_t){ 0 }, &h, &refusal),
+                ERR_OK);
+        for (size_t room = 0; room < 100; room++) {
+                struct http_target t = { 0 };
+                char small[100];
+                struct arena full;
+
+                arena_init(&full, small, room, room);
+                enum err e = http_target_parse(&h, &full, &t, &refusal);
+                if (e == ERR_OK) {
+                        assert_str(t.text, STR("/A%40?b"));
+                        assert_str(t.match, STR("/A@"));
+                        fitted = true;
+                } else {
+                        assert_true(e == ERR_NO_MEMORY && refusal.status == 500 && !fitted && !t.text.ptr);
+                }
+                arena_fini(&full);
+        }
+        assert_true(fitted);
+}
+
 /* A generator of our own, so that a failure is the same everywhere. */
 static uint32_t next_random(uint32_t *seed)
 {
@@ -453,10 +485,10 @@ static void test_generated(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_paths),     cmocka_unit_test(test_prefixes),
-                cmocka_unit_test(test_refused),   cmocka_unit_test(test_targets),
-                cmocka_unit_test(test_no_room),   cmocka_unit_test(test_authorities),
-                cmocka_unit_test(test_generated),
+                cmocka_unit_test(test_paths),       cmocka_unit_test(test_prefixes),
+                cmocka_unit_test(test_refused),     cmocka_unit_test(test_targets),
+                cmocka_unit_test(test_no_room),     cmocka_unit_test(test_no_room_for_target),
+                cmocka_unit_test(test_authorities), cmocka_unit_test(test_generated),
         };
 
         return cmocka_run_group_tests(tests, setup, teardown);
