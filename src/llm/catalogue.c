@@ -69,6 +69,7 @@ static enum err provider_build(struct provider *p, const struct conf_provider *c
                                          .failures_max = FAILURES_MAX,
                                          .eject_ms = EJECT_MS };
         target_build(p, shared, a);
+        listing_init(&p->listing, c, &p->upstream);
         return tls_build(p, r);
 }
 
@@ -122,14 +123,6 @@ static size_t from_entry(const struct catalogue *c, const struct conf_model *m, 
         return count;
 }
 
-static bool lists(const struct provider *p, struct str model)
-{
-        for (size_t i = 0; i < p->conf->models.count; i++)
-                if (str_eq(p->conf->models.items[i], model))
-                        return true;
-        return false;
-}
-
 size_t catalogue_find(const struct catalogue *c, struct str model, enum conf_dialect dialect,
                       struct candidate out[CANDIDATES_MAX], bool *is_known)
 {
@@ -144,11 +137,50 @@ size_t catalogue_find(const struct catalogue *c, struct str model, enum conf_dia
         for (size_t i = 0; i < c->providers_count && count < CANDIDATES_MAX; i++) {
                 const struct provider *p = &c->providers[i];
 
-                if (p->conf->models.count && !lists(p, model))
+                /* One that could not be asked yet may have it: it is tried, and says so itself. */
+                if (p->listing.is_known && !listing_has(&p->listing, model))
                         continue;
                 *is_known = true;
                 if (p->dialects & dialect)
                         out[count++] = (struct candidate){ p, model };
         }
         return count;
+}
+
+void catalogue_fini(struct catalogue *c)
+{
+        for (size_t i = 0; i < c->providers_count; i++)
+                listing_fini(&c->providers[i].listing);
+}
+
+static void pattern_each(const struct catalogue *c, const struct conf_model *m, catalogue_fn *fn,
+                         void *context)
+{
+        for (size_t i = 0; i < m->targets_count; i++) {
+                const struct provider *p = provider_of(c, m->targets[i].provider);
+
+                for (size_t j = 0; j < p->listing.names_count; j++)
+                        if (str_match(m->name, p->listing.names[j]))
+                                fn(context, p->listing.names[j], p);
+        }
+}
+
+void catalogue_each(const struct catalogue *c, catalogue_fn *fn, void *context)
+{
+        for (size_t i = 0; i < c->conf->models_count; i++) {
+                const struct conf_model *m = &c->conf->models[i];
+
+                if (m->is_pattern)
+                        pattern_each(c, m, fn, context);
+                else if (m->targets_count)
+                        fn(context, m->name, provider_of(c, m->targets[0].provider));
+        }
+        if (c->conf->models_count)
+                return;
+        for (size_t i = 0; i < c->providers_count; i++) {
+                const struct provider *p = &c->providers[i];
+
+                for (size_t j = 0; j < p->listing.names_count; j++)
+                        fn(context, p->listing.names[j], p);
+        }
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "conf/conf.h"
+#include "llm/listing.h"
 #include "proxy/upstream.h"
 
 struct snapshot;
@@ -16,6 +17,7 @@ struct provider {
         struct upstream upstream;   /* of one target */
         struct target target;
         struct str authorization; /* "Bearer KEY", or empty */
+        struct listing listing; /* what it serves */
 };
 
 /* One provider that may take a request, and what it calls the model. */
@@ -36,6 +38,13 @@ struct catalogue {
 MUST_USE
 enum err catalogue_build(struct catalogue *c, const struct conf *conf, struct snapshot *snap,
                          struct shared *shared, struct arena *a, struct report *r);
+
+void catalogue_fini(struct catalogue *c);
+
+/* Every name a caller may use and that is known, some of them more than once: the exact names of `models`, what the
+ * providers of a pattern list, or without `models` what all providers list. */
+typedef void catalogue_fn(void *context, struct str name, const struct provider *provider);
+void catalogue_each(const struct catalogue *c, catalogue_fn *fn, void *context);
 
 /* The providers of `model` that understand `dialect`, best first; returns how many. *is_known: the model is served, if only
  * in another dialect. */

@@ -1,6 +1,7 @@
 #include "llm/llm.h"
 
 #include "llm/catalogue.h"
+#include "llm/models_page.h"
 #include "llm/passthrough.h"
 
 struct llm {
@@ -41,18 +42,20 @@ void llm_shared_free(struct llm_shared *s)
 
 void llm_free(struct llm *l)
 {
-        (void)l; /* all of it stands in the snapshot's arena */
+        if (l) /* the rest stands in the snapshot's arena */
+                catalogue_fini(&l->catalogue);
 }
 
 void llm_start(struct llm *l, struct worker *w)
 {
-        (void)l;
-        (void)w;
+        for (size_t i = 0; i < l->catalogue.providers_count; i++)
+                listing_start(&l->catalogue.providers[i].listing, w);
 }
 
 void llm_stop(struct llm *l)
 {
-        (void)l;
+        for (size_t i = 0; i < l->catalogue.providers_count; i++)
+                listing_stop(&l->catalogue.providers[i].listing);
 }
 
 size_t llm_upstreams_count(const struct conf *c)
@@ -62,7 +65,7 @@ size_t llm_upstreams_count(const struct conf *c)
 
 size_t llm_routes_count(void)
 {
-        return ARRAY_SIZE(passed_on);
+        return ARRAY_SIZE(passed_on) + 2;
 }
 
 enum err llm_new(const struct conf *c, struct snapshot *snap, struct shared *shared, struct llm_shared *chats,
@@ -75,6 +78,26 @@ enum err llm_new(const struct conf *c, struct snapshot *snap, struct shared *sha
                 return ERR_NO_MEMORY;
         snap->llm = l;
         return catalogue_build(&l->catalogue, c, snap, shared, &snap->arena, r);
+}
+
+static void models_routes_add(struct llm *l, struct route_table *table)
+{
+        struct route list = { .name = STR("models"),
+                              .path = STR("/v1/models"),
+                              .path_kind = PATH_EXACT,
+                              .methods = 1u << HTTP_GET,
+                              .access = { .scopes = SCOPE_LLM },
+                              .handler = &models_list_handler,
+                              .handler_conf = &l->catalogue,
+                              .is_builtin = true };
+        struct route one = list;
+
+        one.name = STR("model");
+        one.path = STR("/v1/models/*"); /* a model's name may have slashes */
+        one.path_kind = PATH_PATTERN;
+        one.handler = &models_one_handler;
+        table->routes[table->count++] = list;
+        table->routes[table->count++] = one;
 }
 
 enum err llm_routes_add(struct snapshot *snap, struct route_table *table)
@@ -99,5 +122,6 @@ enum err llm_routes_add(struct snapshot *snap, struct route_table *table)
                                         .replay_bytes_max = snap->limits.model_lookahead_bytes,
                                         .is_builtin = true };
         }
+        models_routes_add(l, table);
         return ERR_OK;
 }
