@@ -185,6 +185,8 @@ enum err tls_stream_read(struct stream *s, void *bytes, size_t len, size_t *got)
                 return ERR_AGAIN;
         if (t->is_over)
                 return t->end;
+        if (!t->has_input)
+                return ERR_AGAIN; /* known without OpenSSL, which would get a buffer to find that out */
         forget_errors();
         /* Several records fit one buffer; after the first only what was received already is asked for. */
         do {
