@@ -171,3 +171,12 @@ size_t probe_find(struct client *c, const struct probe_list *list, int64_t wait_
         }
         return count;
 }
+
+struct str probe_first_model(struct client *c, uint16_t port, int64_t wait_ms, struct arena *a)
+{
+        struct probe_server found = { .port = port };
+        const struct kind *kind = openai_ask(c, port, wait_ms, a, &found);
+
+        client_close(c);
+        return kind && found.models_count ? found.models[0] : STR_NULL;
+}

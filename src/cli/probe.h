@@ -35,3 +35,6 @@ void probe_list_usual(struct probe_list *out);
 /* Asks each place on 127.0.0.1, at most `wait_ms` each; the texts go into the arena. Returns how many were found. */
 size_t probe_find(struct client *c, const struct probe_list *list, int64_t wait_ms, struct arena *a,
                   struct probe_server out[PROBE_SERVERS_MAX]);
+
+/* Asks 127.0.0.1:`port` alone, as an OpenAI-compatible server: its first model, or empty. */
+struct str probe_first_model(struct client *c, uint16_t port, int64_t wait_ms, struct arena *a);

@@ -66,6 +66,10 @@ static enum exit_code finish(struct setup *s)
         bool is_changed = edit_is_changed(&s->edit);
         enum err e;
 
+        if (s->options->print && s->options->json) {
+                setup_say_json(s);
+                return EXIT_OK;
+        }
         if (s->options->print) {
                 out_str(buf_str(&s->edit.text));
                 if (s->token.len) {
@@ -86,6 +90,18 @@ static enum exit_code finish(struct setup *s)
         return EXIT_OK;
 }
 
+/* A model for the calls that are printed: what a provider of the file on this machine lists first. */
+static void local_model_ask(struct setup *s)
+{
+        for (size_t i = 0; i < s->conf->providers_count && !s->local_model.len; i++) {
+                const struct conf_url *url = &s->conf->providers[i].base_url;
+
+                if (url->scheme == CONF_HTTP && ip_is_loopback(url->ip) &&
+                    s->conf->providers[i].kind == CONF_OPENAI)
+                        s->local_model = probe_first_model(s->client, url->port, PROBE_MS, &s->arena);
+        }
+}
+
 static enum exit_code setup_do(struct setup *s, struct str path)
 {
         enum err e = edit_init(&s->edit, path);
@@ -101,6 +117,8 @@ static enum exit_code setup_do(struct setup *s, struct str path)
                 e = setup_plan(s);
         if (e == ERR_OK)
                 e = edit_check(&s->edit, &s->conf);
+        if (e == ERR_OK)
+                local_model_ask(s);
         enum exit_code code = e == ERR_OK ? finish(s) : problem_say(s, e);
 
         conf_free(s->conf);
@@ -168,7 +186,8 @@ const struct command command_setup = {
                                     "where to look for servers, as ollama=11434,vllm=8000; or none"),
                         TEXT_OPTION("sample", 0, sample, "URL",
                                     "add the bundled sample model server at this address"),
-                        FLAG_OPTION("print", print, "print the file instead of writing it"),
+                        FLAG_OPTION("print", print,
+                                    "print the file instead of writing it (with --json: what would be done)"),
                         FLAG_OPTION("force", force, "begin anew, with a new token; the old file is kept"),
                         TEXT_OPTION("config", 'c', config, "PATH",
                                     "the file, instead of the one that is found"),

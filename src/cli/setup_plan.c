@@ -1,6 +1,6 @@
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
+#include <unistd.h>
 
 #include "cli/out.h"
 #include "cli/setup_priv.h"
@@ -20,7 +20,7 @@ static const char fresh[] = "// Written by 'sekisho setup'. All keys: sekisho co
                             "  },\n"
                             "}\n";
 
-enum { VALUE_BYTES_MAX = 64 << 10, PORT = 3000 };
+enum { VALUE_BYTES_MAX = 64 << 10, PORT = 3000, ADMIN_PORT = 9400, PORTS_TRIED = 50 };
 
 void setup_note(struct setup *s, const char *format, ...)
 {
@@ -205,8 +205,51 @@ static enum err listen_tailnet(struct setup *s)
         return e;
 }
 
+static bool port_is_free(uint16_t port)
+{
+        struct listen_address a = { .ip = { 4, { 127, 0, 0, 1 } }, .port = port };
+        int fd;
+
+        if (listen_socket_open(&a, false, &fd) != ERR_OK)
+                return false;
+        close(fd);
+        return true;
+}
+
+static uint16_t port_free_from(uint16_t port)
+{
+        for (uint16_t i = 0; i < PORTS_TRIED; i++)
+                if (port_is_free((uint16_t)(port + i)))
+                        return (uint16_t)(port + i);
+        return port;
+}
+
+/* Whoever has the usual ports was there first: a file that never was in use goes round them. */
+static enum err ports_plan(struct setup *s)
+{
+        uint16_t port = port_free_from(PORT), admin = port_free_from(ADMIN_PORT);
+        char text[32];
+        enum err e = ERR_OK;
+
+        if (port != PORT && !s->options->listen.len) {
+                setup_note(s, "uses port %u: %u is taken by another program", port, PORT);
+                snprintf(text, sizeof(text), "%u", port);
+                e = edit_set(&s->edit, "/gateway/port", str_of(text));
+        }
+        if (admin != ADMIN_PORT && e == ERR_OK) {
+                setup_note(s, "uses port %u for metrics: %u is taken by another program", admin, ADMIN_PORT);
+                snprintf(text, sizeof(text), "127.0.0.1:%u", admin);
+                e = text_set(s, "/admin/listen", str_of(text));
+        }
+        return e;
+}
+
 static enum err listen_plan(struct setup *s, bool is_new)
 {
+        enum err e = s->edit.exists ? ERR_OK : ports_plan(s);
+
+        if (e != ERR_OK)
+                return e;
         if (s->options->listen.len)
                 return listen_option(s, is_new);
         return s->tailnet.is_running ? listen_tailnet(s) : ERR_OK;

@@ -40,7 +40,8 @@ struct setup {
         struct str token;                  /* empty: none was made */
         struct str notes[SETUP_NOTES_MAX]; /* what was changed, and what the reader should know */
         size_t notes_count;
-        struct conf *conf; /* as it now is */
+        struct conf *conf;      /* as it now is */
+        struct str local_model; /* of a provider on this machine that the file names; may be empty */
 };
 
 void setup_note(struct setup *s, const char *format, ...) PRINTF_LIKE(2, 3);

@@ -77,6 +77,8 @@ static struct str model_of(const struct setup *s)
         for (size_t i = 0; i < s->conf->providers_count; i++)
                 if (s->conf->providers[i].models.count)
                         return s->conf->providers[i].models.items[0];
+        if (s->local_model.len)
+                return s->local_model;
         if (s->options->sample.len)
                 return STR("sample-1");
         for (size_t i = 0; i < SETUP_KEYS; i++)
@@ -290,7 +292,9 @@ void setup_say_json(const struct setup *s)
         json_writer_init(&w, &out, 2);
         json_write_object_begin(&w);
         json_write_member_str(&w, STR("config"), s->edit.path);
-        json_write_member_bool(&w, STR("changed"), edit_is_changed(&s->edit));
+        json_write_member_bool(&w, STR("changed"), edit_is_changed(&s->edit) && !s->options->print);
+        if (s->options->print)
+                json_write_member_str(&w, STR("text"), buf_str(&s->edit.text));
         if (s->token.len)
                 json_write_member_str(&w, STR("token"), s->token);
         if (first)
