@@ -1,6 +1,7 @@
 #include "llm/dialect.h"
 
 #include "base/escape.h"
+#include "proxy/reply.h"
 
 static const char *openai_type(uint16_t status)
 {
@@ -29,6 +30,8 @@ void dialect_openai_error(struct exchange *x, uint16_t status, const char *type,
         const char *code = openai_code(status, x->refused);
 
         (void)type;
+        reply_will_have(x, "x-request-id",
+                        (struct str){ x->id, EXCHANGE_ID_LEN }); /* where its clients look */
         buf_add(out, STR("{\"error\":{\"message\":\""));
         escape_json(out, str_of(message));
         buf_addf(out, "\",\"type\":\"%s\",\"param\":%s,\"code\":\"%s\"}}\n", openai_type(status),
@@ -54,6 +57,7 @@ void dialect_anthropic_error(struct exchange *x, uint16_t status, const char *ty
                              struct buf *out)
 {
         (void)type;
+        reply_will_have(x, "request-id", (struct str){ x->id, EXCHANGE_ID_LEN });
         buf_addf(out, "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":\"",
                  anthropic_type(status));
         escape_json(out, str_of(message));
