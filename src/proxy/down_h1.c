@@ -520,6 +520,9 @@ static void op_head(struct side *s, struct http_head *head)
                 c->in.is_last = false;
         } else if (head->status >= 200) {
                 e = framing_set(c, x, head);
+                if (x->refused && head->status == 400 &&
+                    !x->route) /* target or Host not clear: no more of this */
+                        c->keeps_alive = false;
                 if (!x->request_done && !c->in.is_last && c->in.body.framing != HTTP_BODY_NONE)
                         c->keeps_alive &= h1_in_bytes(&c->in).len >= c->in.body.left &&
                                           c->in.body.framing == HTTP_BODY_LENGTH;

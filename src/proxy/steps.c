@@ -32,6 +32,9 @@ static enum step_result step_address(struct exchange *x)
                 return exchange_refuse(x, refusal.status, refusal.reason,
                                        "The request's target or Host is not in a form this gateway takes.");
         x->forward_target = x->target.text;
+        if (x->origin->server_name.len && !str_eq_nocase(x->origin->server_name, x->target.authority.host))
+                return exchange_refuse(x, 421, "server_name",
+                                       "This connection was made for another name. Make a new one.");
         return STEP_NEXT;
 }
 
