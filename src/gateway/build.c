@@ -168,6 +168,7 @@ static enum err upstream_build(struct build *b, const struct conf_upstream *c, s
                                 .connect_ms = c->timeouts.connect,
                                 .first_byte_ms = c->timeouts.first_byte,
                                 .idle_ms = c->timeouts.idle,
+                                .tunnel_ms = c->timeouts.tunnel,
                                 .keep_alive_ms = c->keep_alive.idle,
                                 .idle_connections_max = (uint32_t)c->keep_alive.connections,
                                 .tries_max = (uint8_t)MIN(c->retries + 1, (uint64_t)EXCHANGE_TRIED_MAX),

@@ -63,6 +63,7 @@ static enum err provider_build(struct provider *p, const struct conf_provider *c
                                          .connect_ms = c->timeouts.connect,
                                          .first_byte_ms = c->timeouts.first_byte,
                                          .idle_ms = c->timeouts.idle,
+                                         .tunnel_ms = c->timeouts.tunnel,
                                          .keep_alive_ms = KEEP_ALIVE_MS,
                                          .idle_connections_max = IDLE_CONNECTIONS_MAX,
                                          .tries_max = EXCHANGE_TRIED_MAX,

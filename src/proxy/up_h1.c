@@ -132,6 +132,13 @@ static struct up_h1 *up_new(struct exchange *x, struct target *t)
         return u;
 }
 
+/* For passive health: it could not be reached, broke off, or answered with 5xx. */
+static void failure_note(struct up_h1 *u)
+{
+        if (target_failed(u->target, loop_now(u->w->loop)))
+                measure_add(u->w, u->target->measure.ejections, 1);
+}
+
 /* ---- connecting ---- */
 
 /* Tells the exchange that no connection came of it; nothing was sent, so it may try elsewhere. */
@@ -140,8 +147,7 @@ static void connect_failed(struct up_h1 *u, enum err e)
         struct exchange *x = u->side.x;
 
         u->side.x = NULL;
-        if (target_failed(u->target, loop_now(u->w->loop)))
-                measure_add(u->w, u->target->measure.ejections, 1);
+        failure_note(u);
         measure_add(u->w, u->target->measure.failures, 1);
         log_info("upstream_connect_failed", LOG_S("upstream", u->target->upstream->name),
                  LOG_S("target", u->target->url), LOG_E(e));
@@ -308,8 +314,7 @@ static void broken(struct up_h1 *u, enum err e)
 
         if (!is_stale) {
                 measure_add(u->w, u->target->measure.failures, 1);
-                if (target_failed(u->target, loop_now(u->w->loop)))
-                        measure_add(u->w, u->target->measure.ejections, 1);
+                failure_note(u);
         } else if (x) {
                 x->is_stale_retry = true;
         }
@@ -359,9 +364,13 @@ static bool head_parse(struct up_h1 *u)
         u->keeps_alive = head.keeps_alive && head.framing != HTTP_BODY_UNTIL_CLOSE && !u->is_tunnel;
         if (u->is_tunnel)
                 head.framing = HTTP_BODY_UNTIL_CLOSE;
+        if (u->is_tunnel)
+                timer_start(u, u->target->upstream->tunnel_ms);
         h1_in_body_begin(&u->in, &head);
         if (head.status < 500)
                 target_succeeded(u->target);
+        else
+                failure_note(u);
         exchange_answer_head(x, &head);
         return true;
 }
@@ -429,7 +438,7 @@ static void answer_read(struct up_h1 *u)
                         input_ended(u, e == ERR_TOO_LARGE ? ERR_MALFORMED : e);
                         return;
                 }
-                timer_start(u, u->target->upstream->idle_ms);
+                timer_start(u, u->is_tunnel ? u->target->upstream->tunnel_ms : u->target->upstream->idle_ms);
         }
 }
 
@@ -468,6 +477,16 @@ static void on_ready(struct stream *s, unsigned ready)
                 broken(u, ERR_CLOSED);
 }
 
+/* Neither side said anything for long: nobody's fault. */
+static void tunnel_is_quiet(struct up_h1 *u)
+{
+        struct exchange *x = u->side.x;
+
+        up_close(u, STREAM_CLOSE_PLAIN);
+        if (x)
+                exchange_up_reset(x, ERR_TIMED_OUT, false);
+}
+
 static void up_timeout(struct timer *t)
 {
         struct up_h1 *u = CONTAINER_OF(t, struct up_h1, timer);
@@ -478,7 +497,9 @@ static void up_timeout(struct timer *t)
         case UP_OPENING: connect_failed(u, ERR_TIMED_OUT); break;
         case UP_ACTIVE:
                 /* Not its fault while the client does not take what is there, or has not sent all of the request. */
-                if (u->is_tunnel || !u->pulled || (!u->request_is_sent && u->side.has_room))
+                if (u->is_tunnel && u->pulled)
+                        tunnel_is_quiet(u);
+                else if (!u->pulled || (!u->request_is_sent && u->side.has_room))
                         timer_start(u, u->target->upstream->idle_ms);
                 else
                         broken(u, ERR_TIMED_OUT);
@@ -512,6 +533,8 @@ static size_t op_data(struct side *s, const struct side_data *d)
                 offered += d->slices[i].len;
         taken = h1_out_data(&u->out, &u->stream, &u->w->up_vector, d, &s->x->arena);
         u->side.has_room = taken == offered && !h1_out_is_pending(&u->out);
+        if (u->is_tunnel)
+                timer_start(u, u->target->upstream->tunnel_ms);
         if (u->out.is_broken)
                 stream_poke(&u->stream, STREAM_READABLE);
         if (d->is_last && taken == offered) {

@@ -50,7 +50,7 @@ struct upstream {
         struct tls_context *tls;    /* shared by the targets; NULL when none is https */
         struct str tls_server_name; /* empty: the target's host */
 
-        int64_t connect_ms, first_byte_ms, idle_ms, keep_alive_ms;
+        int64_t connect_ms, first_byte_ms, idle_ms, tunnel_ms, keep_alive_ms;
         uint32_t idle_connections_max; /* per target */
         uint8_t tries_max;             /* targets tried for one request, at least 1 */
 
