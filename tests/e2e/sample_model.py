@@ -129,6 +129,7 @@ def story_refuses_what_is_wrong_in_the_form_asked(t):
 
 
 def story_keeps_no_body_it_only_counts(t):
+    t.measure_memory()
     model = t.sample()
     before = model_rss(model)
     with wire.Conn(model.port, timeout=30) as c:

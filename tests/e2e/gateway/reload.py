@@ -127,6 +127,7 @@ def story_a_worker_that_dies_is_replaced(t):
 
 
 def story_many_reloads_leave_nothing_behind(t):
+    t.measure_memory()
     gate = t.proxy(t.sample(), gateway={"workers": 1})
     gate.get("/bytes/3", token=False)
     for n in range(3):

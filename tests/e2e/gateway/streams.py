@@ -93,6 +93,7 @@ def story_a_stream_that_falls_silent_is_given_up(t):
 
 
 def story_a_client_that_does_not_read_costs_little(t):
+    t.measure_memory()
     model = t.sample()
     gate = t.proxy(model, gateway={"workers": 1})
     gate.get("/bytes/1000", token=False)
@@ -113,6 +114,7 @@ def story_a_client_that_does_not_read_costs_little(t):
 
 
 def story_an_upstream_that_does_not_read_stops_the_client(t):
+    t.measure_memory()
     up = t.upstream(on_connect=lambda peer: (peer.until(b"\r\n\r\n"), time.sleep(3), peer.send(ok())))
     gate = t.proxy(up, gateway={"workers": 1})
     with gate.conn() as c:
@@ -130,6 +132,7 @@ def story_an_upstream_that_does_not_read_stops_the_client(t):
 
 
 def story_big_bodies_pass_in_constant_memory(t):
+    t.measure_memory()
     size = (1024 if t.is_slow else 96) * 1024 * 1024
     model = t.sample()
     gate = t.proxy(model, gateway={"workers": 1})

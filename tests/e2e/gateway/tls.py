@@ -127,7 +127,7 @@ def story_a_handshake_that_hangs_is_ended(t):
         c.send(b"\x16\x03\x01\x02\x00\x01")
         assert c.is_closed(5) or c.at_end, "half a handshake is held for ever"
     with wire.Conn(gate.tls_port, ca.client(), "a.example") as c:
-        same(c.send(wire.request_bytes("GET", "/")).answer().status, 200)
+        same(c.send(wire.request_bytes("GET", "/", host="a.example")).answer().status, 200)
 
 
 def story_http_is_sent_on_to_https(t):
@@ -144,10 +144,10 @@ def story_big_bodies_pass_through_tls(t):
     gate, ca = secure(t, "a.example", upstreams={"app": {"targets": [model.url]}},
                       routes=[{"path": "/", "upstream": "app", "access": "public"}])
     with wire.Conn(gate.tls_port, ca.client(), "a.example", timeout=30) as c:
-        c.send(wire.request_bytes("GET", "/bytes/8MiB"))
+        c.send(wire.request_bytes("GET", "/bytes/8MiB", host="a.example"))
         a = c.answer()
         same((len(a.body), a.body[:26]), (8 << 20, b"abcdefghijklmnopqrstuvwxyz"))
-        c.send(wire.request_bytes("POST", "/sink", body=b"x" * 3000000))
+        c.send(wire.request_bytes("POST", "/sink", body=b"x" * 3000000, host="a.example"))
         same(c.answer().json["bytes"], 3000000)
 
 

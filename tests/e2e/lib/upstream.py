@@ -109,6 +109,10 @@ class Peer:
 
     def reset(self):
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        try:
+            self.sock.shutdown(socket.SHUT_RD)  # wakes a thread that reads: it would keep the socket open
+        except OSError:
+            pass
         self.sock.close()
 
     def close(self):
