@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { GATHER_BYTES_MAX = 64 * 1024, LINE_BYTES_MAX = 64 * 1024 };
@@ -41,15 +42,18 @@ static size_t portion(struct str lines)
 static void lines_write(struct log_sink *s, struct str lines)
 {
         while (lines.len) {
-                size_t n = portion(lines);
+                size_t n = s->is_file ? lines.len : portion(lines);
                 ssize_t written = -1;
 
-                if (s->fd >= 0 && is_writable(s->fd))
+                if (s->fd >= 0 && (s->is_file || is_writable(s->fd)))
                         written = write(s->fd, lines.ptr, n);
                 if (written < 0 && errno == EINTR)
                         continue;
-                if (written != (ssize_t)n)
-                        s->dropped_count += lines_count(str_sub(lines, 0, n));
+                if (written !=
+                    (ssize_t)n) /* a file: the disk is full; what went through of the last line stays */
+                        s->dropped_count +=
+                                lines_count(str_sub(lines, 0, n)) -
+                                (written > 0 ? lines_count(str_sub(lines, 0, (size_t)written)) : 0);
                 lines = str_from(lines, n);
         }
 }
@@ -66,7 +70,7 @@ void log_sink_write(void *sink, struct str line)
 {
         struct log_sink *s = sink;
 
-        if (!s->is_gathering) {
+        if (!s->loop) {
                 lines_write(s, line);
                 return;
         }
@@ -79,9 +83,17 @@ void log_sink_write(void *sink, struct str line)
         }
 }
 
+/* A regular file takes all at once and never makes us wait for a reader. */
+static bool is_regular(int fd)
+{
+        struct stat st;
+
+        return fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+}
+
 void log_sink_open(struct log_sink *s, int fd, struct loop *l)
 {
-        *s = (struct log_sink){ .fd = fd, .is_gathering = l != NULL };
+        *s = (struct log_sink){ .loop = l, .fd = fd, .is_file = is_regular(fd) };
         buf_init(&s->lines, GATHER_BYTES_MAX + LINE_BYTES_MAX);
         if (l)
                 loop_before_wait(l, log_sink_flush, s);
@@ -112,6 +124,7 @@ void log_sink_move(struct log_sink *s, int fd)
                 close(s->fd);
         s->fd = fd;
         s->is_ours = false;
+        s->is_file = is_regular(fd);
 }
 
 enum err log_sink_move_file(struct log_sink *s, const char *path)
@@ -129,5 +142,7 @@ enum err log_sink_move_file(struct log_sink *s, const char *path)
 void log_sink_close(struct log_sink *s)
 {
         log_sink_move(s, -1);
+        if (s->loop)
+                loop_before_wait_remove(s->loop, log_sink_flush, s);
         buf_fini(&s->lines);
 }

@@ -2,7 +2,7 @@
  * io/logsink.h - lines to a descriptor without ever waiting for it: what does not fit is dropped and counted.
  *
  * Lines are gathered and written at the end of the loop's turn, or when 64 KiB are full; without a loop each at once. A
- * pipe or a terminal that is slow loses whole lines, never parts: the next line that goes through says how many.
+ * pipe or a terminal that is slow loses whole lines, never parts, and dropped_count says how many.
  */
 #pragma once
 
@@ -14,13 +14,14 @@
 struct log_sink {
         uint64_t dropped_count;
         /* private */
+        struct loop *loop; /* NULL: each line at once */
         int fd;
         bool is_ours; /* close it */
-        bool is_gathering;
+        bool is_file; /* regular: one write for all that was gathered */
         struct buf lines;
 };
 
-/* Keeps `fd`, which stays the caller's. `l` may be NULL. Once a sink in a loop's life. */
+/* Keeps `fd`, which stays the caller's. `l` may be NULL. */
 void log_sink_open(struct log_sink *s, int fd, struct loop *l);
 
 /* Appends to the file (made with mode 0640 where there is none). */

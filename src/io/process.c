@@ -1,9 +1,12 @@
 #include "io/process.h"
 
+#include <pwd.h>
 #include <sched.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -38,6 +41,26 @@ uint64_t process_raise_fd_limit(void)
         if (setrlimit(RLIMIT_NOFILE, &limit) != 0 && getrlimit(RLIMIT_NOFILE, &limit) != 0)
                 return 0;
         return limit.rlim_cur;
+}
+
+const char *process_user(char out[PROCESS_USER_TEXT_MAX])
+{
+        char names[1024];
+        struct passwd record, *found = NULL;
+
+        if (getpwuid_r(geteuid(), &record, names, sizeof(names), &found) == 0 && found)
+                snprintf(out, PROCESS_USER_TEXT_MAX, "%s", found->pw_name);
+        else
+                snprintf(out, PROCESS_USER_TEXT_MAX, "%u", (unsigned)geteuid());
+        return out;
+}
+
+void process_forbid_dumps(void)
+{
+        struct rlimit none = { 0 };
+
+        setrlimit(RLIMIT_CORE, &none);
+        prctl(PR_SET_DUMPABLE, 0);
 }
 
 void process_notify(const char *state)

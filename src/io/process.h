@@ -13,5 +13,13 @@ unix_ms process_wall_ms(void); /* read now: for log lines and commands; a turn h
 /* Raises the soft limit of descriptors to the hard one; returns it. */
 uint64_t process_raise_fd_limit(void);
 
+/* The name of the user this process acts for, or its number as text. */
+enum { PROCESS_USER_TEXT_MAX = 64 };
+const char *process_user(char out[PROCESS_USER_TEXT_MAX]);
+
+/* No core file, no tracing by others of the same user, no reading of /proc/PID/mem: keys live in this memory. For a process
+ * that holds them; not in development, where a core is wanted. */
+void process_forbid_dumps(void);
+
 /* "READY=1" to the service manager where it asked for it (sd_notify(3), NOTIFY_SOCKET); else nothing. */
 void process_notify(const char *state);

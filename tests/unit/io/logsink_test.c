@@ -1,8 +1,10 @@
 #include "io/logsink.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "../test.h"
@@ -81,12 +83,43 @@ static void moves_to_another_file(void **state)
         rmdir(folder);
 }
 
+/* A file takes all of a turn at once; a full disk loses lines, and they are counted. */
+static void full_disk_is_counted(void **state)
+{
+        struct log_sink s;
+        int fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
+        char path[] = "/tmp/logsink.XXXXXX";
+        struct rlimit old, low;
+
+        if (fd >= 0) {
+                log_sink_open(&s, fd, NULL);
+                log_sink_write(&s, STR("one\n"));
+                assert_int_equal(s.dropped_count, 1);
+                log_sink_close(&s);
+                close(fd);
+        }
+        fd = mkstemp(path);
+        assert_true(fd >= 0);
+        unlink(path);
+        assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+        low = (struct rlimit){ 10, old.rlim_max };
+        signal(SIGXFSZ, SIG_IGN);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &low), 0);
+        log_sink_open(&s, fd, NULL);
+        log_sink_write(&s, STR("1234\n5678\nabcd\nefgh\n")); /* two lines fit */
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+        assert_int_equal(s.dropped_count, 2);
+        log_sink_close(&s);
+        close(fd);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(gathers_until_the_end_of_the_turn),
                 cmocka_unit_test(full_pipe_drops_whole_lines),
                 cmocka_unit_test(moves_to_another_file),
+                cmocka_unit_test(full_disk_is_counted),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

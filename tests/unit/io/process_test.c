@@ -3,9 +3,11 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -70,6 +72,41 @@ static void notifies_where_it_is_asked_to(void **state)
         rmdir(folder);
 }
 
+static void knows_its_user(void **state)
+{
+        char name[PROCESS_USER_TEXT_MAX];
+        int status;
+        pid_t child;
+
+        process_user(name);
+        assert_true(strlen(name) > 0);
+        if (geteuid() != 0)
+                return;
+        assert_string_equal(name, "root");
+        child = fork();
+        if (child == 0)
+                _exit(setresuid(987654, 987654, 987654) == 0 && strcmp(process_user(name), "987654") == 0
+                              ? 0
+                              : 1);
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(WEXITSTATUS(status), 0); /* one without a name is a number */
+}
+
+static void forbids_dumps(void **state)
+{
+        int status;
+        pid_t child = fork();
+
+        if (child == 0) {
+                struct rlimit core;
+                process_forbid_dumps();
+                getrlimit(RLIMIT_CORE, &core);
+                _exit(prctl(PR_GET_DUMPABLE) == 0 && core.rlim_cur == 0 && core.rlim_max == 0 ? 0 : 1);
+        }
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -77,6 +114,8 @@ int main(void)
                 cmocka_unit_test(reads_the_wall_clock),
                 cmocka_unit_test(raises_the_limit_to_the_hard_one),
                 cmocka_unit_test(notifies_where_it_is_asked_to),
+                cmocka_unit_test(knows_its_user),
+                cmocka_unit_test(forbids_dumps),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
