@@ -166,6 +166,7 @@ static void part_weigh(struct frame *f, struct json_item *item, bool is_value_of
 static void container_weigh(struct json_layout *l, struct frame *f, struct json_item *item,
                             struct frame *around)
 {
+        assert(f); /* the parser lets no bracket close that was not opened */
         struct json_item *open = &l->items[f->open];
 
         f->width += 1;
@@ -251,6 +252,7 @@ static void settle(struct json_layout *l, struct frame *stack)
                 else if (json_item_is_close(item))
                         depth--;
         }
+        assert(l->count); /* nor a text without a value pass */
         l->items[0].newlines = 0;
 }
 

@@ -1,5 +1,7 @@
 #include "json/operation_priv.h"
 
+#include <assert.h>
+
 #include "base/escape.h"
 #include "json/pointer.h"
 
@@ -95,6 +97,7 @@ static enum err locate_found(struct json_change *c, const struct json_value *roo
 
 static size_t found_index(const struct target *t)
 {
+        assert(t->parent && t->found);
         if (t->parent->type == JSON_ARRAY)
                 return (size_t)(t->found - t->parent->items);
         return (size_t)(CONTAINER_OF(t->found, const struct json_member, value) - t->parent->members);
@@ -122,6 +125,7 @@ static struct str key_text(struct json_edit *e, struct str part)
 static enum err insert(struct json_change *c, struct json_edit *e, const struct target *t, struct str pointer,
                        struct json_graft value)
 {
+        assert(t->parent); /* a pointer that names nothing is not empty */
         size_t index = t->parent->count;
 
         if (t->parent->type == JSON_OBJECT) {
@@ -248,8 +252,8 @@ static enum err move_out(struct json_change *c, const struct json_operation *o, 
         *is_done = str_eq(o->from, o->path);
         if (*is_done)
                 return edit_done(c, &e, ERR_OK);
-        if (locate(&(struct json_change){ 0 }, e.root, o->path, &to) == ERR_OK && to.parent == from.parent &&
-            to.parent->type == JSON_OBJECT && !to.found) {
+        if (locate(&(struct json_change){ 0 }, e.root, o->path, &to) == ERR_OK && to.parent &&
+            to.parent == from.parent && to.parent->type == JSON_OBJECT && !to.found) {
                 json_edit_rename(&e, &from.parent->members[found_index(&from)], key_text(&e, to.last));
                 *is_done = true;
                 return edit_done(c, &e, ERR_OK);
