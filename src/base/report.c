@@ -21,8 +21,8 @@ void report_fini(struct report *r)
         *r = (struct report){ 0 };
 }
 
-static void report_add(struct report *r, enum report_severity severity, uint32_t line, uint32_t column,
-                       const char *format, va_list args)
+static void PRINTF_LIKE(5, 0) report_add(struct report *r, enum report_severity severity, uint32_t line,
+                                         uint32_t column, const char *format, va_list args)
 {
         char text[1024];
 
