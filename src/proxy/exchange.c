@@ -340,7 +340,7 @@ size_t exchange_request_data(struct exchange *x, const struct side_data *d)
         size_t len = data_len(d), taken;
         uint64_t max = x->route ? x->route->body_bytes_max : 0;
 
-        if (x->is_ended || x->answer_done)
+        if (x->is_ended || (x->answer_done && !x->is_tunnel)) /* a tunnel's halves end one by one */
                 return 0;
         if (max && !x->is_tunnel && len > max - MIN(max, x->request_bytes)) {
                 struct http_refusal refusal = { 413, "body_too_large" };

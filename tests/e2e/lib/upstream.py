@@ -28,11 +28,14 @@ class Peer:
         self.sock, self.number = sock, number
         self.received = b""
         self.rest = b""
+        self.thread = threading.current_thread()
         self.closed_at = None  # when the gateway closed it, on the monotonic clock
 
     def _more(self):
         try:
             got = self.sock.recv(1 << 16)
+        except TimeoutError:
+            raise
         except OSError:
             got = b""
         if not got:
@@ -93,18 +96,20 @@ class Peer:
             self.closed_at = self.closed_at or time.monotonic()
 
     def wait_closed(self, seconds=5):
-        """True when the gateway closes in that time."""
+        """True when the gateway closes in that time. The connection's own thread reads for it; others only wait."""
+        if threading.current_thread() is not self.thread:
+            end = time.monotonic() + seconds
+            while self.closed_at is None and time.monotonic() < end:
+                time.sleep(0.002)
+            return self.closed_at is not None
         self.sock.settimeout(seconds)
-        while self.closed_at is None:
-            try:
-                got = self.sock.recv(1 << 16)
-            except TimeoutError:
-                return False
-            except OSError:
-                got = b""
-            self.received += got
-            if not got:
-                self.closed_at = time.monotonic()
+        try:
+            while self._more():
+                pass
+        except TimeoutError:
+            return False
+        finally:
+            self.rest = b""
         return True
 
     def reset(self):
@@ -166,6 +171,8 @@ class Upstream:
         try:
             if self.on_connect:
                 self.on_connect(peer)
+                while peer._more():
+                    pass
                 return
             while (request := peer.request()) is not None:
                 with self.changed:
