@@ -5,7 +5,7 @@ import hashlib
 import os
 import time
 
-from lib.stage import same
+from lib.stage import eventually, same
 from lib.upstream import ok
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
@@ -17,12 +17,17 @@ def accept_of(key):
     return base64.b64encode(hashlib.sha1((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest()).decode()
 
 
-def echo(peer):
-    """Takes the upgrade, then gives every byte back."""
+def echo_head(peer):
+    """Takes the upgrade."""
     head = peer.until(b"\r\n\r\n").decode()
     key = next(line.split(":")[1].strip() for line in head.split("\r\n") if line.lower().startswith("sec-websocket-key"))
     peer.send(f"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
               f"Sec-WebSocket-Accept: {accept_of(key)}\r\nSec-WebSocket-Protocol: chat\r\n\r\n")
+
+
+def echo(peer):
+    """Takes the upgrade, then gives every byte back."""
+    echo_head(peer)
     while True:
         if not peer.rest and not peer._more():
             peer.close()
@@ -66,6 +71,21 @@ def story_either_end_may_end_it(t):
         same(c.send(HELLO).answer().status, 101)
         up.wait_peer(2).reset()
         assert c.is_closed(1), "the client does not know that the upstream left"
+
+
+def story_an_upstream_that_leaves_first_leaves_nothing_behind(t):
+    def greet(peer):
+        echo_head(peer)
+        peer.send(b"bye")
+        peer.close()
+
+    gate = t.proxy(t.upstream(on_connect=greet))
+    before = gate.metrics()["sekisho_requests_active"]
+    for _ in range(20):
+        with gate.conn() as c:
+            same(c.send(HELLO).answer().status, 101)
+            same(c.to_end(), b"bye")
+    eventually(lambda: gate.metrics()["sekisho_requests_active"] == before, 3, "exchanges of closed tunnels are still there")
 
 
 def story_what_is_said_before_a_half_close_arrives(t):
