@@ -17,7 +17,7 @@ struct provider {
         struct upstream upstream;   /* of one target */
         struct target target;
         struct str authorization; /* "Bearer KEY", or empty */
-        struct listing listing; /* what it serves */
+        struct listing listing;   /* what it serves */
 };
 
 /* One provider that may take a request, and what it calls the model. */

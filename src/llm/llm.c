@@ -1,11 +1,21 @@
 #include "llm/llm.h"
 
+#include <stdlib.h>
+
 #include "llm/catalogue.h"
+#include "llm/chat.h"
 #include "llm/models_page.h"
 #include "llm/passthrough.h"
 
+enum { CONVERSATIONS_BYTES_MAX = 64 << 20 };
+
 struct llm {
         struct catalogue catalogue;
+        struct chat_conf chat;
+};
+
+struct llm_shared {
+        struct conversations *conversations;
 };
 
 static const struct {
@@ -27,17 +37,33 @@ static const struct {
           &passthrough_openai },
 };
 
-/* Conversations join here; until a room for them is asked for there is nothing to share. */
 enum err llm_shared_new(const struct conf_limits *limits, struct llm_shared **out)
 {
-        (void)limits;
+        struct conversation_limits l = { .sessions_max = limits->chat_sessions,
+                                         .messages_max = limits->chat_turns,
+                                         .bytes_max = limits->chat_bytes,
+                                         .total_bytes_max = CONVERSATIONS_BYTES_MAX,
+                                         .age_ms = limits->chat_age };
+        struct llm_shared *s = calloc(1, sizeof(*s));
+
         *out = NULL;
+        if (!s)
+                return ERR_NO_MEMORY;
+        s->conversations = conversations_new(&l);
+        if (!s->conversations) {
+                free(s);
+                return ERR_NO_MEMORY;
+        }
+        *out = s;
         return ERR_OK;
 }
 
 void llm_shared_free(struct llm_shared *s)
 {
-        (void)s;
+        if (!s)
+                return;
+        conversations_free(s->conversations);
+        free(s);
 }
 
 void llm_free(struct llm *l)
@@ -65,7 +91,7 @@ size_t llm_upstreams_count(const struct conf *c)
 
 size_t llm_routes_count(void)
 {
-        return ARRAY_SIZE(passed_on) + 2;
+        return ARRAY_SIZE(passed_on) + 4; /* and the models' pages, and the chat's */
 }
 
 enum err llm_new(const struct conf *c, struct snapshot *snap, struct shared *shared, struct llm_shared *chats,
@@ -73,10 +99,14 @@ enum err llm_new(const struct conf *c, struct snapshot *snap, struct shared *sha
 {
         struct llm *l = ARENA_NEW(&snap->arena, struct llm);
 
-        (void)chats;
         if (!l)
                 return ERR_NO_MEMORY;
         snap->llm = l;
+        l->chat = (struct chat_conf){ .catalogue = &l->catalogue,
+                                      .conversations = chats->conversations,
+                                      .message_bytes_max = c->gateway.limits.chat_message_bytes,
+                                      .openai = { &l->catalogue, CONF_OPENAI, STR("/chat/completions") },
+                                      .anthropic = { &l->catalogue, CONF_ANTHROPIC, STR("/messages") } };
         return catalogue_build(&l->catalogue, c, snap, shared, &snap->arena, r);
 }
 
@@ -98,6 +128,25 @@ static void models_routes_add(struct llm *l, struct route_table *table)
         one.handler = &models_one_handler;
         table->routes[table->count++] = list;
         table->routes[table->count++] = one;
+}
+
+static void chat_routes_add(struct llm *l, struct route_table *table)
+{
+        struct route whole = { .name = STR("chat"),
+                               .path = STR("/api/v1/chat"),
+                               .path_kind = PATH_EXACT,
+                               .methods = 1u << HTTP_POST,
+                               .access = { .scopes = SCOPE_LLM },
+                               .handler = &chat_handler,
+                               .handler_conf = &l->chat,
+                               .is_builtin = true };
+        struct route stream = whole;
+
+        stream.name = STR("chat-stream");
+        stream.path = STR("/api/v1/chat/stream");
+        stream.handler = &chat_stream_handler;
+        table->routes[table->count++] = whole;
+        table->routes[table->count++] = stream;
 }
 
 enum err llm_routes_add(struct snapshot *snap, struct route_table *table)
@@ -123,5 +172,6 @@ enum err llm_routes_add(struct snapshot *snap, struct route_table *table)
                                         .is_builtin = true };
         }
         models_routes_add(l, table);
+        chat_routes_add(l, table);
         return ERR_OK;
 }

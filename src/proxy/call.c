@@ -119,6 +119,22 @@ static void fields_keep(struct exchange *x)
         x->forward_target = arena_copy(&x->arena, x->request.target);
 }
 
+/* In the exchange's arena: it may outlive the call, which can be cancelled. */
+static const struct route *route_make(struct exchange *x, const struct call_request *request)
+{
+        struct route *r = ARENA_NEW(&x->arena, struct route);
+
+        if (r)
+                *r = (struct route){ .name = STR("internal"),
+                                     .handler = request->handler ? request->handler : &forward_handler,
+                                     .handler_conf = request->handler_conf,
+                                     .upstream = request->upstream,
+                                     .retries_posts = request->retries_posts,
+                                     .replay_bytes_max = x->snap->limits.replay_bytes,
+                                     .access = { .is_public = true } };
+        return r;
+}
+
 enum err call_start(struct call *c, struct worker *w, const struct call_request *request,
                     const struct call_events *events)
 {
@@ -135,17 +151,14 @@ enum err call_start(struct call *c, struct worker *w, const struct call_request 
         *c = (struct call){ .side = { .ops = &call_ops, .has_room = true }, .events = events, .w = w };
         c->body = request->body;
         task_init(&c->task, on_task);
-        c->route = (struct route){ .name = STR("internal"),
-                                   .handler = request->handler ? request->handler : &forward_handler,
-                                   .handler_conf = request->handler_conf,
-                                   .upstream = request->upstream,
-                                   .retries_posts = request->retries_posts,
-                                   .replay_bytes_max = w->snap->limits.replay_bytes,
-                                   .access = { .is_public = true } };
         if (head_make(request, length, &head) != ERR_OK || !(x = exchange_new(w, &c->side, &inside, &head)))
                 return ERR_NO_MEMORY;
         x->is_internal = true;
-        x->route = &c->route;
+        x->route = route_make(x, request);
+        if (!x->route) {
+                exchange_abort(x);
+                return ERR_OK; /* on_end tells */
+        }
         x->step = STEP_pick;
         x->keep_body = exchange_is_safe_to_repeat(x);
         fields_keep(x);

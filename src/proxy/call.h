@@ -27,7 +27,7 @@ struct call_request {
         size_t fields_count;
         struct str body;               /* borrowed until the end */
         const struct handler *handler; /* NULL: forward_handler with `upstream` */
-        const void *handler_conf;
+        const void *handler_conf;      /* lives as long as the snapshot */
         struct upstream *upstream;
         int64_t total_ms; /* 0: none */
         bool retries_posts;
@@ -40,7 +40,6 @@ struct call {
         struct worker *w;
         uint16_t status;
         /* private */
-        struct route route;
         struct str body;
         size_t body_given;
         bool is_over, head_seen;

@@ -596,7 +596,9 @@ static void op_reset(struct side *s, enum err reason)
 {
         struct down_h1 *c = (struct down_h1 *)s;
 
-        down_close(c, STREAM_CLOSE_RESET);
+        /* A length or chunks show by themselves that the end is missing, and what was sent arrives; else only a reset does. */
+        (void)reason;
+        down_close(c, c->answer_is_open || c->is_tunnel ? STREAM_CLOSE_RESET : STREAM_CLOSE_PLAIN);
 }
 
 /* A request refused before its body was read: what is here already is passed over, so that the connection can stay. */
