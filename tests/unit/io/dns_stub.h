@@ -150,7 +150,7 @@ static inline bool dns_answer(struct dns_stub *d, const uint8_t *query, size_t l
         return true;
 }
 
-static inline void dns_udp_ready(struct watch *w, unsigned events)
+static inline void dns_udp_ready(struct watch *w, unsigned happened)
 {
         struct dns_stub *d = CONTAINER_OF(w, struct dns_stub, udp);
         static struct dns_message out;
@@ -163,7 +163,7 @@ static inline void dns_udp_ready(struct watch *w, unsigned events)
                 sendto(w->fd, out.bytes, out.len, 0, (struct sockaddr *)&from, from_len);
 }
 
-static inline void dns_conn_ready(struct watch *w, unsigned events)
+static inline void dns_conn_ready(struct watch *w, unsigned happened)
 {
         struct dns_stub *d = CONTAINER_OF(w, struct dns_stub, conn);
         static struct dns_message out;
@@ -189,7 +189,7 @@ static inline void dns_conn_ready(struct watch *w, unsigned events)
         }
 }
 
-static inline void dns_tcp_ready(struct watch *w, unsigned events)
+static inline void dns_tcp_ready(struct watch *w, unsigned happened)
 {
         struct dns_stub *d = CONTAINER_OF(w, struct dns_stub, tcp);
         int fd = accept4(w->fd, NULL, NULL, SOCK_CLOEXEC);
