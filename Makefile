@@ -13,7 +13,7 @@ build: build/build.ninja   ## build the program: build/sekisho
 	@ninja -C build
 
 run: build                 ## set up where there is no config yet, start the gateway, print calls to paste
-	@tools/run
+	@tools/run $(ARGS)
 
 test:                      ## unit tests, corpus replays and end-to-end stories, under the sanitizers
 	@tools/deps build test

@@ -152,6 +152,17 @@ static size_t address_find(const struct supervisor *s, const struct listen_addre
         return i;
 }
 
+/* Sockets with SO_REUSEPORT share a port with any program of the same user that asks for it too; one without does not. */
+static enum err is_free(const struct listen_address *a)
+{
+        int fd;
+        enum err e = listen_socket_open(a, false, &fd);
+
+        if (e == ERR_OK)
+                close(fd);
+        return e;
+}
+
 /* Worker w's socket for an address: the one it has, or a new one. A Unix socket cannot be bound twice: all workers accept
  * from the first one's. */
 static enum err socket_get(struct supervisor *s, unsigned w, const struct listen_address *a, int first,
@@ -159,8 +170,11 @@ static enum err socket_get(struct supervisor *s, unsigned w, const struct listen
 {
         size_t had = address_find(s, a);
 
-        if (had == s->listens_count && (w == 0 || a->ip.family != 0))
-                return listen_socket_open(a, a->ip.family != 0, fd);
+        if (had == s->listens_count && (w == 0 || a->ip.family != 0)) {
+                enum err e = w == 0 && a->ip.family != 0 && a->port ? is_free(a) : ERR_OK;
+
+                return e == ERR_OK ? listen_socket_open(a, a->ip.family != 0, fd) : e;
+        }
         *fd = fcntl(had < s->listens_count ? s->places[w].fds[had] : first, F_DUPFD_CLOEXEC, 0);
         return *fd < 0 ? ERR_NO_MEMORY : ERR_OK;
 }
