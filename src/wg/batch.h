@@ -18,6 +18,8 @@ struct wg_peer;
 enum {
         WG_BURST_DATAGRAMS_MAX = 64, /* what every kernel with UDP_SEGMENT takes */
         WG_BURST_BYTES_MAX = 65507,  /* the largest UDP payload over IPv4 */
+        WG_HOST_PACKET_BYTES =
+                61440, /* what the host should give at the most, to fit one burst when sealed */
         WG_OUTBOX_BURSTS_MAX = 64,
         WG_OUTBOX_BYTES_MIN = 256 * 1024, /* so that any packet the host may give fits in an empty outbox */
         WG_INBOX_PACKETS_MAX = 256,
@@ -36,9 +38,10 @@ struct wg_burst {
 struct wg_outbox {
         unsigned bursts_count;
         struct wg_burst bursts[WG_OUTBOX_BURSTS_MAX];
+        size_t used; /* bytes in it */
         /* private */
         uint8_t *bytes;
-        size_t used, cap;
+        size_t cap;
 };
 
 /* Keeps `memory`, of at least WG_OUTBOX_BYTES_MIN bytes. */

@@ -173,10 +173,11 @@ static bool run_join(struct wg_coalescer *c, struct open_run *r, const struct pa
         return true;
 }
 
-static void plan(struct wg_coalescer *c, struct open_run *open, unsigned *open_count, uint16_t at)
+static void plan(struct wg_coalescer *c, struct wg_coalescer_limits limits, struct open_run *open,
+                 unsigned *open_count, uint16_t at)
 {
         struct part p;
-        bool is_part = parse(&p, &c->inbox->packets[at]);
+        bool is_part = parse(&p, &c->inbox->packets[at]) && (p.is_tcp ? limits.joins_tcp : limits.joins_udp);
 
         c->next[at] = NO_PACKET;
         for (unsigned i = 0; is_part && i < *open_count; i++) {
@@ -194,7 +195,7 @@ static void plan(struct wg_coalescer *c, struct open_run *open, unsigned *open_c
                 run_start(&open[(*open_count)++], &p, at);
 }
 
-void wg_coalescer_init(struct wg_coalescer *c, struct wg_inbox *inbox)
+void wg_coalescer_init(struct wg_coalescer *c, struct wg_inbox *inbox, struct wg_coalescer_limits limits)
 {
         struct open_run open[WG_OPEN_RUNS_MAX];
         unsigned open_count = 0;
@@ -202,7 +203,7 @@ void wg_coalescer_init(struct wg_coalescer *c, struct wg_inbox *inbox)
         c->inbox = inbox;
         c->heads_count = c->at = 0;
         for (uint16_t i = 0; i < inbox->packets_count; i++)
-                plan(c, open, &open_count, i);
+                plan(c, limits, open, &open_count, i);
 }
 
 static void finish_header(const struct part *p, struct wg_run *run)

@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -44,8 +45,13 @@ struct wg_coalescer {
         unsigned heads_count, at;
 };
 
+/* What the host's device can take. */
+struct wg_coalescer_limits {
+        bool joins_tcp, joins_udp;
+};
+
 /* Plans the runs of an inbox. Keeps it until the last wg_coalescer_next. */
-void wg_coalescer_init(struct wg_coalescer *c, struct wg_inbox *inbox);
+void wg_coalescer_init(struct wg_coalescer *c, struct wg_inbox *inbox, struct wg_coalescer_limits limits);
 
 /* The next run; false after the last. The slices point into the arrivals' memory. */
 bool wg_coalescer_next(struct wg_coalescer *c, struct wg_run *run);

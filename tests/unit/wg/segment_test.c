@@ -35,6 +35,8 @@ static void expect_right(const uint8_t *packet, size_t len)
         assert_int_equal(slow_l4_sum(packet, len), 0xffff);
 }
 
+static const struct wg_coalescer_limits all = { true, true };
+
 struct flow {
         enum wg_offload kind;
         size_t options_len; /* of TCP */
@@ -184,7 +186,7 @@ static void there_and_back(void **state)
                 (void)cut(&frame, &in, 0);
                 if (in.packets_count < 2)
                         continue;
-                wg_coalescer_init(&c, &in);
+                wg_coalescer_init(&c, &in, all);
                 assert_true(wg_coalescer_next(&c, &run));
                 assert_int_equal(run.offload, f->kind);
                 assert_int_equal(run.segment_bytes, segment);
@@ -348,7 +350,7 @@ static void only_what_belongs_together_is_joined(void **state)
                 p->bytes[changes[i].at] ^= changes[i].change;
                 if (changes[i].is_summed_again)
                         sum_again(p);
-                wg_coalescer_init(&c, &in);
+                wg_coalescer_init(&c, &in, all);
                 while (wg_coalescer_next(&c, &run)) {
                         if (runs++ == 0)
                                 first = run.slices_count;
@@ -389,7 +391,7 @@ static void mixed_connections_are_parted(void **state)
                 struct wg_coalescer c;
                 struct wg_run run;
                 unsigned runs = 0;
-                wg_coalescer_init(&c, &in);
+                wg_coalescer_init(&c, &in, all);
                 while (wg_coalescer_next(&c, &run)) {
                         runs++;
                         size_t header = run.slices_count > 1 ? run.header_bytes : 0;
@@ -423,7 +425,7 @@ static void what_is_no_packet_passes_untouched(void **state)
                 memcpy(before[i], bytes[i], 100);
                 in.packets[in.packets_count++] = (struct wg_packet){ bytes[i], 20 + 2 * i, NULL };
         }
-        wg_coalescer_init(&c, &in);
+        wg_coalescer_init(&c, &in, all);
         for (unsigned i = 0; i < 40; i++) {
                 assert_true(wg_coalescer_next(&c, &run));
                 assert_int_equal(run.offload, WG_OFFLOAD_NONE);
@@ -433,6 +435,28 @@ static void what_is_no_packet_passes_untouched(void **state)
                 assert_memory_equal(bytes[i], before[i], 100);
         }
         assert_false(wg_coalescer_next(&c, &run));
+}
+
+static void only_what_the_host_can_take_is_joined(void **state)
+{
+        struct lab_random r = { 31 };
+
+        for (size_t i = 0; i < ARRAY_SIZE(flows); i++)
+                for (int joins = 0; joins < 4; joins++) {
+                        struct wg_coalescer_limits limits = { joins & 1, joins & 2 };
+                        struct wg_inbox in = { 0 };
+                        struct wg_frame frame = make(big, &flows[i], 400, 100, 1000, &r);
+                        struct wg_coalescer c;
+                        struct wg_run run;
+                        unsigned runs = 0;
+
+                        (void)cut(&frame, &in, 0);
+                        wg_coalescer_init(&c, &in, limits);
+                        while (wg_coalescer_next(&c, &run))
+                                runs++;
+                        assert_int_equal(
+                                runs, (is_tcp(flows[i].kind) ? limits.joins_tcp : limits.joins_udp) ? 1 : 4);
+                }
 }
 
 static void through_a_tunnel_in_one_burst(void **state)
@@ -447,7 +471,7 @@ static void through_a_tunnel_in_one_burst(void **state)
         assert_err(wg_device_send(lab.a.device, &frame, lab.now, &lab.a.out), ERR_OK);
         lab_settle(&lab);
         assert_int_equal(lab.b.in.packets_count, 44);
-        wg_coalescer_init(&c, &lab.b.in);
+        wg_coalescer_init(&c, &lab.b.in, all);
         assert_true(wg_coalescer_next(&c, &run));
         assert_int_equal(joined(&run, back), frame.len);
         assert_memory_equal(back, big, frame.len);
@@ -480,6 +504,7 @@ int main(void)
                 cmocka_unit_test(only_what_belongs_together_is_joined),
                 cmocka_unit_test(mixed_connections_are_parted),
                 cmocka_unit_test(what_is_no_packet_passes_untouched),
+                cmocka_unit_test(only_what_the_host_can_take_is_joined),
                 cmocka_unit_test(through_a_tunnel_in_one_burst),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
