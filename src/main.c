@@ -55,8 +55,9 @@ static const struct command command_gateway = {
 int main(int argc, char **argv)
 {
         const struct command table[] = {
-                command_gateway, command_setup,   command_connect,    command_config, command_token,
-                command_policy,  command_version, command_completion, command_help,   { NULL },
+                command_gateway,    command_setup,  command_connect, command_config,
+                command_token,      command_policy, command_wg,      command_version,
+                command_completion, command_help,   { NULL },
         };
 
         return commands_run(table, argc, argv);

@@ -27,7 +27,7 @@ struct option {
         const char *doc;
 };
 
-enum { OPTIONS_ARGUMENTS_MAX = 8 };
+enum { OPTIONS_ARGUMENTS_MAX = 64 };
 
 struct arguments {
         struct str items[OPTIONS_ARGUMENTS_MAX];
