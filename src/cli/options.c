@@ -57,32 +57,25 @@ static struct str secret_take(char *text)
         return str_of(copy);
 }
 
-static void value_put(struct parse *p, const struct option *o, char *value)
-{
-        char *at = (char *)p->out + o->offset;
-
-        if (o->kind == OPTION_FLAG)
-                *(bool *)(void *)at = true;
-        else
-                *(struct str *)(void *)at = o->kind == OPTION_SECRET ? secret_take(value) : str_of(value);
-}
-
 /* `value`: behind a '=', or NULL: the next argument, where one is wanted. */
 static enum options_result option_take(struct parse *p, const struct option *o, char *value)
 {
-        if (o->kind == OPTION_FLAG && value) {
-                say(p->problem, "--", str_of(o->name), " takes no value");
+        void *at = (char *)p->out + o->offset;
+
+        if (o->kind == OPTION_FLAG) {
+                *(bool *)at = !value;
+                if (value)
+                        say(p->problem, "--", str_of(o->name), " takes no value");
+                return value ? OPTIONS_WRONG : OPTIONS_OK;
+        }
+        if (!value && p->at + 1 < p->argc)
+                value = p->argv[++p->at];
+        if (!value) {
+                say(p->problem, "--", str_of(o->name), " wants a value: ");
+                say(p->problem, "", str_of(o->value), "");
                 return OPTIONS_WRONG;
         }
-        if (o->kind != OPTION_FLAG && !value) {
-                if (p->at + 1 >= p->argc) {
-                        say(p->problem, "--", str_of(o->name), " wants a value: ");
-                        say(p->problem, "", str_of(o->value), "");
-                        return OPTIONS_WRONG;
-                }
-                value = p->argv[++p->at];
-        }
-        value_put(p, o, value);
+        *(struct str *)at = o->kind == OPTION_SECRET ? secret_take(value) : str_of(value);
         return OPTIONS_OK;
 }
 

@@ -43,7 +43,7 @@ void out_print(const char *format, ...)
 
 void out_str(struct str text)
 {
-        fwrite(text.ptr, 1, text.len, stdout);
+        (void)fwrite(text.ptr, 1, text.len, stdout); /* error_keep sees what became of it */
         error_keep();
 }
 

@@ -218,7 +218,7 @@ static bool port_is_free(uint16_t port)
 
 static uint16_t port_free_from(uint16_t port)
 {
-        for (uint16_t i = 0; i < PORTS_TRIED; i++)
+        for (int i = 0; i < PORTS_TRIED; i++)
                 if (port_is_free((uint16_t)(port + i)))
                         return (uint16_t)(port + i);
         return port;

@@ -108,8 +108,11 @@ static enum exit_code entry_add(const struct token_options *o, struct str object
                 out_problem("there is no configuration yet; 'sekisho setup' writes one, with a token");
                 return EXIT_NOT_FOUND;
         }
-        if (r == ERR_OK)
-                r = edit_init(&e, buf_str(path));
+        if (r != ERR_OK) {
+                out_problem("%s", err_text(r));
+                return EXIT_WRONG;
+        }
+        r = edit_init(&e, buf_str(path));
         if (r == ERR_OK && has_name(&e, o->name)) {
                 out_problem(
                         "there is a token \"%.*s\" already; choose another name, or 'sekisho token remove' it first",

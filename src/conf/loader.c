@@ -10,8 +10,9 @@ struct draft_place loader_place(const struct loader *l, const struct json_value 
         return (struct draft_place){ v->line, v->column };
 }
 
-static void report_at(struct loader *l, enum report_severity severity, struct draft_place at, struct str path,
-                      const char *format, va_list args)
+static void PRINTF_LIKE(5, 0)
+        report_at(struct loader *l, enum report_severity severity, struct draft_place at, struct str path,
+                  const char *format, va_list args)
 {
         char text[900];
 
