@@ -215,6 +215,14 @@ static void listen_add(struct loader *l, struct conf_gateway *g, const struct co
         g->listens[g->listens_count++] = *listen;
 }
 
+static bool has_tls(const struct conf_gateway *g)
+{
+        for (size_t i = 0; i < g->listens_count; i++)
+                if (g->listens[i].is_tls)
+                        return true;
+        return false;
+}
+
 static void listens_resolve(struct loader *l, struct draft_gateway *d, struct conf_gateway *g)
 {
         struct draft_listen *drafts = d->listen.items;
@@ -240,6 +248,10 @@ static void listens_resolve(struct loader *l, struct draft_gateway *d, struct co
         if (d->redirect_http.text.ptr) {
                 struct conf_listen redirect = { .redirects_to_https = true };
 
+                if (!has_tls(g))
+                        loader_error_at(
+                                l, d->redirect_http.at,
+                                "gateway.redirectHttp: redirects to https, and nothing in gateway.listen speaks TLS");
                 if (resolve_listen(l, "gateway.redirectHttp", &d->redirect_http, &redirect.address))
                         listen_add(l, g, &redirect, d->redirect_http.at);
         }

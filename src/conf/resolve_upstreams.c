@@ -44,6 +44,8 @@ void resolve_client_tls(struct loader *l, const struct draft_item *item, const s
 
 /* ---- upstreams ---- */
 
+enum { TARGETS_MAX = 1024 };
+
 static bool status_range_parse(struct str text, uint16_t *least, uint16_t *most)
 {
         struct str from, rest = text;
@@ -67,6 +69,11 @@ static void targets_resolve(struct loader *l, const struct draft_upstream *d, st
         if (d->targets.count == 0) {
                 loader_error_at(l, d->item.at, "%.*s.targets: is empty; name at least one URL",
                                 STR_FMT(d->item.path));
+                return;
+        }
+        if (d->targets.count > TARGETS_MAX) {
+                loader_error_at(l, d->targets.at, "%.*s.targets: more than %d", STR_FMT(d->item.path),
+                                TARGETS_MAX);
                 return;
         }
         if (!(u->targets = ARENA_ARRAY(l->arena, struct conf_target, d->targets.count)))

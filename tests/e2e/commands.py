@@ -4,8 +4,10 @@ import hashlib
 import json
 import os
 import pty
+import signal
 import stat
 import subprocess
+import termios
 
 from lib.stage import same
 
@@ -169,6 +171,19 @@ def story_a_hash_of_what_is_piped_or_typed(t):
     except (BlockingIOError, OSError):
         echoed = b""
     assert b"sk-typed" not in echoed, "what is typed does not show"
+    os.close(master)
+
+
+def story_a_prompt_that_is_interrupted_leaves_the_echo_on(t):
+    master, slave = pty.openpty()
+    child = subprocess.Popen([str(t.sekisho), "token", "hash"], stdin=slave, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                             env=t.env)
+    same(child.stderr.read(7), b"token: ")
+    assert not termios.tcgetattr(slave)[3] & termios.ECHO
+    child.send_signal(signal.SIGINT)
+    same(child.wait(10), -signal.SIGINT)
+    assert termios.tcgetattr(slave)[3] & termios.ECHO
+    os.close(slave)
     os.close(master)
 
 

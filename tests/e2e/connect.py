@@ -199,3 +199,25 @@ def story_over_tls(t):
     assert "TLS failed" in connect(t, f"https://127.0.0.1:{gate.port}", "--ca", authority.cert, token=t.token, code=1).stdout
     assert "not checked" in connect(t, f"https://127.0.0.1:{gate.port}", "--insecure", token=t.token).stdout
     connect(t, f"http://localhost:{gate.port}", token=t.token, code=6)
+
+
+def story_colours_only_where_somebody_sees_them(t):
+    gate = gateway(t, t.token)
+    for env, coloured in (({"TERM": "xterm"}, True), ({"TERM": "xterm", "NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)):
+        master, slave = pty.openpty()
+        child = subprocess.Popen([str(t.sekisho), "connect", f"127.0.0.1:{gate.port}"], stdin=subprocess.DEVNULL, stdout=slave,
+                                 stderr=slave, env={**t.env, **env, "SEKISHO_TOKEN": t.token})
+        os.close(slave)
+        shown = b""
+        while True:
+            try:
+                part = os.read(master, 4096)
+            except OSError:
+                break
+            if not part:
+                break
+            shown += part
+        same(child.wait(10), 0)
+        os.close(master)
+        same(b"\x1b[32m" in shown, coloured, env)
+        assert b"\x1b[31m" not in shown, "what the model said"

@@ -112,6 +112,8 @@ static const struct {
           "gateway.listen[0]: \"localhost\" is no address to listen on" },
         { "same address twice", "{\"gateway\": {\"auth\": false, \"listen\": [\":1\", \":1\"]}}", 1, 46,
           "twice" },
+        { "redirect to https without TLS", "{\"gateway\": {\"auth\": false, \"redirectHttp\": \":80\"}}", 1,
+          45, "nothing in gateway.listen speaks TLS" },
         { "PROXY header from nobody",
           "{\"gateway\": {\"auth\": false, \"listen\": [{\"address\": \":1\", \"proxyProtocol\": true}]}}", 1,
           40, "trustedProxies is empty" },

@@ -405,14 +405,15 @@ static void listening_only_where_listed(void **state)
 {
         struct fake fake;
         struct report report;
-        struct conf *c =
-                load(&fake,
-                     "{\"gateway\": {\"auth\": false, \"listen\": [\"unix:/s\"], \"redirectHttp\": \":80\"}}",
-                     &report);
+        struct conf *c = load(
+                &fake,
+                "{\"gateway\": {\"auth\": false, \"listen\": [\"unix:/s\", {\"address\": \":443\", \"tls\": true}], "
+                "\"certificates\": [{\"cert\": \"a.pem\", \"key\": \"a.key\"}], \"redirectHttp\": \":80\"}}",
+                &report);
 
-        assert_int_equal(c->gateway.listens_count, 2);
+        assert_int_equal(c->gateway.listens_count, 3);
         assert_str(c->gateway.listens[0].address.path, STR("/s"));
-        assert_true(c->gateway.listens[1].redirects_to_https);
+        assert_true(c->gateway.listens[2].redirects_to_https);
         conf_free(c);
         report_fini(&report);
 }
