@@ -106,6 +106,7 @@ static void down_close(struct down_h1 *c, enum stream_close_how how)
         if (c->state == DOWN_CLOSING)
                 return;
         down_enter(c, DOWN_CLOSING);
+        h1_out_drop(&c->out);
         timer_clear(&c->timer);
         stream_close(&c->stream, how);
 }
@@ -532,7 +533,7 @@ static void op_head(struct side *s, struct http_head *head)
                         e = http_add(head, STR("Connection"), STR("keep-alive"));
         }
         if (e == ERR_OK)
-                e = h1_response_write(head, &x->arena, &c->w->down_vector);
+                e = h1_response_write(head, &x->arena, h1_out_gather(&c->out, &c->w->down_vector));
         if (e != ERR_OK) {
                 c->out.is_broken = true;
                 stream_poke(&c->stream, STREAM_READABLE);

@@ -1,5 +1,6 @@
 #include "proxy/h1_out.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,6 +37,21 @@ static void vector_empty(struct h1_vector *v)
         v->parts_count = 0;
         v->bytes = 0;
         v->full = false;
+}
+
+struct h1_vector *h1_out_gather(struct h1_out *o, struct h1_vector *v)
+{
+        h1_out_drop(o);
+        assert(v->parts_count == 0);
+        o->gathered = v;
+        return v;
+}
+
+void h1_out_drop(struct h1_out *o)
+{
+        if (o->gathered)
+                vector_empty(o->gathered);
+        o->gathered = NULL;
 }
 
 /* True when nothing is pending any more. */
@@ -85,6 +101,7 @@ static size_t vector_send(struct h1_out *o, struct stream *s, struct h1_vector *
 
 void h1_out_flush(struct h1_out *o, struct stream *s, struct h1_vector *v)
 {
+        o->gathered = NULL;
         if (pending_send(o, s))
                 vector_send(o, s, v);
         if (!o->is_broken)
@@ -127,6 +144,7 @@ size_t h1_out_data(struct h1_out *o, struct stream *s, struct h1_vector *v, cons
         char size_line[H1_CHUNK_HEAD_MAX];
         size_t head = v->bytes, len, sent;
 
+        o->gathered = NULL;
         if (!pending_send(o, s)) {
                 if (!o->is_broken)
                         keep(o, v);

@@ -13,6 +13,7 @@
 
 struct h1_out {
         bool is_chunked, is_broken; /* broken: a write failed; nothing more is sent */
+        struct h1_vector *gathered; /* holds a head of ours that was not sent yet; NULL: none */
         /* private */
         char *pending;
         size_t pending_len, pending_at;
@@ -20,6 +21,14 @@ struct h1_out {
 
 void h1_out_init(struct h1_out *o);
 void h1_out_fini(struct h1_out *o);
+
+/*
+ * Begins a head in the worker's vector, which is empty then. It goes out with the next h1_out_data or h1_out_flush, or is
+ * forgotten by h1_out_drop, which must be called before the connection closes: what stays in the vector would go out in
+ * front of somebody else's answer.
+ */
+struct h1_vector *h1_out_gather(struct h1_out *o, struct h1_vector *v);
+void h1_out_drop(struct h1_out *o);
 
 /* Sends vector (a head, or nothing) and the data with its framing; empties the vector. Returns payload bytes taken. */
 size_t h1_out_data(struct h1_out *o, struct stream *s, struct h1_vector *v, const struct side_data *d,

@@ -108,6 +108,7 @@ static void up_close(struct up_h1 *u, enum stream_close_how how)
         if (u->state == UP_DIALLING)
                 dial_cancel(&u->dial);
         up_enter(u, UP_CLOSING);
+        h1_out_drop(&u->out);
         timer_clear(&u->timer);
         if (u->has_stream)
                 stream_close(&u->stream, how);
@@ -516,9 +517,10 @@ static void op_head(struct side *s, struct http_head *head)
 {
         struct up_h1 *u = (struct up_h1 *)s;
         struct exchange *x = s->x;
+        struct h1_vector *v = h1_out_gather(&u->out, &u->w->up_vector);
 
         u->out.is_chunked = head->framing == HTTP_BODY_CHUNKED;
-        if (h1_request_write(head, x->forward_target, &x->arena, &u->w->up_vector) != ERR_OK) {
+        if (h1_request_write(head, x->forward_target, &x->arena, v) != ERR_OK) {
                 u->out.is_broken = true;
                 stream_poke(&u->stream, STREAM_READABLE);
         }
