@@ -383,6 +383,7 @@ static enum err listens_build(struct build *b)
                 s->listens[s->listens_count++] =
                         (struct listen_conf){ .tls = g->listens[i].is_tls ? tls_context_get(tls) : NULL,
                                               .redirects_to_https = g->listens[i].redirects_to_https,
+                                              .takes_proxy_protocol = g->listens[i].takes_proxy_protocol,
                                               .https_port = https_port };
         if (b->conf->admin.is_on)
                 s->listens[s->listens_count++] = (struct listen_conf){ .is_admin = true };

@@ -42,7 +42,7 @@ static void on_accept(struct listener *l, int fd)
         struct door *d = CONTAINER_OF(l, struct door, listener);
         struct worker *w = &d->process->worker;
 
-        worker_accept(w, fd, &w->snap->listens[d->index]);
+        worker_accept(w, fd, &w->snap->listens[d->index], l->peer);
 }
 
 static void doors_close(struct workproc *p)

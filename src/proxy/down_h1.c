@@ -135,7 +135,7 @@ static uint64_t address_key(const struct worker *w, struct ip ip)
         return hash_str(w->shared->hash_key, (struct str){ (const char *)&ip, sizeof(ip) });
 }
 
-void down_h1_open(struct worker *w, int fd, const struct listen_conf *listen)
+void down_h1_open(struct worker *w, int fd, const struct listen_conf *listen, const struct down_peer *peer)
 {
         const struct proxy_limits *l = &w->snap->limits;
         struct down_h1 *c = pool_take(w->downs);
@@ -161,7 +161,12 @@ void down_h1_open(struct worker *w, int fd, const struct listen_conf *listen)
                 down_free(c);
                 return;
         }
-        c->origin.peer = stream_peer_address(&c->stream, &c->origin.peer_port);
+        if (peer) {
+                c->origin.peer = peer->ip;
+                c->origin.peer_port = peer->port;
+        } else {
+                c->origin.peer = stream_peer_address(&c->stream, &c->origin.peer_port);
+        }
         c->origin.local = stream_local_address(&c->stream, &c->origin.local_port);
         c->origin.is_tls = listen->tls != NULL;
         c->origin.is_admin = listen->is_admin;

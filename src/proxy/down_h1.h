@@ -11,8 +11,14 @@
 
 struct down_h1;
 
-/* Takes fd; refuses (closes) when a limit is reached. */
-void down_h1_open(struct worker *w, int fd, const struct listen_conf *listen);
+/* Who is connected, where a PROXY header said so. */
+struct down_peer {
+        struct ip ip;
+        uint16_t port;
+};
+
+/* Takes fd; refuses (closes) when a limit is reached. `peer` NULL: the socket's own. */
+void down_h1_open(struct worker *w, int fd, const struct listen_conf *listen, const struct down_peer *peer);
 
 /* Draining: closes the connection when it is idle, else after its answer. */
 void down_h1_drain(struct list *node);

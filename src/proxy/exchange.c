@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "http/websocket_handshake.h"
 #include "io/loop.h"
 #include "proxy/record.h"
 #include "proxy/reply.h"
@@ -435,9 +436,15 @@ void exchange_answer_head(struct exchange *x, struct http_head *head)
         if (x->is_ended)
                 return;
         if (head->status == 101) {
-                if (!x->wants_upgrade || !head->asks_upgrade) {
+                struct http_refusal refusal;
+
+                if (!x->wants_upgrade || !head->asks_upgrade || !x->request_done) {
                         answer_broken(x, "unasked_101",
                                       "The upstream switched protocols without being asked.");
+                        return;
+                }
+                if (x->is_websocket && websocket_answer_check(&x->request, head, &refusal) != ERR_OK) {
+                        answer_broken(x, refusal.reason, "The upstream's WebSocket handshake is not valid.");
                         return;
                 }
                 x->is_tunnel = true;

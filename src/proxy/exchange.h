@@ -93,7 +93,7 @@ struct exchange {
         uint8_t step;
         bool is_waiting, is_running; /* in a step; inside exchange_run */
         bool is_internal;            /* a call of our own: no client, not logged as a request */
-        bool wants_upgrade, is_tunnel;
+        bool wants_upgrade, is_websocket, is_tunnel;
         bool has_bad_token;
         int32_t tally_slot, token_slot; /* concurrency: what it holds */
         bool is_counted;

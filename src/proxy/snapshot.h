@@ -30,7 +30,8 @@ struct listen_conf {
         struct tls_context *tls; /* NULL: plain */
         bool is_admin;
         bool redirects_to_https;
-        uint16_t https_port; /* where such a redirect points */
+        bool takes_proxy_protocol; /* from trusted proxies, who must send it then */
+        uint16_t https_port;       /* where such a redirect points */
 };
 
 struct snapshot {

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 
+#include "http/websocket_handshake.h"
 #include "proxy/reply.h"
 #include "proxy/route.h"
 #include "proxy/worker.h"
@@ -251,6 +252,17 @@ static enum step_result step_filters(struct exchange *x)
         const struct route *r = x->route;
 
         x->wants_upgrade = x->request.asks_upgrade && r->upstream && x->request.version_minor > 0;
+        if (r->upstream && websocket_is_asked(&x->request)) {
+                struct http_refusal refusal;
+
+                if (websocket_request_check(&x->request, &refusal) != ERR_OK) {
+                        if (refusal.status == 426)
+                                reply_will_have(x, "Sec-WebSocket-Version", WEBSOCKET_VERSION);
+                        return exchange_refuse(x, refusal.status, refusal.reason,
+                                               "The WebSocket handshake is not valid.");
+                }
+                x->is_websocket = true;
+        }
         target_rewrite(x);
         if (fields_rewrite(x) != ERR_OK || x->arena.full)
                 return exchange_refuse(x, 431, "fields", "The request has too many fields.");

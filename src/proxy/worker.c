@@ -2,6 +2,7 @@
 
 #include "proxy/down_h1.h"
 #include "proxy/exchange.h"
+#include "proxy/preface.h"
 #include "proxy/up_h1.h"
 
 enum { RECORD_BYTES_MAX = 32 * 1024 };
@@ -13,6 +14,7 @@ enum err worker_init(struct worker *w, struct shared *shared, unsigned index, st
 
         *w = (struct worker){ .loop = loop, .index = index, .shared = shared };
         list_init(&w->down_list);
+        list_init(&w->preface_list);
         list_init(&w->up_list);
         list_init(&w->exchange_list);
         buf_init(&w->record, RECORD_BYTES_MAX);
@@ -67,14 +69,19 @@ void worker_drain(struct worker *w)
         w->is_draining = true;
         list_for_each_safe(node, &w->down_list)
                 down_h1_drain(node);
+        preface_close_all(w);
         idle_ups_close(w->snap);
         if (list_is_empty(&w->down_list) && w->on_drained)
                 w->on_drained(w);
 }
 
-void worker_accept(struct worker *w, int fd, const struct listen_conf *listen)
+void worker_accept(struct worker *w, int fd, const struct listen_conf *listen, struct ip peer)
 {
-        down_h1_open(w, fd, listen);
+        /* Whoever can send the header can be anyone: it is looked for only where a trusted proxy is connected. */
+        if (listen->takes_proxy_protocol && ip_list_has(&w->snap->trusted_proxies, peer))
+                preface_open(w, fd, listen);
+        else
+                down_h1_open(w, fd, listen, NULL);
 }
 
 static struct pool *buffer_pool(struct worker *w, uint32_t cap)

@@ -44,7 +44,8 @@ struct worker {
 
         /* what is open */
         struct list down_list, up_list, exchange_list;
-        size_t downs_count;
+        struct list preface_list; /* connections whose PROXY header is awaited */
+        size_t downs_count, prefaces_count;
 
         /* out of here: a line of the access log */
         void (*write_record)(void *context, struct str line);
@@ -73,7 +74,7 @@ void worker_drain(struct worker *w);
 
 /* An accepted connection from a listener of this worker; takes fd. */
 struct listen_conf;
-void worker_accept(struct worker *w, int fd, const struct listen_conf *listen);
+void worker_accept(struct worker *w, int fd, const struct listen_conf *listen, struct ip peer);
 
 struct rbuf *worker_buffer_take(struct worker *w, bool large); /* NULL when the pool is used up */
 void worker_buffer_put(struct worker *w, struct rbuf *b);      /* NULL is fine */
