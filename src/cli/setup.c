@@ -179,6 +179,8 @@ const struct command command_setup = {
                 (const struct option[]){
                         TEXT_OPTION("listen", 'l', listen, "ADDRESS",
                                     "where to listen, as 127.0.0.1:3000, :3000 or unix:/path"),
+                        TEXT_OPTION("admin", 0, admin, "ADDRESS",
+                                    "where to serve metrics, as 127.0.0.1:9400; or off"),
                         FLAG_OPTION("no-tailscale", no_tailscale, "do not ask tailscaled"),
                         TEXT_OPTION("tailscale-socket", 0, tailscale_socket, "PATH",
                                     "where tailscaled listens, if elsewhere"),

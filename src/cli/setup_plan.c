@@ -227,7 +227,8 @@ static uint16_t port_free_from(uint16_t port)
 /* Whoever has the usual ports was there first: a file that never was in use goes round them. */
 static enum err ports_plan(struct setup *s)
 {
-        uint16_t port = port_free_from(PORT), admin = port_free_from(ADMIN_PORT);
+        bool is_free = s->options->admin.len > 0; /* somebody has looked */
+        uint16_t port = port_free_from(PORT), admin = is_free ? ADMIN_PORT : port_free_from(ADMIN_PORT);
         char text[32];
         enum err e = ERR_OK;
 
@@ -253,6 +254,16 @@ static enum err listen_plan(struct setup *s, bool is_new)
         if (s->options->listen.len)
                 return listen_option(s, is_new);
         return s->tailnet.is_running ? listen_tailnet(s) : ERR_OK;
+}
+
+static enum err admin_plan(struct setup *s)
+{
+        const struct json_value *now = edit_find(&s->edit, "/admin/listen");
+
+        if (!s->options->admin.len || str_eq(json_str(now), s->options->admin))
+                return ERR_OK;
+        setup_note(s, "serves metrics on %.*s", STR_FMT(s->options->admin));
+        return text_set(s, "/admin/listen", s->options->admin);
 }
 
 /* ---- whom to admit ---- */
@@ -454,6 +465,8 @@ enum err setup_plan(struct setup *s)
 
         if (e == ERR_OK)
                 e = listen_plan(s, is_new);
+        if (e == ERR_OK)
+                e = admin_plan(s);
         if (e == ERR_OK)
                 e = token_plan(s);
         if (e == ERR_OK)

@@ -10,7 +10,7 @@
 #include "conf/conf.h"
 
 struct setup_options {
-        struct str config, listen, tailscale_socket, probe, sample;
+        struct str config, listen, admin, tailscale_socket, probe, sample;
         bool print, force, no_tailscale, json;
 };
 

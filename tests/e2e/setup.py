@@ -39,7 +39,7 @@ def story_from_nothing(t):
     conf, token = plain(path.read_text()), token_in(done.stdout)
     same(conf["gateway"]["apiTokens"], [{"name": "default", "sha256": hashlib.sha256(token.encode()).hexdigest()}])
     same(conf["gateway"]["allowedIps"], ["127.0.0.1", "::1"])
-    same((conf["gateway"]["host"], conf["gateway"]["port"]), ("127.0.0.1", 3000))
+    same(conf["gateway"]["host"], "127.0.0.1")
     assert token not in path.read_text()
     same(t.sekisho_run("config", "check").returncode, 0)
     assert "no inference server was found" in done.stdout
@@ -108,9 +108,10 @@ def story_the_tailnet_is_taken_in(t):
     done = setup(t, "--tailscale-socket", sock, "--probe", "none")
     conf = plain(config_of(t).read_text())["gateway"]
     same(conf["allowedIps"], ["127.0.0.1", "::1", "100.64.0.0/10", "fd7a:115c:a1e0::/48"])
-    same(conf["listen"], ["100.101.102.103:3000", "[fd7a:115c:a1e0::6735:6667]:3000"])
-    same((conf["host"], conf["port"]), ("127.0.0.1", 3000))
-    assert "sekisho connect http://gpu.tail1234.ts.net:3000" in done.stdout
+    port = conf["port"]  # 3000, unless somebody has it
+    same(conf["listen"], [f"100.101.102.103:{port}", f"[fd7a:115c:a1e0::6735:6667]:{port}"])
+    same(conf["host"], "127.0.0.1")
+    assert f"sekisho connect http://gpu.tail1234.ts.net:{port}" in done.stdout
     asked = daemon.wait_request()
     same(asked.get("host"), "local-tailscaled.sock")
     before = config_of(t).read_bytes()
@@ -125,7 +126,7 @@ def story_a_tailnet_that_came_later(t):
     setup(t, "--tailscale-socket", sock, "--probe", "none")
     conf = plain(config_of(t).read_text())["gateway"]
     same(conf["allowedIps"], ["127.0.0.1", "::1", "100.64.0.0/10", "fd7a:115c:a1e0::/48"])
-    same(conf["listen"], ["100.101.102.103:3000"])
+    same(conf["listen"], [f"100.101.102.103:{conf['port']}"])
     same(len(conf["apiTokens"]), 1)
 
 
@@ -216,7 +217,8 @@ def story_print_writes_nothing(t):
 def story_json_for_programs(t):
     models = t.sample()
     done = json.loads(setup(t, "--no-tailscale", "--probe", f"vllm={models.port}", "--json").stdout)
-    same((done["changed"], done["server"], done["tailnet"]), (True, "http://127.0.0.1:3000", None))
+    port = plain(config_of(t).read_text())["gateway"]["port"]
+    same((done["changed"], done["server"], done["tailnet"]), (True, f"http://127.0.0.1:{port}", None))
     same(done["servers"][0]["models"][0], "sample-1")
     assert done["token"] and any("/api/v1/chat" in c["command"] for c in done["calls"])
     again = json.loads(setup(t, "--no-tailscale", "--probe", f"vllm={models.port}", "--json").stdout)
@@ -231,3 +233,26 @@ def story_the_sample_server_by_name(t):
     before = config_of(t).read_bytes()
     setup(t, *QUIET, "--sample", "http://127.0.0.1:18081/")
     same(config_of(t).read_bytes(), before)
+
+
+def story_ports_that_are_taken_are_gone_round(t):
+    import socket
+
+    taken = []
+    for port in (3000, 9400):
+        try:
+            taken.append(socket.create_server(("127.0.0.1", port)))
+        except OSError:
+            pass  # somebody else has it, which is as good
+    done = setup(t, *QUIET)
+    conf = plain(config_of(t).read_text())
+    assert conf["gateway"]["port"] > 3000 and int(conf["admin"]["listen"].rsplit(":", 1)[1]) > 9400, conf
+    assert "3000 is taken by another program" in done.stdout
+    before = config_of(t).read_bytes()
+    for s in taken:
+        s.close()
+    setup(t, *QUIET)
+    same(config_of(t).read_bytes(), before)
+    setup(t, *QUIET, "--admin", "off")
+    same(plain(config_of(t).read_text())["admin"], {"listen": "off"})
+    setup(t, *QUIET, "--admin", "nowhere", code=2)

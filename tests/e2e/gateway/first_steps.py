@@ -10,10 +10,15 @@ from lib import proc, wire
 from lib.stage import ROOT, eventually, free_port, same
 
 
+def places():
+    """Ports of its own: stories run beside each other."""
+    return ["--listen", f"127.0.0.1:{free_port()}", "--admin", f"127.0.0.1:{free_port()}"]
+
+
 def make_run(t, *args):
     """tools/run in an empty home; gives the program and what it printed once it is up."""
     sample_port = free_port()
-    program = t.start("run", [ROOT / "tools/run", "--probe", "none", "--no-tailscale", "--listen", f"127.0.0.1:{free_port()}", *args],
+    program = t.start("run", [ROOT / "tools/run", "--probe", "none", "--no-tailscale", *places(), *args],
                       env={"SEKISHO_BUILD": str(t.build), "SEKISHO_SAMPLE_PORT": str(sample_port)})
 
     def is_up():
@@ -79,8 +84,7 @@ def story_make_run_with_a_mistake_starts_nothing(t):
 
 def story_make_run_finds_what_is_there(t):
     models = t.sample()
-    port = free_port()
-    program = t.start("run", [ROOT / "tools/run", "--probe", f"llamacpp={models.port}", "--no-tailscale", "--listen", f"127.0.0.1:{port}"],
+    program = t.start("run", [ROOT / "tools/run", "--probe", f"llamacpp={models.port}", "--no-tailscale", *places()],
                       env={"SEKISHO_BUILD": str(t.build)})
     eventually(lambda: "Ctrl-C ends it." in program.text(), 40, "make run did not come up")
     assert "bundled" not in program.text()
