@@ -9,6 +9,7 @@
 #include "conf/conf.h"
 #include "conf/source.h"
 #include "crypto/random.h"
+#include "gateway/envkeeper.h"
 #include "gateway/message.h"
 #include "gateway/overlay.h"
 #include "gateway/version.h"
@@ -50,6 +51,7 @@ struct supervisor {
         struct llm_shared *llm_shared;
         struct log_sink log;
         uint8_t ticket_key[TLS_TICKET_KEY_BYTES];
+        struct envkeeper environment;
 
         struct conf *conf;
         struct buf bundle; /* what it was read from */
@@ -85,7 +87,8 @@ static enum err conf_read(struct supervisor *s, struct report *r, struct conf **
         enum err e;
 
         conf_source_system(&system, s->options->config_file, process_wall_ms());
-        overlay_init(&overlay, &system,
+        envkeeper_over(&s->environment, &system);
+        overlay_init(&overlay, &s->environment.source,
                      s->options->no_auth ? STR("false")
                      : s->options->auth  ? STR("true")
                                          : STR(""));
@@ -234,6 +237,7 @@ static _Noreturn void become_worker(struct supervisor *s, struct place *p, int m
         }
         loop_forget(s->loop);
         buf_wipe(&s->bundle);
+        envkeeper_fini(&s->environment);
         _exit(workproc_run(&input));
 }
 
@@ -533,6 +537,7 @@ int gateway_run(const struct gateway_options *options)
         struct report report;
 
         s->options = options;
+        envkeeper_init(&s->environment);
         report_init(&report, options->config_file);
         enum err e = conf_read(s, &report, &s->conf, &s->bundle);
         report_print(&report);

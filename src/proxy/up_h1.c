@@ -150,8 +150,10 @@ static void connect_failed(struct up_h1 *u, enum err e)
         u->side.x = NULL;
         failure_note(u);
         measure_add(u->w, u->target->measure.failures, 1);
-        log_info("upstream_connect_failed", LOG_S("upstream", u->target->upstream->name),
-                 LOG_S("target", u->target->url), LOG_E(e));
+        unsigned left_out;
+        if (log_limit_pass(&u->w->connect_failures, loop_now(u->w->loop), &left_out))
+                log_info("upstream_connect_failed", LOG_S("upstream", u->target->upstream->name),
+                         LOG_S("target", u->target->url), LOG_E(e), LOG_N("left_out", left_out));
         up_close(u, STREAM_CLOSE_RESET);
         if (x) {
                 x->connecting = NULL;

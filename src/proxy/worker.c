@@ -12,7 +12,9 @@ enum err worker_init(struct worker *w, struct shared *shared, unsigned index, st
 {
         const struct proxy_limits *l = &snap->limits;
 
-        *w = (struct worker){ .loop = loop, .index = index, .shared = shared };
+        *w = (struct worker){
+                .loop = loop, .index = index, .shared = shared, .connect_failures = { 10, 10000 }
+        };
         list_init(&w->down_list);
         list_init(&w->preface_list);
         list_init(&w->up_list);

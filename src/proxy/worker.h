@@ -56,6 +56,8 @@ struct worker {
         /* called when draining and the last connection is gone */
         void (*on_drained)(struct worker *w);
 
+        struct log_limit connect_failures; /* any stranger's request can cause one */
+
         /* statistics */
         struct measure_worker measure;
         struct map reasons; /* static word → metric index + 1 */
