@@ -248,6 +248,7 @@ const struct policy_when *policy_when_read(struct arena *arena, const struct jso
 
         if (!w)
                 return NULL;
+        w->text = v->raw;
         w->line = v->line;
         w->column = v->column;
         policy_read_object(&r, v, "when", members, ARRAY_SIZE(members), w);

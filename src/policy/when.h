@@ -46,6 +46,7 @@ struct policy_when {
         size_t hours_count;
         enum policy_auth auth; /* at least */
         unix_ms after, before; /* 0: no bound */
+        struct str text;       /* as written */
         uint32_t line, column;
 };
 
