@@ -1,6 +1,7 @@
 #include "cli/out.h"
 #include "cli/policy_priv.h"
 #include "io/file.h"
+#include "policy/names.h"
 
 enum { FILE_BYTES_MAX = 256 << 20 };
 
@@ -146,6 +147,15 @@ enum exit_code policy_load_facts(const struct policy_options *o, struct report *
         return EXIT_WRONG;
 }
 
+enum err policy_put_together(struct policy_file *file, struct policy_facts *facts, struct report *report,
+                             struct policy_tables **out)
+{
+        size_t errors_before = report->errors_count;
+
+        policy_names_check(file, facts, report);
+        return report->errors_count > errors_before ? ERR_CONFIG : policy_compile(file, facts, report, out);
+}
+
 enum exit_code policy_load_tables(const struct policy_options *o, struct str path, struct policy_tables **out)
 {
         struct policy_facts *facts = NULL;
@@ -157,7 +167,7 @@ enum exit_code policy_load_tables(const struct policy_options *o, struct str pat
         if (code == EXIT_OK)
                 code = policy_load(o, path, &report, &file);
         if (code == EXIT_OK) {
-                enum err e = policy_compile(file, facts, &report, out);
+                enum err e = policy_put_together(file, facts, &report, out);
 
                 if (e != ERR_OK) {
                         policy_say(o, &report);
@@ -168,6 +178,11 @@ enum exit_code policy_load_tables(const struct policy_options *o, struct str pat
         policy_facts_put(facts);
         report_fini(&report);
         return code;
+}
+
+struct str policy_argument(const struct command_call *call, size_t i)
+{
+        return i < call->arguments->count ? call->arguments->items[i] : STR("");
 }
 
 bool policy_has_arguments(const struct command_call *call, size_t count)
@@ -190,49 +205,124 @@ bool policy_has_arguments(const struct command_call *call, size_t count)
 #define JSON OPTION(OPTION_FLAG, "json", json, NULL, "the answer as JSON")
 
 static const struct option facts_options[] = { FACTS, JSON, { NULL } };
+static const struct option explain_options[] = {
+        FACTS,
+        OPTION(OPTION_TEXT, "from", from, "WHO", "machine, user, address; \"anonymous\" for a stranger"),
+        OPTION(OPTION_TEXT, "to", to, "WHERE", "db:5432, db:53/udp, db:icmp, service:wiki, model:gpt-4o"),
+        OPTION(OPTION_TEXT, "login", login, "NAME", "ask for an SSH login on the machine --to instead"),
+        OPTION(OPTION_TEXT, "given", given, "JSON", "what is so: address, country, time, auth, method, path"),
+        JSON,
+        { NULL }
+};
+static const struct option preview_options[] = { FACTS,
+                                                 OPTION(OPTION_TEXT, "type", type, "TYPE", "user or ipport"),
+                                                 OPTION(OPTION_TEXT, "for", preview_for, "WHO",
+                                                        "an e-mail address, or ADDRESS:PORT"),
+                                                 JSON,
+                                                 { NULL } };
+static const struct option diff_options[] = { FACTS,
+                                              OPTION(OPTION_TEXT, "as", caller, "USER",
+                                                     "who makes the change: may they undo it?"),
+                                              JSON,
+                                              { NULL } };
+static const struct option format_options[] = {
+        OPTION(OPTION_FLAG, "write", write, NULL, "put it in the file's place"),
+        OPTION(OPTION_FLAG, "check", check, NULL, "print nothing; exit 1 when the layout differs"),
+        { NULL }
+};
+static const struct option patch_options[] = {
+        OPTION(OPTION_TEXT, "patch", patch, "PATCH", "a JSON patch (RFC 6902): a file, or [...] itself"),
+        OPTION(OPTION_FLAG, "write", write, NULL, "put it in the file's place"),
+        FACTS,
+        OPTION(OPTION_FLAG, "json", json, NULL, "refusals as JSON"),
+        { NULL }
+};
+
+#define EXAMPLES(...) ((const char *const[]){ __VA_ARGS__, NULL })
 
 static const struct command subcommands[] = {
-        {
-                .name = "check",
-                .summary = "errors and warnings, with line, column and what would be right",
-                .usage = "POLICY [--facts FACTS] [--json]",
-                .examples = (const char *const[]){ "sekisho policy check policy.hujson", NULL },
-                .options = facts_options,
-                .options_bytes = sizeof(struct policy_options),
-                .arguments_max = 1,
-                .run = policy_check_run,
-        },
-        {
-                .name = "compile",
-                .summary = "what every node is told: packet filter, SSH rules, capabilities",
-                .usage = "POLICY --facts FACTS [--json]",
-                .text = "The wire form of a control server. A policy whose own tests fail is refused.",
-                .examples =
-                        (const char *const[]){
-                                "sekisho policy compile policy.hujson --facts facts.json --json", NULL },
-                .options = facts_options,
-                .options_bytes = sizeof(struct policy_options),
-                .arguments_max = 1,
-                .run = policy_compile_run,
-        },
-        {
-                .name = "test",
-                .summary = "the file's own tests and sshTests",
-                .usage = "POLICY --facts FACTS [--json]",
-                .examples =
-                        (const char *const[]){ "sekisho policy test policy.hujson --facts facts.json", NULL },
-                .options = facts_options,
-                .options_bytes = sizeof(struct policy_options),
-                .arguments_max = 1,
-                .run = policy_test_run,
-        },
+        { .name = "check",
+          .summary = "errors and warnings, with line, column and what would be right",
+          .usage = "POLICY [--facts FACTS] [--json]",
+          .examples = EXAMPLES("sekisho policy check policy.hujson"),
+          .options = facts_options,
+          .options_bytes = sizeof(struct policy_options),
+          .arguments_max = 1,
+          .run = policy_check_run },
+        { .name = "compile",
+          .summary = "what every node is told: packet filter, SSH rules, capabilities",
+          .usage = "POLICY --facts FACTS [--json]",
+          .text = "The wire form of a control server. A policy whose own tests fail is refused.",
+          .examples = EXAMPLES("sekisho policy compile policy.hujson --facts facts.json --json"),
+          .options = facts_options,
+          .options_bytes = sizeof(struct policy_options),
+          .arguments_max = 1,
+          .run = policy_compile_run },
+        { .name = "explain",
+          .summary = "may they, and which rule says so; for a refusal the nearest rules",
+          .usage = "POLICY --facts FACTS --from WHO --to WHERE [--login NAME] [--given JSON] [--json]",
+          .text = "Ends with 0 when the question was answered, whichever the answer is.",
+          .examples = EXAMPLES(
+                  "sekisho policy explain policy.hujson --facts facts.json --from laptop --to db:5432/tcp",
+                  "sekisho policy explain policy.hujson --facts facts.json --from laptop --to db --login root",
+                  "sekisho policy explain policy.hujson --facts facts.json --from alice@example.com "
+                  "--to model:gpt-4o --given '{\"country\":\"DE\"}'"),
+          .options = explain_options,
+          .options_bytes = sizeof(struct policy_options),
+          .arguments_max = 1,
+          .run = policy_explain_run },
+        { .name = "test",
+          .summary = "the file's own tests and sshTests",
+          .usage = "POLICY --facts FACTS [--json]",
+          .examples = EXAMPLES("sekisho policy test policy.hujson --facts facts.json"),
+          .options = facts_options,
+          .options_bytes = sizeof(struct policy_options),
+          .arguments_max = 1,
+          .run = policy_test_run },
+        { .name = "preview",
+          .summary = "the rules that concern one user, or one address and port",
+          .usage = "POLICY --facts FACTS --type user|ipport --for WHO [--json]",
+          .examples = EXAMPLES(
+                  "sekisho policy preview policy.hujson --facts facts.json --type user --for alice@example.com"),
+          .options = preview_options,
+          .options_bytes = sizeof(struct policy_options),
+          .arguments_max = 1,
+          .run = policy_preview_run },
+        { .name = "diff",
+          .summary = "what everybody gains and loses, and whether somebody can still administer",
+          .usage = "OLD NEW --facts FACTS [--as USER] [--json]",
+          .text = "Ends with 1 when the new policy would lock out every administrator, or the USER.",
+          .examples = EXAMPLES(
+                  "sekisho policy diff policy.hujson new.hujson --facts facts.json --as alice@example.com"),
+          .options = diff_options,
+          .options_bytes = sizeof(struct policy_options),
+          .arguments_max = 2,
+          .run = policy_diff_run },
+        { .name = "format",
+          .summary = "the one layout, every comment kept",
+          .usage = "POLICY [--write|--check]",
+          .examples = EXAMPLES("sekisho policy format policy.hujson --write"),
+          .options = format_options,
+          .options_bytes = sizeof(struct policy_options),
+          .arguments_max = 1,
+          .run = policy_format_run },
+        { .name = "patch",
+          .summary = "a few places changed, every comment elsewhere kept; what breaks the policy is refused",
+          .usage = "POLICY --patch PATCH [--facts FACTS] [--write] [--json]",
+          .examples = EXAMPLES(
+                  "sekisho policy patch policy.hujson --patch "
+                  "'[{\"op\":\"add\",\"path\":\"/groups/group:eng/-\",\"value\":\"bob@example.com\"}]'"),
+          .options = patch_options,
+          .options_bytes = sizeof(struct policy_options),
+          .arguments_max = 1,
+          .run = policy_patch_run },
         { NULL },
 };
 
 const struct command command_policy = {
         .name = "policy",
         .summary = "check, compile, explain, test and change a policy file, with no server",
-        .usage = "check|compile|test",
+        .usage = "check|compile|explain|test|preview|diff|format|patch",
         .text = "A policy is a file in the Tailscale format (docs/policy.md). FACTS are the people and machines it is\n"
                 "about (docs/policy-facts.schema.json). A file \"-\" is standard input.\n"
                 "Exit code 1: refused, or a test failed.",

@@ -1,6 +1,8 @@
 /* `sekisho policy check`, `compile` and `test`. */
 #include "cli/out.h"
 #include "cli/policy_priv.h"
+#include "policy/lint.h"
+#include "policy/lockout.h"
 #include "policy/test.h"
 #include "policy/wire.h"
 
@@ -29,10 +31,23 @@ static enum exit_code checked_print(const struct policy_options *o, struct str p
         return policy_print(&out, EXIT_OK);
 }
 
+/* Where the facts name roles, they tell who could still change this policy. */
+static void lockout_warn(const struct policy_tables *t, struct report *report)
+{
+        if (!t || !t->facts->has_roles)
+                return;
+        struct policy_lockout l = policy_lockout_check(NULL, t, NULL);
+        if (!l.somebody_can)
+                report_warning(
+                        report, 0, 0,
+                        "with this policy nobody can administer: none of %zu administrators keeps a way in",
+                        l.administrators_count);
+}
+
 enum exit_code policy_check_run(const struct command_call *call)
 {
         const struct policy_options *o = call->options;
-        struct str path = call->arguments->items[0];
+        struct str path = policy_argument(call, 0);
         struct policy_tables *tables = NULL;
         struct policy_facts *facts = NULL;
         struct policy_file *file = NULL;
@@ -44,12 +59,15 @@ enum exit_code policy_check_run(const struct command_call *call)
         enum exit_code code = o->facts.len ? policy_load_facts(o, &report, &facts) : EXIT_OK;
         if (code == EXIT_OK)
                 code = policy_load(o, path, &report, &file);
-        if (code == EXIT_OK && facts && policy_compile(file, facts, &report, &tables) != ERR_OK) {
+        if (code == EXIT_OK && facts && policy_put_together(file, facts, &report, &tables) != ERR_OK) {
                 policy_say(o, &report);
                 code = EXIT_FAILED;
         }
-        if (code == EXIT_OK)
+        if (code == EXIT_OK) {
+                policy_lint(file, facts, &report);
+                lockout_warn(tables, &report);
                 code = checked_print(o, path, file, &report);
+        }
         policy_tables_put(tables);
         policy_file_put(file);
         policy_facts_put(facts);
@@ -106,14 +124,14 @@ enum exit_code policy_test_run(const struct command_call *call)
         struct policy_test_run run;
         struct report report;
         enum exit_code code = policy_has_arguments(call, 1)
-                                      ? policy_load_tables(o, call->arguments->items[0], &t)
+                                      ? policy_load_tables(o, policy_argument(call, 0), &t)
                                       : EXIT_WRONG;
 
         if (code != EXIT_OK)
                 return code;
         policy_test(t, &run);
         code = run.failures_count || run.no_memory ? EXIT_FAILED : EXIT_OK;
-        report_init(&report, call->arguments->items[0]);
+        report_init(&report, policy_argument(call, 0));
         policy_test_report(&run, &report);
         out_report(&report);
         report_fini(&report);
@@ -164,14 +182,14 @@ enum exit_code policy_compile_run(const struct command_call *call)
         struct policy_test_run run;
         struct report report;
         enum exit_code code = policy_has_arguments(call, 1)
-                                      ? policy_load_tables(o, call->arguments->items[0], &t)
+                                      ? policy_load_tables(o, policy_argument(call, 0), &t)
                                       : EXIT_WRONG;
 
         if (code != EXIT_OK)
                 return code;
         policy_test(t, &run);
         if (run.failures_count || run.no_memory) {
-                report_init(&report, call->arguments->items[0]);
+                report_init(&report, policy_argument(call, 0));
                 policy_test_report(&run, &report);
                 policy_say(o, &report);
                 report_fini(&report);

@@ -143,9 +143,8 @@ void policy_diff_print(const struct policy_diff *d, struct buf *out)
                 buf_addf(out, "and %zu more\n", d->changes_count - kept);
 }
 
-void policy_diff_write(const struct policy_diff *d, struct json_writer *w)
+void policy_diff_write_members(const struct policy_diff *d, struct json_writer *w)
 {
-        json_write_object_begin(w);
         json_write_key(w, STR("changes"));
         json_write_array_begin(w);
         for (size_t i = 0; i < MIN(d->changes_count, (size_t)POLICY_CHANGES_MAX); i++) {
@@ -158,5 +157,4 @@ void policy_diff_write(const struct policy_diff *d, struct json_writer *w)
         }
         json_write_array_end(w);
         json_write_member_uint(w, STR("count"), d->changes_count);
-        json_write_object_end(w);
 }

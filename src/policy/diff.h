@@ -43,4 +43,6 @@ void policy_diff(const struct policy_tables *before, const struct policy_tables 
 void policy_diff_fini(struct policy_diff *d);
 
 void policy_diff_print(const struct policy_diff *d, struct buf *out);
-void policy_diff_write(const struct policy_diff *d, struct json_writer *w);
+
+/* The members "changes" and "count" of an object that the caller has begun. */
+void policy_diff_write_members(const struct policy_diff *d, struct json_writer *w);

@@ -1,14 +1,15 @@
 #include "policy/explain.h"
+#include "policy/explain_priv.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { ARENA_BYTES_MAX = 64 * 1024 * 1024, FINDINGS_MAX = 64 };
+enum { ARENA_BYTES_MAX = 64 * 1024 * 1024, FINDINGS_MAX = 64, END_DISTANCE = 1000 };
 
 /* ---- findings ---- */
 
-static void finding_add(struct policy_explanation *e, struct policy_considered *c, const char *what,
+void policy_finding_add(struct policy_explanation *e, struct policy_considered *c, const char *what,
                         struct str asked, struct str found, bool holds)
 {
         if (!c->findings)
@@ -17,7 +18,10 @@ static void finding_add(struct policy_explanation *e, struct policy_considered *
                 return;
         c->findings[c->findings_count++] =
                 (struct policy_finding){ arena_copy(&e->arena, str_of(what)), asked, found, holds };
-        c->failed_count += !holds;
+        if (!holds)
+                c->distance += str_eq(str_of(what), STR("source")) || str_eq(str_of(what), STR("destination"))
+                                       ? END_DISTANCE
+                                       : 1;
 }
 
 /* Texts in a row, the first few of many. */
@@ -29,7 +33,7 @@ static struct str joined(struct policy_explanation *e, struct str so_far, struct
                             STR_FMT(index == 8 ? STR("...") : more));
 }
 
-static struct str aliases_text(struct policy_explanation *e, const struct policy_aliases *list)
+struct str policy_aliases_text(struct policy_explanation *e, const struct policy_aliases *list)
 {
         struct str text = STR("");
 
@@ -82,20 +86,16 @@ static struct str value_text(struct policy_explanation *e, const struct policy_v
 }
 
 /* Postures of which one must hold; a unit without any says nothing. */
-static void postures_find(struct policy_explanation *e, struct policy_considered *c,
-                          const struct policy_tables *t, const struct policy_unit *u,
+void policy_postures_find(struct policy_explanation *e, struct policy_considered *c,
+                          const struct policy_file *f, const uint32_t *list, size_t count,
                           const struct policy_attrs *attrs)
 {
-        const struct policy_file *f = t->units->file;
         bool any = false;
 
-        if (u->posture == POLICY_BIT_NONE)
-                return;
-        const struct policy_posture_list *list = &t->units->postures[u->posture];
-        for (size_t i = 0; i < list->count; i++)
-                any |= policy_posture_holds(&f->postures[list->postures[i]], attrs);
-        for (size_t i = 0; i < list->count; i++) {
-                const struct policy_posture *p = &f->postures[list->postures[i]];
+        for (size_t i = 0; i < count; i++)
+                any |= policy_posture_holds(&f->postures[list[i]], attrs);
+        for (size_t i = 0; i < count; i++) {
+                const struct policy_posture *p = &f->postures[list[i]];
                 bool holds = policy_posture_holds(p, attrs);
 
                 if (any && !holds)
@@ -104,11 +104,22 @@ static void postures_find(struct policy_explanation *e, struct policy_considered
                         const struct policy_condition *condition = &p->conditions[j];
                         struct str what = arena_format(&e->arena, "%.*s", STR_FMT(p->name));
 
-                        finding_add(e, c, what.ptr ? what.ptr : "posture", condition->text,
-                                    value_text(e, policy_attrs_find(attrs, condition->attr)),
-                                    policy_condition_holds(condition, attrs));
+                        policy_finding_add(e, c, what.ptr ? what.ptr : "posture", condition->text,
+                                           value_text(e, policy_attrs_find(attrs, condition->attr)),
+                                           policy_condition_holds(condition, attrs));
                 }
         }
+}
+
+static void unit_postures_find(struct policy_explanation *e, struct policy_considered *c,
+                               const struct policy_tables *t, const struct policy_unit *u,
+                               const struct policy_attrs *attrs)
+{
+        if (u->posture == POLICY_BIT_NONE)
+                return;
+        const struct policy_posture_list *list = &t->units->postures[u->posture];
+
+        policy_postures_find(e, c, t->units->file, list->postures, list->count, attrs);
 }
 
 /* ---- ranking ---- */
@@ -117,13 +128,13 @@ static int considered_order(const void *a, const void *b)
 {
         const struct policy_considered *x = a, *y = b;
 
-        if (x->failed_count != y->failed_count)
-                return x->failed_count < y->failed_count ? -1 : 1;
+        if (x->distance != y->distance)
+                return x->distance < y->distance ? -1 : 1;
         return x->unit < y->unit ? -1 : x->unit > y->unit;
 }
 
 /* Keeps the nearest: fewest things that fail, then the order of the file. */
-static void considered_keep(struct policy_explanation *e, const struct policy_considered *c)
+void policy_considered_keep(struct policy_explanation *e, const struct policy_considered *c)
 {
         if (!e->rules)
                 e->rules = ARENA_ARRAY(&e->arena, struct policy_considered, POLICY_NEAREST_MAX + 1);
@@ -135,15 +146,14 @@ static void considered_keep(struct policy_explanation *e, const struct policy_co
                 e->rules_count = POLICY_NEAREST_MAX;
 }
 
-static bool is_near(const struct policy_explanation *e, size_t failed_count)
+static bool is_near(const struct policy_explanation *e, size_t distance)
 {
-        return e->rules_count < POLICY_NEAREST_MAX ||
-               failed_count < e->rules[e->rules_count - 1].failed_count;
+        return e->rules_count < POLICY_NEAREST_MAX || distance < e->rules[e->rules_count - 1].distance;
 }
 
 /* ---- flows ---- */
 
-static struct str end_text(struct policy_explanation *e, const struct policy_tables *t, struct ip ip)
+struct str policy_address_text(struct policy_explanation *e, const struct policy_tables *t, struct ip ip)
 {
         const struct policy_address *a = policy_tables_find_address(t, ip);
         char text[IP_TEXT_MAX];
@@ -192,18 +202,19 @@ static void flow_consider(const struct policy_tables *t, const struct policy_que
         bool port = policy_unit_takes_port(u, q->proto, q->port);
         struct policy_considered c = { .rule = u->rule, .unit = n };
 
-        if (!(u->flags & UNIT_IP) || (!src && !dst) || !is_near(e, (size_t)!src + !dst + !port))
+        if (!(u->flags & UNIT_IP) || (!src && !dst) ||
+            !is_near(e, ((size_t)!src + !dst) * END_DISTANCE + !port))
                 return;
-        finding_add(e, &c, "source", aliases_text(e, &u->rule->src), e->src, src);
-        finding_add(e, &c, "destination", dst_text(e, u), e->dst, dst);
-        finding_add(e, &c, "port", ports_text(e, u), e->port, port);
+        policy_finding_add(e, &c, "source", policy_aliases_text(e, &u->rule->src), e->src, src);
+        policy_finding_add(e, &c, "destination", dst_text(e, u), e->dst, dst);
+        policy_finding_add(e, &c, "port", ports_text(e, u), e->port, port);
         if (u->flags & UNIT_VIA)
-                finding_add(e, &c, "via", aliases_text(e, &u->rule->via),
-                            dst ? STR("a router with it") : STR("no router"), dst);
+                policy_finding_add(e, &c, "via", policy_aliases_text(e, &u->rule->via),
+                                   dst ? STR("a router with it") : STR("no router"), dst);
         if (src)
-                postures_find(e, &c, t, u, a ? &a->node->attrs : &none);
-        if (is_near(e, c.failed_count))
-                considered_keep(e, &c);
+                unit_postures_find(e, &c, t, u, a ? &a->node->attrs : &none);
+        if (is_near(e, c.distance))
+                policy_considered_keep(e, &c);
 }
 
 void policy_explain_flow(const struct policy_tables *t, const struct policy_question *q,
@@ -211,8 +222,8 @@ void policy_explain_flow(const struct policy_tables *t, const struct policy_ques
 {
         struct policy_answer answer = policy_decide(t, q);
 
-        e->src = end_text(e, t, q->src);
-        e->dst = end_text(e, t, q->dst);
+        e->src = policy_address_text(e, t, q->src);
+        e->dst = policy_address_text(e, t, q->dst);
         e->port = port_text(e, q->proto, q->port);
         e->is_allowed = answer.is_allowed;
         if (answer.is_allowed)
@@ -226,11 +237,19 @@ void policy_explain_flow(const struct policy_tables *t, const struct policy_ques
 
 /* ---- uses ---- */
 
+/* "mon tue 08:00-18:00+09:00" */
 static struct str hours_text(struct policy_explanation *e, const struct policy_hours *h)
 {
-        return arena_format(&e->arena, "%02u:%02u-%02u:%02u%+03d:%02d", h->from_minute / 60,
-                            h->from_minute % 60, h->to_minute / 60, h->to_minute % 60, h->offset_minutes / 60,
-                            abs(h->offset_minutes % 60));
+        static const char days[] = "mon tue wed thu fri sat sun ";
+        struct str named = STR("");
+
+        for (int i = 0; i < 7 && h->days != 0x7f; i++)
+                if (h->days >> i & 1)
+                        named = arena_format(&e->arena, "%.*s%.4s", STR_FMT(named), days + 4 * i);
+        return arena_format(&e->arena, "%.*s%02u:%02u-%02u:%02u%c%02d:%02d", STR_FMT(named),
+                            h->from_minute / 60, h->from_minute % 60, h->to_minute / 60, h->to_minute % 60,
+                            h->offset_minutes < 0 ? '-' : '+', abs(h->offset_minutes) / 60,
+                            abs(h->offset_minutes) % 60);
 }
 
 static struct str time_text(struct policy_explanation *e, unix_ms now)
@@ -254,7 +273,8 @@ static void when_find(struct policy_explanation *e, struct policy_considered *c,
                 struct str found = asker->address.family
                                            ? arena_copy(&e->arena, ip_format(asker->address, text))
                                            : STR("not known");
-                finding_add(e, c, "address", list, found, policy_ranges_contain(&w->address, asker->address));
+                policy_finding_add(e, c, "address", list, found,
+                                   policy_ranges_contain(&w->address, asker->address));
         }
         if (w->country_count) {
                 bool holds = false;
@@ -264,25 +284,25 @@ static void when_find(struct policy_explanation *e, struct policy_considered *c,
                         holds |= str_eq(w->country[i], asker->country);
                         list = joined(e, list, w->country[i], i);
                 }
-                finding_add(e, c, "country", list, asker->country.len ? asker->country : STR("not known"),
-                            holds);
+                policy_finding_add(e, c, "country", list,
+                                   asker->country.len ? asker->country : STR("not known"), holds);
         }
         if (w->hours_count) {
                 list = STR("");
                 for (size_t i = 0; i < w->hours_count; i++)
                         list = joined(e, list, hours_text(e, &w->hours[i]), i);
-                finding_add(e, c, "hours", list, time_text(e, asker->now),
-                            policy_hours_hold(w->hours, w->hours_count, asker->now));
+                policy_finding_add(e, c, "hours", list, time_text(e, asker->now),
+                                   policy_hours_hold(w->hours, w->hours_count, asker->now));
         }
         if (w->auth > AUTH_NONE)
-                finding_add(e, c, "auth", str_of(policy_auth_name(w->auth)),
-                            str_of(policy_auth_name(asker->auth)), asker->auth >= w->auth);
+                policy_finding_add(e, c, "auth", str_of(policy_auth_name(w->auth)),
+                                   str_of(policy_auth_name(asker->auth)), asker->auth >= w->auth);
         if (w->after)
-                finding_add(e, c, "after", time_text(e, w->after), time_text(e, asker->now),
-                            asker->now >= w->after);
+                policy_finding_add(e, c, "after", time_text(e, w->after), time_text(e, asker->now),
+                                   asker->now >= w->after);
         if (w->before)
-                finding_add(e, c, "before", time_text(e, w->before), time_text(e, asker->now),
-                            asker->now < w->before);
+                policy_finding_add(e, c, "before", time_text(e, w->before), time_text(e, asker->now),
+                                   asker->now < w->before);
 }
 
 /* Limits, of which one set must leave a way. */
@@ -299,8 +319,9 @@ static void limits_find(struct policy_explanation *e, struct policy_considered *
         struct str found =
                 fails ? arena_format(&e->arena, "%.*s %.*s", STR_FMT(asker->method), STR_FMT(asker->path))
                       : STR("within them");
-        finding_add(e, c, fails ? fails : "limits",
-                    arena_format(&e->arena, "%zu set(s) of limits", rule->limits_count), found, !fails);
+        policy_finding_add(e, c, fails ? fails : "limits",
+                           arena_format(&e->arena, "%zu set(s) of limits", rule->limits_count), found,
+                           !fails);
 }
 
 static void use_consider(const struct policy_tables *t, const struct policy_principal *who,
@@ -314,14 +335,14 @@ static void use_consider(const struct policy_tables *t, const struct policy_prin
 
         if (!src && !dst)
                 return;
-        finding_add(e, &c, "source", aliases_text(e, &u->rule->src), e->src, src);
-        finding_add(e, &c, "destination", dst_text(e, u), e->dst, dst);
-        postures_find(e, &c, t, u, who->attrs ? who->attrs : &none);
+        policy_finding_add(e, &c, "source", policy_aliases_text(e, &u->rule->src), e->src, src);
+        policy_finding_add(e, &c, "destination", dst_text(e, u), e->dst, dst);
+        unit_postures_find(e, &c, t, u, who->attrs ? who->attrs : &none);
         if (u->rule->when)
                 when_find(e, &c, u->rule->when, asker);
         limits_find(e, &c, u->rule, asker);
-        if (is_near(e, c.failed_count))
-                considered_keep(e, &c);
+        if (is_near(e, c.distance))
+                policy_considered_keep(e, &c);
 }
 
 void policy_explain_use(const struct policy_tables *t, const struct policy_principal *who,

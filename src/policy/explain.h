@@ -29,11 +29,13 @@ struct policy_finding {
 };
 
 struct policy_considered {
-        const struct policy_rule *rule; /* line 0: there is no acls or grants section */
+        const struct policy_rule *rule;    /* line 0: there is no acls or grants section; NULL for a login */
+        const struct policy_ssh_rule *ssh; /* of a login */
         uint32_t unit;
         bool decides;
         struct policy_finding *findings;
-        size_t findings_count, failed_count;
+        size_t findings_count;
+        size_t distance; /* how far from allowing: an end that is not meant weighs more than all else */
 };
 
 struct policy_explanation {
@@ -65,6 +67,10 @@ void policy_explanation_fini(struct policy_explanation *e);
 MUST_USE enum err policy_explain(const struct policy_tables *t, struct str from, struct str to,
                                  const struct json_value *context, struct policy_explanation *out,
                                  struct str *why);
+
+/* May somebody there log in as `login`: the SSH rules on the machine `to`, in their order. Otherwise as above. */
+MUST_USE enum err policy_explain_login(const struct policy_tables *t, struct str from, struct str to,
+                                       struct str login, struct policy_explanation *out, struct str *why);
 
 /* Text for people, a line each; the same as JSON. */
 void policy_explanation_print(const struct policy_explanation *e, struct buf *out);

@@ -1,7 +1,7 @@
 /* Questions as people write them, and explanations as people read them. */
 #include <stdio.h>
 
-#include "policy/explain.h"
+#include "policy/explain_priv.h"
 #include "policy/test_priv.h"
 #include "json/writer.h"
 
@@ -18,8 +18,8 @@ static const char *port_read(struct str text, int16_t *proto, uint16_t *port)
         *port = 0;
         if (slash != STR_NONE && policy_proto_parse(str_from(text, slash + 1), proto, &why) != ERR_OK)
                 return "the protocol after the / is not known";
-        if (slash == STR_NONE && policy_proto_parse(text, proto, &why) == ERR_OK &&
-            !ascii_is_digit(text.ptr[0]))
+        if (slash == STR_NONE && text.len && !ascii_is_digit(text.ptr[0]) &&
+            policy_proto_parse(text, proto, &why) == ERR_OK)
                 return NULL;
         if (units_parse_u64(str_sub(text, 0, slash), POLICY_PORT_MAX, &number) != ERR_OK)
                 return "the port is no number up to 65535";
@@ -28,8 +28,8 @@ static const char *port_read(struct str text, int16_t *proto, uint16_t *port)
 }
 
 /* A machine by id or name, else whatever a test could name. Gives one address of the wanted family, if there is one. */
-static const char *end_read(const struct policy_tables *t, struct arena *arena, struct str text,
-                            uint8_t family, struct ip *out)
+const char *policy_explain_end(const struct policy_tables *t, struct arena *arena, struct str text,
+                               uint8_t family, struct ip *out)
 {
         const struct policy_node *node = policy_facts_find_node(t->facts, text);
         struct policy_end end;
@@ -81,6 +81,9 @@ static const char *use_explain(const struct policy_tables *t, struct str from, c
 
         if (why)
                 return why;
+        if (to->kind == ALIAS_SERVICE && t->facts->services_count &&
+            !policy_facts_find_service(t->facts, to->name))
+                return "there is no such service";
         if (user) {
                 who.class = policy_tables_find_user(t, user)->class;
         } else if (node) {
@@ -101,11 +104,18 @@ static const char *flow_explain(const struct policy_tables *t, struct str from, 
         const char *why;
 
         if ((why = policy_destination_split(to, &host, &port)) ||
-            (why = port_read(port, &q.proto, &q.port)) || (why = end_read(t, &e->arena, from, 0, &q.src)) ||
-            (why = end_read(t, &e->arena, host, q.src.family, &q.dst)))
+            (why = port_read(port, &q.proto, &q.port)) ||
+            (why = policy_explain_end(t, &e->arena, from, 0, &q.src)) ||
+            (why = policy_explain_end(t, &e->arena, host, q.src.family, &q.dst)))
                 return why;
         policy_explain_flow(t, &q, e);
         return NULL;
+}
+
+struct str policy_explain_why(struct policy_explanation *e, struct str from, struct str to, const char *text)
+{
+        return arena_format(&e->arena, "from \"%.*s\" to \"%.*s\": %s", (int)MIN(from.len, (size_t)128),
+                            from.ptr, (int)MIN(to.len, (size_t)128), to.ptr, text);
 }
 
 enum err policy_explain(const struct policy_tables *t, struct str from, struct str to,
@@ -118,21 +128,34 @@ enum err policy_explain(const struct policy_tables *t, struct str from, struct s
                                                       : flow_explain(t, from, to, out);
         if (!text)
                 return out->no_memory ? ERR_NO_MEMORY : ERR_OK;
-        *why = arena_format(&out->arena, "from \"%.*s\" to \"%.*s\": %s", (int)MIN(from.len, (size_t)128),
-                            from.ptr, (int)MIN(to.len, (size_t)128), to.ptr, text);
+        *why = policy_explain_why(out, from, to, text);
         return ERR_CONFIG;
 }
 
 /* ---- answers ---- */
 
-static void rule_name(const struct policy_rule *r, struct buf *out)
+/* "grants[3]", "ssh[0]", "default". */
+static struct str considered_label(const struct policy_considered *c, char out[32])
+{
+        if (!c->ssh)
+                return c->rule->at.line ? policy_rule_label(c->rule, out) : STR("default");
+        snprintf(out, 32, "ssh[%u]", c->ssh->index);
+        return str_of(out);
+}
+
+static uint32_t considered_line(const struct policy_considered *c)
+{
+        return c->ssh ? c->ssh->at.line : c->rule->at.line;
+}
+
+static void rule_name(const struct policy_considered *c, struct buf *out)
 {
         char label[32];
 
-        if (!r->at.line)
+        if (!considered_line(c))
                 buf_add(out, STR("no acls and no grants in the file: everything is allowed"));
         else
-                buf_addf(out, "%.*s, line %u", STR_FMT(policy_rule_label(r, label)), r->at.line);
+                buf_addf(out, "%.*s, line %u", STR_FMT(considered_label(c, label)), considered_line(c));
 }
 
 void policy_explanation_print(const struct policy_explanation *e, struct buf *out)
@@ -146,7 +169,7 @@ void policy_explanation_print(const struct policy_explanation *e, struct buf *ou
                 const struct policy_considered *c = &e->rules[i];
 
                 buf_add(out, c->decides ? STR("by ") : STR("  "));
-                rule_name(c->rule, out);
+                rule_name(c, out);
                 buf_add_char(out, '\n');
                 for (size_t j = 0; j < c->findings_count; j++) {
                         const struct policy_finding *f = &c->findings[j];
@@ -173,9 +196,12 @@ void policy_explanation_write(const struct policy_explanation *e, struct json_wr
                 const struct policy_considered *c = &e->rules[i];
 
                 json_write_object_begin(w);
-                json_write_member_str(w, STR("rule"),
-                                      c->rule->at.line ? policy_rule_label(c->rule, label) : STR("default"));
-                json_write_member_uint(w, STR("line"), c->rule->at.line);
+                json_write_member_str(w, STR("rule"), considered_label(c, label));
+                json_write_member_uint(w, STR("line"), considered_line(c));
+                if (c->ssh)
+                        json_write_member_str(w, STR("action"),
+                                              c->ssh->action == POLICY_SSH_CHECK ? STR("check")
+                                                                                 : STR("accept"));
                 json_write_key(w, STR("findings"));
                 json_write_array_begin(w);
                 for (size_t j = 0; j < c->findings_count; j++) {

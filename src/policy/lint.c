@@ -6,7 +6,7 @@
 #include "policy/subject.h"
 #include "policy/unit.h"
 
-enum { COMPARISONS_MAX = 4000000 };
+enum { COMPARISONS_MAX = 4000000, NEIGHBOURS = 64 };
 
 static void warn(struct report *report, struct policy_place at, const struct policy_rule *rule,
                  const char *why)
@@ -34,21 +34,24 @@ static bool all_nothing(const struct policy_file *f, const struct policy_aliases
         return true;
 }
 
-static void never_matches(const struct policy_file *f, const struct policy_rule *rule, struct report *report)
+/* Whether it was said. */
+static bool never_matches(const struct policy_file *f, const struct policy_rule *rule, struct report *report)
 {
         bool dst_is_nothing = rule->kind == POLICY_GRANT ? all_nothing(f, &rule->dst) : true;
 
         for (size_t i = 0; i < rule->targets_count; i++)
                 dst_is_nothing &= is_nothing(f, &rule->targets[i].alias);
-        if (!rule->src.count)
-                warn(report, rule->at, rule, "never matches: src is empty");
-        else if (all_nothing(f, &rule->src))
-                warn(report, rule->at, rule, "never matches: all of its src are empty groups or sets");
-        else if (dst_is_nothing)
-                warn(report, rule->at, rule, "never matches: its dst is empty");
-        else if (rule->when && rule->when->after && rule->when->before &&
-                 rule->when->after >= rule->when->before)
-                warn(report, rule->at, rule, "never matches: when.after is not before when.before");
+        const char *why = !rule->src.count ? "never matches: src is empty"
+                          : all_nothing(f, &rule->src)
+                                  ? "never matches: all of its src are empty groups or sets"
+                          : dst_is_nothing ? "never matches: its dst is empty"
+                          : rule->when && rule->when->after && rule->when->before &&
+                                          rule->when->after >= rule->when->before
+                                  ? "never matches: when.after is not before when.before"
+                                  : NULL;
+        if (why)
+                warn(report, rule->at, rule, why);
+        return why != NULL;
 }
 
 /* ---- rules that another covers ---- */
@@ -166,14 +169,14 @@ static bool rule_covers(const struct policy_file *f, const struct policy_rule *o
         return true;
 }
 
-static void covered_find(const struct policy_file *f, struct report *report)
+static void rules_lint(const struct policy_file *f, struct report *report)
 {
         size_t work = 0;
 
         for (size_t i = 0; i < f->rules_count; i++) {
                 const struct policy_rule *inner = &f->rules[i];
 
-                if (!inner->src.count || (!inner->targets_count && !inner->dst.count))
+                if (never_matches(f, inner, report))
                         continue;
                 for (size_t j = 0; j < f->rules_count; j++) {
                         const struct policy_rule *outer = &f->rules[j];
@@ -182,7 +185,7 @@ static void covered_find(const struct policy_file *f, struct report *report)
                         work += 1 + (outer->src.count + outer->targets_count) *
                                             (inner->src.count + inner->targets_count);
                         if (work > COMPARISONS_MAX)
-                                return; /* a file of that size is not read by eye */
+                                break; /* a file of that size is not read by eye */
                         /* Of two equal rules the later one is the needless one. */
                         if (i == j || !rule_covers(f, outer, inner) ||
                             (j > i && rule_covers(f, inner, outer)))
@@ -211,11 +214,9 @@ static void tests_lint(const struct policy_file *f, struct report *report)
                 if (has_sections && !f->rules_count && t->deny_count && !t->accept_count)
                         report_warning(report, t->at.line, t->at.column,
                                        "tests[%zu] cannot fail: without rules everything is denied", i);
-                for (size_t j = 0; j < i; j++) {
+                for (size_t j = i > NEIGHBOURS ? i - NEIGHBOURS : 0; j < i; j++) {
                         const struct policy_test *other = &f->tests[j];
 
-                        if (i - j > 64)
-                                continue;
                         if (t->accept_count == 1 && other->accept_count == 1 && !t->deny_count &&
                             !other->deny_count && str_eq(t->src.text, other->src.text) &&
                             str_eq(t->accept[0], other->accept[0]) &&
@@ -237,14 +238,15 @@ static void tests_lint(const struct policy_file *f, struct report *report)
 
 /* ---- names nobody has ---- */
 
-static void user_look_for(const struct policy_facts *facts, const struct policy_alias *a,
+static void user_look_for(const struct policy_facts *facts, const struct policy_alias *a, size_t *work,
                           struct report *report)
 {
         struct str names[64];
         size_t count = 0;
 
-        if (a->kind != ALIAS_USER)
+        if (a->kind != ALIAS_USER || policy_facts_find_user(facts, a->text) || *work > COMPARISONS_MAX)
                 return;
+        *work += facts->users_count;
         for (size_t i = 0; i < facts->users_count; i++)
                 if (policy_user_is(facts->users[i], a->text))
                         return;
@@ -256,28 +258,34 @@ static void user_look_for(const struct policy_facts *facts, const struct policy_
                        STR_FMT(near), near.len ? "\"?)" : "");
 }
 
-static void users_look_for(const struct policy_facts *facts, const struct policy_aliases *list,
+static void users_look_for(const struct policy_facts *facts, const struct policy_aliases *list, size_t *work,
                            struct report *report)
 {
         for (size_t i = 0; i < list->count && report->warnings_count < REPORT_ENTRIES_MAX; i++)
-                user_look_for(facts, &list->items[i], report);
+                user_look_for(facts, &list->items[i], work, report);
 }
 
 static void people_lint(const struct policy_file *f, const struct policy_facts *facts, struct report *report)
 {
+        size_t work = 0;
+
         for (size_t i = 0; i < f->groups_count; i++)
-                users_look_for(facts, &f->groups[i].members, report);
-        for (size_t i = 0; i < f->rules_count; i++)
-                users_look_for(facts, &f->rules[i].src, report);
+                users_look_for(facts, &f->groups[i].members, &work, report);
+        for (size_t i = 0; i < f->rules_count; i++) {
+                users_look_for(facts, &f->rules[i].src, &work, report);
+                users_look_for(facts, &f->rules[i].dst, &work, report);
+                for (size_t j = 0; j < f->rules[i].targets_count; j++)
+                        user_look_for(facts, &f->rules[i].targets[j].alias, &work, report);
+        }
         for (size_t i = 0; i < f->ssh_count; i++)
-                users_look_for(facts, &f->ssh[i].src, report);
+                users_look_for(facts, &f->ssh[i].src, &work, report);
+        for (size_t i = 0; i < f->tags_count; i++)
+                users_look_for(facts, &f->tags[i].owners, &work, report);
 }
 
 void policy_lint(const struct policy_file *f, const struct policy_facts *facts, struct report *report)
 {
-        for (size_t i = 0; i < f->rules_count; i++)
-                never_matches(f, &f->rules[i], report);
-        covered_find(f, report);
+        rules_lint(f, report);
         tests_lint(f, report);
         if (facts)
                 people_lint(f, facts, report);
