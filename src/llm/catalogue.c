@@ -1,5 +1,7 @@
 #include "llm/catalogue.h"
 
+#include <string.h>
+
 #include "io/tls.h"
 #include "proxy/exchange.h"
 #include "proxy/worker.h"
@@ -119,7 +121,8 @@ static size_t from_entry(const struct catalogue *c, const struct conf_model *m, 
                 const struct provider *p = provider_of(c, t->provider);
 
                 if (p->dialects & dialect)
-                        out[count++] = (struct candidate){ p, t->model.len ? t->model : model };
+                        out[count++] = (struct candidate){ p, t->model.len ? t->model : model, t->weight,
+                                                           t->priority };
         }
         return count;
 }
@@ -143,9 +146,54 @@ size_t catalogue_find(const struct catalogue *c, struct str model, enum conf_dia
                         continue;
                 *is_known = true;
                 if (p->dialects & dialect)
-                        out[count++] = (struct candidate){ p, model };
+                        out[count++] = (struct candidate){ p, model, 1, i };
         }
         return count;
+}
+
+static void move_to_front(struct candidate *candidates, size_t i)
+{
+        struct candidate chosen = candidates[i];
+
+        memmove(candidates + 1, candidates, i * sizeof(*candidates));
+        candidates[0] = chosen;
+}
+
+/* Draws the first of `count` by weight. */
+static void draw_first(struct candidate *candidates, size_t count, uint64_t draw)
+{
+        uint64_t total = 0, at = 0;
+
+        for (size_t i = 0; i < count; i++)
+                total += MAX(candidates[i].weight, (uint64_t)1);
+        draw %= total;
+        for (size_t i = 0; i < count; i++)
+                if ((at += MAX(candidates[i].weight, (uint64_t)1)) > draw) {
+                        move_to_front(candidates, i);
+                        return;
+                }
+}
+
+void candidates_spread(struct candidate *candidates, size_t count, uint64_t draw)
+{
+        for (size_t i = 0, equals; i < count; i++) {
+                for (equals = 1; i + equals < count; equals++)
+                        if (candidates[i + equals].priority != candidates[i].priority)
+                                break;
+                if (equals > 1)
+                        draw_first(&candidates[i], equals, draw = hash_u64(draw + i + 1));
+        }
+}
+
+struct str catalogue_label(const struct catalogue *c, struct str model, const struct provider *provider)
+{
+        const struct conf_model *m = entry_find(c->conf, model);
+
+        if (m && !m->is_pattern)
+                return m->name;
+        if (provider && listing_has(&provider->listing, model))
+                return model;
+        return m ? m->name : STR("other");
 }
 
 void catalogue_fini(struct catalogue *c)

@@ -24,6 +24,7 @@ struct provider {
 struct candidate {
         const struct provider *provider;
         struct str model;
+        uint64_t weight, priority; /* those of equal priority share the requests */
 };
 
 enum { CANDIDATES_MAX = 8 };
@@ -50,3 +51,10 @@ void catalogue_each(const struct catalogue *c, catalogue_fn *fn, void *context);
  * in another dialect. */
 size_t catalogue_find(const struct catalogue *c, struct str model, enum conf_dialect dialect,
                       struct candidate out[CANDIDATES_MAX], bool *is_known);
+
+/* Puts candidates of equal priority in an order drawn by weight: each comes first as often as its share says. `draw` is a
+ * number that differs from request to request. */
+void candidates_spread(struct candidate *candidates, size_t count, uint64_t draw);
+
+/* The name a model is counted under: what the operator wrote or `provider` (may be NULL) lists, else "other". */
+struct str catalogue_label(const struct catalogue *c, struct str model, const struct provider *provider);

@@ -24,12 +24,20 @@ static const char *openai_code(uint16_t status, const char *refused)
         }
 }
 
+/* Callers' libraries try again by themselves where that may help; here it does not. */
+static void retry_discourage(struct exchange *x, uint16_t status)
+{
+        if (status == 401 || status == 403 || status == 404)
+                reply_will_have(x, "x-should-retry", STR("false"));
+}
+
 void dialect_openai_error(struct exchange *x, uint16_t status, const char *type, const char *message,
                           struct buf *out)
 {
         const char *code = openai_code(status, x->refused);
 
         (void)type;
+        retry_discourage(x, status);
         reply_will_have(x, "x-request-id",
                         (struct str){ x->id, EXCHANGE_ID_LEN }); /* where its clients look */
         buf_add(out, STR("{\"error\":{\"message\":\""));
@@ -57,6 +65,7 @@ void dialect_anthropic_error(struct exchange *x, uint16_t status, const char *ty
                              struct buf *out)
 {
         (void)type;
+        retry_discourage(x, status);
         reply_will_have(x, "request-id", (struct str){ x->id, EXCHANGE_ID_LEN });
         buf_addf(out, "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":\"",
                  anthropic_type(status));

@@ -25,6 +25,12 @@ struct asked {
         size_t candidates_count, next;
         struct str path_and_query; /* behind the base path */
         struct target *target;     /* of the present attempt */
+        bool was_redirected;       /* a provider tried to send us elsewhere */
+};
+
+enum {
+        TRIES_MAX = 7, /* one less than an exchange may: each answer passes `declines` */
+        COOL_DOWN_MS_MAX = 60000
 };
 
 static const struct str watched[] = { STR_INIT("model") };
@@ -62,6 +68,8 @@ static enum step_result model_find(struct exchange *x, struct asked *a)
         const struct json_field *field = json_scanner_find(&a->scanner, STR("model"));
         bool is_known;
 
+        if (!a->scanner.is_object)
+                return bad_body(x, "json", "The body must be a JSON object.");
         if (!field || field->type != JSON_STRING)
                 return bad_body(x, "model_missing", "The body needs a \"model\", as a string.");
         if (field->is_cut)
@@ -75,6 +83,8 @@ static enum step_result model_find(struct exchange *x, struct asked *a)
                 return exchange_refuse(
                         x, 404, "model_dialect",
                         "This model is served here, but not by a provider that speaks this API.");
+        candidates_spread(a->candidates, a->candidates_count,
+                          x->w->shared->start_random ^ hash_u64(x->w->ids_count << 8 | x->w->index));
         struct str parts[2] = { p->path, query_of(x) };
         a->path_and_query = arena_join(&x->arena, parts, 2);
         return STEP_NEXT;
@@ -132,13 +142,22 @@ static enum err body_fit(struct exchange *x, const struct asked *a, struct str m
                             arena_format(&x->arena, "%zu", bodystore_read_len(&x->body)));
 }
 
+/* Whatever a caller proves itself with stays here, also where no token is asked for. */
+static void credentials_remove(struct http_head *h)
+{
+        http_remove(h, HTTP_FIELD_AUTHORIZATION);
+        http_remove(h, HTTP_FIELD_X_API_KEY);
+        http_remove(h, HTTP_FIELD_COOKIE);
+        http_remove_name(h, STR("api-key"));
+        http_remove_name(h, STR("x-goog-api-key"));
+}
+
 static enum err credential_set(struct exchange *x, const struct provider *p)
 {
         struct http_head *h = &x->request;
         enum err e = ERR_OK;
 
-        http_remove(h, HTTP_FIELD_AUTHORIZATION);
-        http_remove(h, HTTP_FIELD_X_API_KEY);
+        credentials_remove(h);
         if (p->conf->kind == CONF_ANTHROPIC) {
                 if (p->conf->api_key.len)
                         e = http_replace(h, STR("x-api-key"), p->conf->api_key);
@@ -155,11 +174,9 @@ static enum err credential_set(struct exchange *x, const struct provider *p)
 /* Anthropic's paths begin with /v1 whatever the base URL; OpenAI's base URL has it. */
 static struct str target_text(struct exchange *x, const struct asked *a, const struct provider *p)
 {
-        const struct passthrough *route = x->route->handler_conf;
         bool has_v1 = str_has_suffix(p->base_path, STR("/v1"));
         struct str parts[3] = { p->base_path, has_v1 ? STR("") : STR("/v1"), a->path_and_query };
 
-        (void)route;
         return arena_join(&x->arena, parts, 3);
 }
 
@@ -196,25 +213,44 @@ static const struct candidate *candidate_next(struct exchange *x, struct asked *
         return NULL;
 }
 
+/* The model's name could not be read, let alone written, in a body that is packed. */
+static bool is_packed(const struct exchange *x)
+{
+        struct str coding = http_value(&x->request, HTTP_FIELD_CONTENT_ENCODING);
+
+        return coding.len && !str_eq_nocase(coding, STR("identity"));
+}
+
+static enum step_result begin(struct exchange *x)
+{
+        struct asked *a;
+
+        if (is_packed(x))
+                return exchange_refuse(x, 415, "content_encoding",
+                                       "Send the body as it is, without a Content-Encoding.");
+        if (!(a = x->extra = ARENA_NEW(&x->arena, struct asked)))
+                return exchange_refuse(x, 503, "memory", "The gateway has no memory for this request.");
+        json_scanner_init(&a->scanner, watched, ARRAY_SIZE(watched), JSON_SCAN_CASE_STRICT, 0);
+        exchange_collect(x);
+        return STEP_WAIT;
+}
+
 static enum step_result pick(struct exchange *x)
 {
         struct asked *a = x->extra;
 
-        if (!a) {
-                if (!(a = x->extra = ARENA_NEW(&x->arena, struct asked)))
-                        return exchange_refuse(x, 503, "memory",
-                                               "The gateway has no memory for this request.");
-                json_scanner_init(&a->scanner, watched, ARRAY_SIZE(watched), JSON_SCAN_CASE_STRICT, 0);
-                exchange_collect(x);
-                return STEP_WAIT;
-        }
+        if (!a)
+                return begin(x);
         if (x->is_stale_retry && a->target) { /* only the kept connection was stale */
                 x->is_stale_retry = false;
                 a->next--;
         }
-        const struct candidate *c = candidate_next(x, a);
+        const struct candidate *c = x->attempts < TRIES_MAX ? candidate_next(x, a) : NULL;
         if (c)
                 return attempt(x, a, c);
+        if (a->was_redirected)
+                return exchange_refuse(x, 502, "provider_redirect",
+                                       "The provider answered with a redirect, which is not followed.");
         return exchange_refuse(x, x->up_error == ERR_TIMED_OUT ? 504 : 502, "providers_failed",
                                "No provider of this model could be reached.");
 }
@@ -224,12 +260,40 @@ static void cancel(struct exchange *x)
         up_h1_abandon(x);
 }
 
-/* An answer that another provider may do better. */
+/* ---- an answer ---- */
+
+/* A provider that says for how long it wants no more is asked last until then; in seconds, as these APIs say it. */
+static void cool_down(struct exchange *x, const struct asked *a, const struct http_head *head)
+{
+        struct standing *s = a->target ? a->target->standing : NULL;
+        struct str text = str_trim(http_value(head, HTTP_FIELD_RETRY_AFTER));
+        uint64_t seconds;
+
+        if (!s || (head->status != 429 && head->status != 503) || !text.len)
+                return;
+        switch (units_parse_u64(text, COOL_DOWN_MS_MAX / 1000, &seconds)) {
+        case ERR_OK: break;
+        case ERR_TOO_LARGE: seconds = COOL_DOWN_MS_MAX / 1000; break;
+        default: return; /* a date, or nothing we know */
+        }
+        mono_ms until = loop_now(x->w->loop) + (mono_ms)seconds * 1000;
+        if (atomic_load(&s->ejected_until) < until)
+                atomic_store(&s->ejected_until, until);
+}
+
+/* An answer that another provider may do better, or that must not go to the caller. */
 static bool declines(struct exchange *x, const struct http_head *head)
 {
         struct asked *a = x->extra;
 
-        if (!a || a->next >= a->candidates_count)
+        if (!a || !a->target) /* an answer of our own */
+                return false;
+        if (head->status >= 300 && head->status < 400) {
+                a->was_redirected = true;
+                return true;
+        }
+        cool_down(x, a, head);
+        if (a->next >= a->candidates_count)
                 return false;
         switch (head->status) {
         case 429:

@@ -217,7 +217,8 @@ def story_a_redirect_of_a_provider_is_not_followed(t):
     up = t.upstream(lambda peer, request: peer.send(f"HTTP/1.1 302 Found\r\nLocation: {trap.url}/\r\nContent-Length: 0\r\n\r\n"))
     key = t.secret("provider")
     gate = t.gateway(env={"K": key}, providers={"home": openai(up, models=["m"], apiKey={"env": "K"})})
-    assert gate.post("/v1/chat/completions", {"model": "m", "messages": []}).status in (302, 502)
+    a = gate.post("/v1/chat/completions", {"model": "m", "messages": []})
+    same((a.status, a.get("location"), a.json["error"]["type"]), (502, None, "server_error"))
     same(trap.peers, [])
 
 
@@ -229,3 +230,79 @@ def story_no_caller_names_the_provider_by_a_field(t):
     same(trap.peers, [])
 
 
+def story_a_provider_that_redirects_is_passed_over(t):
+    up = t.upstream(lambda peer, request: peer.send("HTTP/1.1 307 Away\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"))
+    gate = t.gateway(providers={"away": openai(up, models=["m"]), "home": openai(t.sample())}, models={
+        "chat": [{"provider": "away", "model": "m"}, {"provider": "home", "model": "sample-1"}]})
+    same(gate.post("/v1/chat/completions", {**CHAT, "model": "chat"}).json["model"], "sample-1")
+    same(len(up.requests), 1)
+
+
+def story_a_provider_that_asks_for_a_pause_gets_it(t):
+    tired, other = t.sample(), t.sample()
+    gate = t.gateway(providers={"tired": openai(tired), "other": openai(other)}, models={
+        "chat": [{"provider": "tired", "model": "sample-1"}, {"provider": "other", "model": "sample-1"}]})
+    ask = lambda: same(gate.post("/v1/chat/completions", {**CHAT, "model": "chat"}).status, 200)  # noqa: E731
+    tired.set_fault("status=429;retry-after=2;path=/v1/chat")
+    ask()
+    tired.set_fault("")
+    before, begin = tired.stats()["requests"], time.monotonic()
+    for _ in range(5):
+        ask()
+    assert tired.stats()["requests"] - before <= 2 or time.monotonic() - begin > 2, "asked again within its pause"
+    time.sleep(2.2)
+    before = other.stats()["requests"]
+    for _ in range(5):
+        ask()
+    assert other.stats()["requests"] - before <= 2, "it does not come back"
+
+
+def story_providers_share_by_weight(t):
+    heavy, light = t.sample("--models", "heavy"), t.sample("--models", "light")
+    gate = t.gateway(providers={"heavy": openai(heavy), "light": openai(light)}, models={
+        "chat": [{"provider": "heavy", "model": "heavy", "weight": 3}, {"provider": "light", "model": "light", "weight": 1}]})
+    got = [gate.post("/v1/chat/completions", {**CHAT, "model": "chat"}).json["model"] for _ in range(120)]
+    assert 60 <= got.count("heavy") <= 110, got.count("heavy")
+
+
+def story_a_packed_body_is_refused(t):
+    gate = t.gateway(providers={"home": both(t.sample())})
+    for path in ("/v1/chat/completions", "/v1/messages"):
+        a = gate.post(path, b"\x1f\x8b", {"Content-Encoding": "gzip"})
+        same((a.status, a.json["error"]["type"]), (415, "invalid_request_error"))
+    same(gate.post("/v1/chat/completions", json.dumps(CHAT).encode(), {"Content-Encoding": "identity"}).status, 200)
+
+
+def story_our_own_no_is_not_worth_a_retry(t):
+    gate = t.gateway(providers={"home": both(t.sample())})
+    for path, token, model, status in (("/v1/chat/completions", False, "sample-1", 401), ("/v1/messages", "sk-wrong", "sample-1", 401),
+                                       ("/v1/chat/completions", True, "nobody", 404)):
+        a = gate.post(path, {**CHAT, "model": model}, token=token)
+        same((a.status, a.get("x-should-retry")), (status, "false"))
+
+
+def story_without_authentication_no_credential_goes_on_either(t):
+    model = t.sample("--record")
+    gate = t.gateway(gateway={"auth": False, "apiTokens": []}, providers={"home": openai(model)})
+    fields = {"Authorization": "Bearer sk-mine", "x-api-key": "sk-mine", "Cookie": "a=sk-mine", "api-key": "sk-mine"}
+    same(gate.post("/v1/chat/completions", CHAT, fields, token=False).status, 200)
+    assert "sk-mine" not in json.dumps(model.last()), model.last()
+
+
+def story_tokens_are_counted(t):
+    gate = t.gateway(providers={"home": both(t.sample("--tokens", "14"))}, models={
+        "chat": [{"provider": "home", "model": "sample-1"}]}, gateway={"workers": 1})
+    body = {**CHAT, "model": "chat"}
+    used = gate.post("/v1/chat/completions", body).json["usage"]
+    gate.post("/v1/chat/completions", {**body, "stream": True, "stream_options": {"include_usage": True}})
+    again = gate.post("/v1/messages", {**body, "max_tokens": 50}).json["usage"]
+    gate.post("/v1/messages", {**body, "max_tokens": 50, "stream": True})
+    gate.post("/v1/chat/completions", {**CHAT, "model": "nobody"})
+    want = {'sekisho_llm_requests_total{model="chat",provider="home",class="2xx"}': 4,
+            'sekisho_llm_requests_total{model="other",provider="",class="4xx"}': 1,
+            'sekisho_llm_tokens_total{model="chat",direction="in"}': 2 * used["prompt_tokens"] + 2 * again["input_tokens"],
+            'sekisho_llm_tokens_total{model="chat",direction="out"}': 2 * used["completion_tokens"] + 2 * again["output_tokens"]}
+    eventually(lambda: all(gate.metrics().get(k) == v for k, v in want.items()), 3,
+               f"{ {k: v for k, v in gate.metrics().items() if 'llm' in k} } is not {want}")
+    lines = [x for x in gate.access_log() if x.get("model") == "chat"]
+    same([x["tokens_out"] for x in lines], [14] * 4)
