@@ -4,6 +4,7 @@
 
 #include "llm/catalogue.h"
 #include "llm/chat.h"
+#include "llm/meter.h"
 #include "llm/models_page.h"
 #include "llm/passthrough.h"
 
@@ -12,6 +13,9 @@ enum { CONVERSATIONS_BYTES_MAX = 64 << 20 };
 struct llm {
         struct catalogue catalogue;
         struct chat_conf chat;
+        struct meter_book meter;
+        struct meter_conf openai_meter, anthropic_meter;
+        struct route_filter openai_filter, anthropic_filter, chat_filter;
 };
 
 struct llm_shared {
@@ -68,8 +72,10 @@ void llm_shared_free(struct llm_shared *s)
 
 void llm_free(struct llm *l)
 {
-        if (l) /* the rest stands in the snapshot's arena */
-                catalogue_fini(&l->catalogue);
+        if (!l)
+                return;
+        meter_book_fini(&l->meter); /* the rest stands in the snapshot's arena */
+        catalogue_fini(&l->catalogue);
 }
 
 void llm_start(struct llm *l, struct worker *w)
@@ -107,6 +113,12 @@ enum err llm_new(const struct conf *c, struct snapshot *snap, struct shared *sha
                                       .message_bytes_max = c->gateway.limits.chat_message_bytes,
                                       .openai = { &l->catalogue, CONF_OPENAI, STR("/chat/completions") },
                                       .anthropic = { &l->catalogue, CONF_ANTHROPIC, STR("/messages") } };
+        meter_book_init(&l->meter, &l->catalogue);
+        l->openai_meter = (struct meter_conf){ &l->meter, CONF_OPENAI };
+        l->anthropic_meter = (struct meter_conf){ &l->meter, CONF_ANTHROPIC };
+        l->openai_filter = (struct route_filter){ &meter_filter, &l->openai_meter };
+        l->anthropic_filter = (struct route_filter){ &meter_filter, &l->anthropic_meter };
+        l->chat_filter = (struct route_filter){ &meter_count_filter, &l->openai_meter };
         return catalogue_build(&l->catalogue, c, snap, shared, &snap->arena, r);
 }
 
@@ -139,6 +151,8 @@ static void chat_routes_add(struct llm *l, struct route_table *table)
                                .access = { .scopes = SCOPE_LLM },
                                .handler = &chat_handler,
                                .handler_conf = &l->chat,
+                               .filters = &l->chat_filter,
+                               .filters_count = 1,
                                .is_builtin = true };
         struct route stream = whole;
 
@@ -167,6 +181,10 @@ enum err llm_routes_add(struct snapshot *snap, struct route_table *table)
                                         .access = { .scopes = SCOPE_LLM },
                                         .handler = passed_on[i].handler,
                                         .handler_conf = &confs[i],
+                                        .filters = passed_on[i].dialect == CONF_ANTHROPIC
+                                                           ? &l->anthropic_filter
+                                                           : &l->openai_filter,
+                                        .filters_count = 1,
                                         .retries_posts = true,
                                         .replay_bytes_max = snap->limits.model_lookahead_bytes,
                                         .is_builtin = true };
