@@ -1,8 +1,10 @@
 """POST /api/v1/chat and /api/v1/chat/stream, in the predecessor's shape."""
 
 import json
+import time
 
-from lib.stage import same, sha256
+from lib import wire
+from lib.stage import eventually, same, sha256
 
 WORDS = "This is sample-1, the bundled sample model. You said:"
 
@@ -107,3 +109,74 @@ def story_a_stream_that_breaks_says_so(t):
     a = gate.post("/api/v1/chat/stream", {"message": "Hello there"})
     kinds = [e["type"] for e in events(a)]
     assert kinds[-1] == "error" and "done" not in kinds, kinds
+
+
+def story_workers_share_what_was_said(t):
+    gate = home(t, gateway={"workers": 4})
+    for n in range(10):  # each on a connection of its own: whichever worker takes it
+        same(gate.post("/api/v1/chat", {"message": f"message {n}", "session_id": "s"}).status, 200)
+    sent = [m["content"] for m in json.loads(gate.model.last()["body"])["messages"] if m["role"] == "user"]
+    same(sent, [f"message {n}" for n in range(10)])
+
+
+def story_a_worker_that_dies_takes_no_conversation_along(t):
+    import os
+    import signal
+    from lib import proc
+    gate = home(t, gateway={"workers": 2})
+    gate.post("/api/v1/chat", {"message": "My name is Ada", "session_id": "s"})
+    workers = [p for p in proc.tree(gate.pid) if p != gate.pid]
+    os.kill(workers[0], signal.SIGKILL)
+
+    def remembered():
+        try:
+            gate.post("/api/v1/chat", {"message": "What is my name?", "session_id": "s"})
+        except (OSError, wire.Lost):
+            return False
+        return "Ada" in gate.model.last()["body"]
+
+    eventually(remembered, 5, "it is forgotten")
+
+
+def story_an_abort_reaches_the_provider(t):
+    gate = home(t, "--tokens", "1000", "--interval-ms", "20")
+    for path in ("/api/v1/chat/stream", "/api/v1/chat"):
+        before = gate.model.stats()["aborted"]
+        c = gate.conn()
+        c.send(wire.request_bytes("POST", path, {"Authorization": f"Bearer {gate.token}", "Content-Type": "application/json"},
+                                  json.dumps({"message": "Hello"}).encode()))
+        eventually(lambda: gate.model.stats()["running"] == 1, 5, "the provider was not asked")
+        time.sleep(0.1)
+        left = time.monotonic()
+        c.close()
+        abort = gate.model.wait_aborts(before + 1)[-1]
+        assert 0 <= abort["mono_us"] / 1e6 - left < 0.3, (path, abort)
+        eventually(lambda: gate.model.stats()["running"] == 0, 5, "the provider still runs")
+
+
+def story_a_provider_that_fails_is_replaced_before_the_first_byte_only(t):
+    first, second = t.sample("--models", "one"), t.sample("--models", "two")
+    sections = {"models": {"chat": [{"provider": "a", "model": "one"}, {"provider": "b", "model": "two"}]},
+                "providers": {"a": {"kind": "openai", "baseUrl": first.url + "/v1"},
+                              "b": {"kind": "openai", "baseUrl": second.url + "/v1"}}}
+    gate = t.gateway(gateway={"workers": 1}, **sections)
+    for fault in ("status=503", "reset"):
+        first.set_fault(fault + ";path=/v1/chat")
+        a = gate.post("/api/v1/chat", {"message": "Hi", "model": "chat"})
+        same((a.status, a.json["model_used"]), (200, "two"), fault)
+        same(events(gate.post("/api/v1/chat/stream", {"message": "Hi", "model": "chat"}))[-1]["type"], "done", fault)
+    first.set_fault("cut-after=3;path=/v1/chat")
+    before = second.stats()["requests"]
+    gate = t.gateway(gateway={"workers": 1}, **sections)  # one that holds nothing against the first
+    kinds = [e["type"] for e in events(gate.post("/api/v1/chat/stream", {"message": "Hi", "model": "chat"}))]
+    same(kinds[-1], "error")
+    assert second.stats()["requests"] - before <= 2, "asked again for one answer"
+
+
+def story_a_token_chats_with_its_models_only(t):
+    narrow = t.secret("narrow")
+    gate = home(t, gateway={"apiTokens": [{"name": "narrow", "sha256": sha256(narrow), "models": ["other-*"]}]})
+    a = gate.post("/api/v1/chat", {"message": "Hi", "model": "sample-1"}, token=narrow)
+    same(a.status, 404)
+    assert gate.post("/api/v1/chat", {"message": "Hi"}, token=narrow).status in (404, 503)
+    same(gate.model.last().get("target") == "/v1/chat/completions", False)
