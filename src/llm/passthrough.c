@@ -25,7 +25,9 @@ struct asked {
         size_t candidates_count, next;
         struct str path_and_query; /* behind the base path */
         struct target *target;     /* of the present attempt */
+        int32_t slot;              /* of the provider's calls at a time, while the attempt lasts */
         bool was_redirected;       /* a provider tried to send us elsewhere */
+        bool was_full;             /* a provider has as many calls as it may */
 };
 
 enum {
@@ -213,6 +215,25 @@ static const struct candidate *candidate_next(struct exchange *x, struct asked *
         return NULL;
 }
 
+/* One more call for the provider, of all workers together; false when it has as many as it may. */
+static bool slot_take(struct exchange *x, struct asked *a, const struct provider *p)
+{
+        struct shared *shared = x->w->shared;
+        uint64_t key = hash_str(shared->hash_key, p->name) ^ 0x6c6c6d2070726f76; /* no token's or address's */
+        uint32_t max = (uint32_t)p->conf->max_concurrency;
+
+        if (!max)
+                return true;
+        a->slot = tally_enter(shared->requests, x->w->index, key, max);
+        return a->slot != TALLY_NO_SLOT;
+}
+
+static void slot_leave(struct exchange *x, struct asked *a)
+{
+        tally_leave(x->w->shared->requests, x->w->index, a->slot);
+        a->slot = TALLY_NO_SLOT;
+}
+
 /* The model's name could not be read, let alone written, in a body that is packed. */
 static bool is_packed(const struct exchange *x)
 {
@@ -230,9 +251,24 @@ static enum step_result begin(struct exchange *x)
                                        "Send the body as it is, without a Content-Encoding.");
         if (!(a = x->extra = ARENA_NEW(&x->arena, struct asked)))
                 return exchange_refuse(x, 503, "memory", "The gateway has no memory for this request.");
+        a->slot = TALLY_NO_SLOT;
         json_scanner_init(&a->scanner, watched, ARRAY_SIZE(watched), JSON_SCAN_CASE_STRICT, 0);
         exchange_collect(x);
         return STEP_WAIT;
+}
+
+static enum step_result refuse(struct exchange *x, const struct asked *a)
+{
+        if (a->was_redirected)
+                return exchange_refuse(x, 502, "provider_redirect",
+                                       "The provider answered with a redirect, which is not followed.");
+        if (a->was_full) {
+                reply_will_have(x, "Retry-After", STR("1"));
+                return exchange_refuse(x, 503, "provider_full",
+                                       "The model's provider has as many calls as it may. Try again soon.");
+        }
+        return exchange_refuse(x, x->up_error == ERR_TIMED_OUT ? 504 : 502, "providers_failed",
+                               "No provider of this model could be reached.");
 }
 
 static enum step_result pick(struct exchange *x)
@@ -245,18 +281,19 @@ static enum step_result pick(struct exchange *x)
                 x->is_stale_retry = false;
                 a->next--;
         }
-        const struct candidate *c = x->attempts < TRIES_MAX ? candidate_next(x, a) : NULL;
-        if (c)
-                return attempt(x, a, c);
-        if (a->was_redirected)
-                return exchange_refuse(x, 502, "provider_redirect",
-                                       "The provider answered with a redirect, which is not followed.");
-        return exchange_refuse(x, x->up_error == ERR_TIMED_OUT ? 504 : 502, "providers_failed",
-                               "No provider of this model could be reached.");
+        slot_leave(x, a);
+        for (const struct candidate *c; x->attempts < TRIES_MAX && (c = candidate_next(x, a));) {
+                if (slot_take(x, a, c->provider))
+                        return attempt(x, a, c);
+                a->was_full = true;
+        }
+        return refuse(x, a);
 }
 
 static void cancel(struct exchange *x)
 {
+        if (x->extra)
+                slot_leave(x, x->extra);
         up_h1_abandon(x);
 }
 

@@ -158,7 +158,7 @@ def story_a_provider_that_fails_is_replaced_before_the_first_byte_only(t):
     first, second = t.sample("--models", "one"), t.sample("--models", "two")
     sections = {"models": {"chat": [{"provider": "a", "model": "one"}, {"provider": "b", "model": "two"}]},
                 "providers": {"a": {"kind": "openai", "baseUrl": first.url + "/v1"},
-                              "b": {"kind": "openai", "baseUrl": second.url + "/v1"}}}
+                              "b": {"kind": "openai", "baseUrl": second.url + "/v1", "models": ["two"]}}}
     gate = t.gateway(gateway={"workers": 1}, **sections)
     for fault in ("status=503", "reset"):
         first.set_fault(fault + ";path=/v1/chat")

@@ -186,7 +186,7 @@ def story_a_provider_that_fails_before_the_first_byte_is_replaced(t):
 
 def story_a_provider_that_fails_later_is_not(t):
     first, second = t.sample(), t.sample()
-    gate = t.gateway(providers={"first": openai(first), "second": openai(second)}, models={
+    gate = t.gateway(providers={"first": openai(first), "second": openai(second, models=["sample-1"])}, models={
         "chat": [{"provider": "first", "model": "sample-1"}, {"provider": "second", "model": "sample-1"}]})
     before = second.stats()["requests"]
     for fault in ("cut-after=3", "reset-after=3"):
@@ -240,7 +240,7 @@ def story_a_provider_that_redirects_is_passed_over(t):
 
 def story_a_provider_that_asks_for_a_pause_gets_it(t):
     tired, other = t.sample(), t.sample()
-    gate = t.gateway(providers={"tired": openai(tired), "other": openai(other)}, models={
+    gate = t.gateway(providers={"tired": openai(tired, models=["sample-1"]), "other": openai(other, models=["sample-1"])}, models={
         "chat": [{"provider": "tired", "model": "sample-1"}, {"provider": "other", "model": "sample-1"}]})
     ask = lambda: same(gate.post("/v1/chat/completions", {**CHAT, "model": "chat"}).status, 200)  # noqa: E731
     tired.set_fault("status=429;retry-after=2;path=/v1/chat")
@@ -306,3 +306,23 @@ def story_tokens_are_counted(t):
                f"{ {k: v for k, v in gate.metrics().items() if 'llm' in k} } is not {want}")
     lines = [x for x in gate.access_log() if x.get("model") == "chat"]
     same([x["tokens_out"] for x in lines], [14] * 4)
+
+
+def story_a_provider_has_so_many_calls_at_a_time(t):
+    small, other = t.sample("--models", "small", "--tokens", "50", "--interval-ms", "20"), t.sample("--models", "other")
+    providers = {"small": openai(small, maxConcurrency=2), "other": openai(other)}
+    gate = t.gateway(gateway={"workers": 4}, providers=providers, models={
+        "alone": [{"provider": "small", "model": "small"}],
+        "both": [{"provider": "small", "model": "small"}, {"provider": "other", "model": "other"}]})
+    held = []
+    for n in range(2):
+        c = gate.conn()
+        c.send(wire.request_bytes("POST", "/v1/chat/completions", {"Authorization": f"Bearer {gate.token}"}, {**CHAT, "model": "alone", "stream": True}))
+        same(c.head().status, 200)
+        held.append(c)
+    for n in range(5):
+        same(gate.post("/v1/chat/completions", {**CHAT, "model": "both"}).json["model"], "other")
+        a = gate.post("/v1/chat/completions", {**CHAT, "model": "alone"})
+        same((a.status, a.get("retry-after")), (503, "1"))
+    held[0].close()  # a call that ends gives its place back
+    eventually(lambda: gate.post("/v1/chat/completions", {**CHAT, "model": "alone"}).status == 200, 3, "its place is lost")

@@ -405,6 +405,32 @@ static void a_provider_that_pauses_is_not_asked(void **state)
         assert_int_equal(f.caller.status, 200);
 }
 
+static void a_full_provider_is_passed_over(void **state)
+{
+        int32_t held;
+        uint64_t key = hash_str(f.shared.hash_key, STR("one")) ^ 0x6c6c6d2070726f76;
+
+        f.conf_providers[0].max_concurrency = f.conf_providers[1].max_concurrency = 1;
+        f.peers[0].answer = f.peers[1].answer = OK;
+        for (int i = 0; i < 3; i++) /* each gives its place back */
+                ask("{\"model\":\"alias\"}");
+        assert_int_equal(f.peers[0].requests, 3);
+        held = tally_enter(f.shared.requests, 0, key, 1);
+        assert_int_not_equal(held, TALLY_NO_SLOT);
+        ask("{\"model\":\"alias\"}");
+        assert_int_equal(f.caller.status, 200);
+        assert_int_equal(f.peers[1].requests, 1);
+        f.model.targets_count = 1;
+        ask("{\"model\":\"alias\"}");
+        assert_int_equal(f.caller.status, 503);
+        assert_non_null(strstr(f.caller.fields, "Retry-After=1\n"));
+        tally_leave(f.shared.requests, 0, held);
+        f.peers[0].answer = NULL; /* also one that failed */
+        ask("{\"model\":\"alias\"}");
+        assert_int_equal(f.caller.status, 502);
+        assert_int_equal(tally_count(f.shared.requests, key), 0);
+}
+
 static void a_redirect_is_never_passed_on(void **state)
 {
         static const char *const answers[] = { ANSWER("301", "Location: http://trap/\r\n"),
@@ -477,6 +503,7 @@ int main(void)
                 T(only_the_providers_credential_goes_on),
                 T(the_next_provider_is_asked_or_not),
                 T(a_provider_that_pauses_is_not_asked),
+                T(a_full_provider_is_passed_over),
                 T(a_redirect_is_never_passed_on),
                 T(the_last_ones_answer_is_the_callers),
                 T(refusals_have_the_dialects_form),
