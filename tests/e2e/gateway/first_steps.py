@@ -42,7 +42,7 @@ def paste(lines):
     return done.stdout
 
 
-def story_make_run_and_paste(t):
+def story_make_run_and_paste(t, alone=True):
     program, text = make_run(t)
     exports = [c for c in calls_of(text) if c.startswith("export")]
     curls = [c for c in calls_of(text) if c.startswith("curl")]
@@ -59,7 +59,7 @@ def story_make_run_and_paste(t):
     eventually(lambda: not any(proc.is_alive(p) for p in children), 5, "something it started is left")
 
 
-def story_make_run_again(t):
+def story_make_run_again(t, alone=True):
     program, first = make_run(t)
     program.signal(signal.SIGTERM)
     same(program.wait(15), 0)
@@ -73,7 +73,7 @@ def story_make_run_again(t):
     assert "You said: Hello" in paste(exports + [curl])
 
 
-def story_make_run_with_a_mistake_starts_nothing(t):
+def story_make_run_with_a_mistake_starts_nothing(t, alone=True):
     path = t.folder / "sekisho.json"
     path.write_text('{"gateway": {"prot": 1}}')
     done = subprocess.run([str(ROOT / "tools/run")], capture_output=True, text=True, timeout=30,
@@ -82,7 +82,7 @@ def story_make_run_with_a_mistake_starts_nothing(t):
     assert 'did you mean "port"' in done.stderr and "nothing was started" in done.stdout
 
 
-def story_make_run_finds_what_is_there(t):
+def story_make_run_finds_what_is_there(t, alone=True):
     models = t.sample()
     program = t.start("run", [ROOT / "tools/run", "--probe", f"llamacpp={models.port}", "--no-tailscale", *places()],
                       env={"SEKISHO_BUILD": str(t.build)})

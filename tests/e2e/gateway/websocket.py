@@ -85,7 +85,7 @@ def story_an_upstream_that_leaves_first_leaves_nothing_behind(t):
         with gate.conn() as c:
             same(c.send(HELLO).answer().status, 101)
             same(c.to_end(), b"bye")
-    eventually(lambda: gate.metrics()["sekisho_requests_active"] == before, 3, "exchanges of closed tunnels are still there")
+    eventually(lambda: gate.metrics()["sekisho_requests_active"] <= before, 3, "exchanges of closed tunnels are still there")
 
 
 def story_what_is_said_before_a_half_close_arrives(t):
