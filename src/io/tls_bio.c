@@ -11,13 +11,14 @@
  * is kept with the session until it is writable; while there is such a rest, stream_write refuses. The bound is what one
  * stream_write accepts.
  *
- * Reading goes through stream_raw_read, which knows without a call when the socket is empty. With read-ahead OpenSSL asks
- * for a buffer full: a record costs one receive, not one for its header and one for the rest.
+ * Reading goes through stream_raw_read, which knows without a call when the socket is empty. While a server shakes hands,
+ * what is received stays on our side and OpenSSL gets what it asks for, header by header and record by record, so that it
+ * holds no byte of the data behind the handshake and can be left. Otherwise it reads ahead into its own buffer.
  */
 
 enum { PENDING_BYTES_MAX = 256 * 1024 };
 
-/* Bytes written by OpenSSL in the call that is going on. Empty between calls, so one for all sessions of the thread. */
+/* Bytes written in the call that is going on. Empty between calls, so one for all sessions of the thread. */
 static _Thread_local struct {
         char *ptr;
         size_t len, cap;
@@ -37,14 +38,72 @@ static bool reserve(char **ptr, size_t *cap, size_t needed)
         return true;
 }
 
+static _Thread_local uint8_t wire[TLS_WIRE_BYTES];
+
+uint8_t *tls_wire(void)
+{
+        return wire;
+}
+
+uint8_t *tls_output_reserve(size_t len)
+{
+        return reserve(&output.ptr, &output.cap, output.len + len) ? (uint8_t *)output.ptr + output.len
+                                                                   : NULL;
+}
+
+void tls_output_added(size_t len)
+{
+        output.len += len;
+}
+
+struct str tls_output(void)
+{
+        return (struct str){ output.ptr, output.len };
+}
+
 static int bio_write(BIO *b, const char *bytes, int len)
 {
+        uint8_t *room;
+
         BIO_clear_retry_flags(b);
-        if (len < 0 || !reserve(&output.ptr, &output.cap, output.len + (size_t)len))
+        if (len < 0 || !(room = tls_output_reserve((size_t)len)))
                 return -1;
-        memcpy(output.ptr + output.len, bytes, (size_t)len);
-        output.len += (size_t)len;
+        memcpy(room, bytes, (size_t)len);
+        tls_output_added((size_t)len);
         return len;
+}
+
+/* From what was received before; what is left of it stays. */
+static size_t take_input(struct tls_session *t, char *bytes, size_t len)
+{
+        len = MIN(len, t->input_len - t->input_at);
+        memcpy(bytes, t->input + t->input_at, len);
+        t->input_at += len;
+        if (t->input_at == t->input_len) {
+                free(t->input);
+                t->input = NULL;
+        }
+        return len;
+}
+
+/* Receives more than OpenSSL asks for, and keeps the rest. */
+static enum err receive_ahead(struct tls_session *t, char *bytes, size_t len, size_t *got)
+{
+        size_t n = 0;
+        enum err e = stream_raw_read(t->stream, wire, TLS_RECORD_WIRE_BYTES_MAX, &n);
+
+        if (e != ERR_OK)
+                return e;
+        *got = MIN(len, n);
+        memcpy(bytes, wire, *got);
+        if (n > *got) {
+                if (!(t->input = malloc(n - *got)))
+                        return ERR_IO;
+                memcpy(t->input, wire + *got, n - *got);
+                t->input_len = n - *got;
+                t->input_at = t->plain_len = 0;
+        }
+        return ERR_OK;
 }
 
 static int bio_read(BIO *b, char *bytes, int len)
@@ -56,7 +115,10 @@ static int bio_read(BIO *b, char *bytes, int len)
         BIO_clear_retry_flags(b);
         if (len <= 0 || t->is_plaintext)
                 return -1;
-        e = stream_raw_read(t->stream, bytes, (size_t)len, &got);
+        if (t->input)
+                return (int)take_input(t, bytes, (size_t)len);
+        e = t->handshake && t->context->is_server ? receive_ahead(t, bytes, (size_t)len, &got)
+                                                  : stream_raw_read(t->stream, bytes, (size_t)len, &got);
         if (e == ERR_AGAIN) {
                 BIO_set_retry_read(b);
                 return -1;
@@ -137,17 +199,12 @@ static enum err keep_rest(struct tls_session *t, size_t skip)
         return ERR_OK;
 }
 
-bool tls_bio_has_output(void)
-{
-        return output.len > 0;
-}
-
-enum err tls_bio_hold(struct tls_session *t)
+enum err tls_output_hold(struct tls_session *t)
 {
         return keep_rest(t, 0);
 }
 
-enum err tls_bio_flush(struct tls_session *t)
+enum err tls_output_flush(struct tls_session *t)
 {
         struct iovec parts[2];
         int parts_count = 0;

@@ -3,12 +3,14 @@
  */
 #pragma once
 
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 
 #include "base/map.h"
 #include "io/stream_priv.h"
 #include "io/timer.h"
 #include "io/tls.h"
+#include "io/tls_record_priv.h"
 
 enum { TLS_NAME_BYTES_MAX = 255, TLS_HANDSHAKE_MS = 10 * 1000, TLS_CHAIN_BYTES_MAX = 64 * 1024 };
 
@@ -31,7 +33,8 @@ struct tls_ticket_key {
 struct tls_context {
         unsigned refs;
         bool is_server, offer_h2, skip_verify;
-        SSL_CTX *ssl_ctx; /* server: the first vhost's, not owned through this pointer */
+        bool keeps_openssl; /* for tests: no connection goes on without it */
+        SSL_CTX *ssl_ctx;   /* server: the first vhost's, not owned through this pointer */
         int64_t not_after;
         /* server */
         struct tls_vhost *vhosts;
@@ -44,26 +47,52 @@ struct tls_context {
         char session_name[TLS_NAME_BYTES_MAX + 1];
 };
 
+/* What the handshake told of its keys, kept until it is over. */
+struct tls_secrets {
+        uint8_t in[TLS_SECRET_BYTES_MAX], out[TLS_SECRET_BYTES_MAX];
+        size_t in_len, out_len;
+};
+
+/*
+ * A connection. It begins with OpenSSL; a server's of TLS 1.3 goes on without it after the handshake ("light": `ssl` is
+ * NULL, `records` is not), all others keep it.
+ */
 struct tls_session {
         SSL *ssl;
+        struct tls_records *records;
         struct stream *stream;
         struct tls_context *context;
-        struct timer timer; /* the handshake's deadline */
 
         bool is_open, is_over;        /* the handshake succeeded; failed, or the connection broke */
         bool has_input;               /* a read may find something: decoded, received, or in the socket */
         bool saw_first, is_plaintext; /* what came first was a plain-text request */
         bool is_held;                 /* `pending` may wait for the next write */
         bool wants_fin, has_fin;      /* our end was said, its FIN waits for `pending`; was sent */
-        unsigned key_updates;
-        enum err end; /* what reading ends with, once known */
+        bool is_resumed;
+        unsigned key_updates; /* with OpenSSL: without data between them */
+        enum err end;         /* what reading ends with, once known */
 
         /* Records that the socket did not take yet. */
         char *pending;
         size_t pending_len, pending_at;
 
-        char *server_name;  /* server: as asked for, in lower case; client: as given. NULL: none */
+        /* Received and not yet taken: `plain_len` bytes are decoded, what follows is not. NULL: nothing. */
+        char *input;
+        size_t input_len, input_at, plain_len;
+
+        char *server_name;            /* server: as asked for, in lower case; client: as given. NULL: none */
+        const char *version, *cipher; /* known after the handshake; static texts */
+        struct str alpn;
         const char *reason; /* of a failure; static text */
+        X509 *peer;         /* certificate, when it was verified */
+
+        struct tls_handshake *handshake; /* only while there is one */
+};
+
+struct tls_handshake {
+        struct tls_session *session;
+        struct timer timer; /* its deadline */
+        struct tls_secrets secrets;
 };
 
 /* tls.c: what both sides set. */
@@ -81,19 +110,47 @@ bool tls_pem_authorities(SSL_CTX *ssl_ctx, struct str pem, const char *what, boo
 void tls_vhost_fini(struct tls_vhost *v);
 struct tls_vhost *tls_vhost_find(const struct tls_context *c, struct str name);
 
-/* tls_bio.c: the socket as OpenSSL sees it. */
+/* tls_bio.c: the socket as OpenSSL sees it, and the records on their way out. */
 BIO *tls_bio_new(struct tls_session *t);
-bool tls_bio_has_output(void); /* OpenSSL has written something that was not flushed or held */
+
+/* The thread's buffer for what is received: free between calls. */
+enum { TLS_WIRE_BYTES = 48 * 1024 };
+uint8_t *tls_wire(void);
+
+/* Room for records in the thread's output, NULL when memory runs out; and what was put there. */
+uint8_t *tls_output_reserve(size_t len);
+void tls_output_added(size_t len);
+struct str tls_output(void); /* what was written and not yet flushed or held */
 
 /*
- * Sends what OpenSSL has written since the last call, with what was pending, in one system call. What the socket does
- * not take stays pending (ERR_AGAIN). ERR_CLOSED, ERR_IO: the connection is gone.
+ * Sends what was written since the last call, with what was pending, in one system call. What the socket does not take
+ * stays pending (ERR_AGAIN). ERR_CLOSED, ERR_IO: the connection is gone.
  */
 MUST_USE
-enum err tls_bio_flush(struct tls_session *t);
+enum err tls_output_flush(struct tls_session *t);
 /* The same without sending: kept for the next flush. */
 MUST_USE
-enum err tls_bio_hold(struct tls_session *t);
+enum err tls_output_hold(struct tls_session *t);
+
+/* tls_openssl.c: data through OpenSSL. As stream_read and stream_write; *broken is set when the connection is of no use. */
+MUST_USE
+enum err tls_openssl_read(struct tls_session *t, void *bytes, size_t len, size_t *got, bool *broken);
+MUST_USE
+enum err tls_openssl_write(struct tls_session *t, const struct iovec *parts, int parts_count,
+                           size_t *written);
+/* For SSL_set_msg_callback: counts key updates, of which OpenSSL takes any number. */
+void tls_openssl_watch(int is_write, int version, int type, const void *bytes, size_t len, SSL *ssl,
+                       void *unused);
+
+/* tls_light.c: data without OpenSSL. False: this connection keeps it. */
+bool tls_light_start(struct tls_session *t);
+void tls_light_end(struct tls_session *t);              /* frees; wipes */
+void tls_light_watch(const SSL *ssl, const char *line); /* for SSL_CTX_set_keylog_callback */
+MUST_USE
+enum err tls_light_read(struct tls_session *t, void *bytes, size_t len, size_t *got, bool *broken);
+MUST_USE
+enum err tls_light_write(struct tls_session *t, const struct iovec *parts, int parts_count, size_t *written);
+void tls_light_say_end(struct tls_session *t); /* close_notify, into the output */
 
 /* tls_stream.c: the TLS half of stream.h. */
 MUST_USE
@@ -105,3 +162,10 @@ void tls_stream_shutdown(struct stream *s);
 /* Writes the close_notify unless the stream is being reset, and frees the session. Gives the records that are still to be
  * sent (free them with free), or NULL; changes *how where the connection asks for it. */
 char *tls_stream_end(struct stream *s, enum stream_close_how *how, size_t *len_out);
+
+/* OpenSSL judges its results by what is in its queue of errors: it is empty before each call. */
+static inline void tls_forget_errors(void)
+{
+        if (ERR_peek_error())
+                ERR_clear_error();
+}

@@ -186,6 +186,7 @@ static enum err vhost_init(struct tls_context *c, struct tls_vhost *v, const str
         SSL_CTX_set_num_tickets(v->ssl_ctx, 1);
         SSL_CTX_set_client_hello_cb(v->ssl_ctx, choose_vhost, NULL);
         SSL_CTX_set_alpn_select_cb(v->ssl_ctx, choose_alpn, NULL);
+        SSL_CTX_set_keylog_callback(v->ssl_ctx, tls_light_watch);
         tls_ticket_callback_set(v->ssl_ctx);
         if (!tls_pem_certificate(v->ssl_ctx, certificate, r, &c->not_after))
                 return ERR_CONFIG;

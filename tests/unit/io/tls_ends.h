@@ -18,6 +18,7 @@
 #include "pairs.h"
 
 static struct loop *loop;
+static bool keeps_openssl; /* the second run: servers do not leave OpenSSL after the handshake */
 static struct issued ca, other_ca, a_cert, b_cert, wild_cert, rsa_cert, expired_cert;
 
 /* --- Streams on our side, OpenSSL's plain client on the other --- */
@@ -88,6 +89,7 @@ static inline struct tls_context *server_with(const struct issued *const *list, 
         assert_err(tls_server_new(&conf, &r, &c), ERR_OK);
         assert_int_equal(r.errors_count, 0);
         report_fini(&r);
+        c->keeps_openssl = keeps_openssl;
         return c;
 }
 
@@ -271,3 +273,8 @@ static inline int free_certificates(void **state)
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+/* Once as servers are, once with OpenSSL to the end. */
+#define RUN_TWICE(tests)                                                         \
+        (cmocka_run_group_tests((tests), make_certificates, free_certificates) + \
+         ((keeps_openssl = true), cmocka_run_group_tests((tests), make_certificates, free_certificates)))

@@ -361,5 +361,5 @@ int main(void)
                 T(test_client_verifies),
                 T(test_client_certificates),
         };
-        return cmocka_run_group_tests(tests, make_certificates, free_certificates);
+        return RUN_TWICE(tests);
 }

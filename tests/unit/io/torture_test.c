@@ -213,5 +213,5 @@ int main(void)
                 T(test_connection),
                 T(test_look_up),
         };
-        return cmocka_run_group_tests(tests, make_certificates, free_certificates);
+        return RUN_TWICE(tests);
 }
