@@ -214,6 +214,7 @@ static bool nodes_update(struct policy_work *w, const struct policy_tables *old)
                 if (order == 0 && is_same_node(t, was, now)) {
                         entry_share(&t->nodes[i], was);
                 } else {
+                        assert(was || order < 0);
                         if (order >= 0)
                                 addresses_drop(t, was->node);
                         if (order <= 0)
