@@ -132,7 +132,12 @@ static void provider_refused(struct chat *c)
                                 words.ptr ? words.ptr : "No provider answered.");
                 return;
         }
-        if (status == 401 || status == 403 || status == 402 || status < 400)
+        if (status == 401 || status == 403 || status == 402) { /* its words may quote a part of our key */
+                exchange_refuse(x, 502, "provider_credential",
+                                "The provider refused the gateway's credential or account.");
+                return;
+        }
+        if (status < 400)
                 status = 502;
         if (status == 529)
                 status = 503;

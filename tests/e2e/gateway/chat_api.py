@@ -180,3 +180,14 @@ def story_a_token_chats_with_its_models_only(t):
     same(a.status, 404)
     assert gate.post("/api/v1/chat", {"message": "Hi"}, token=narrow).status in (404, 503)
     same(gate.model.last().get("target") == "/v1/chat/completions", False)
+
+
+def story_a_refused_key_is_not_quoted(t):
+    key = t.secret("wrong")
+    words = json.dumps({"error": {"message": f"Incorrect API key provided: {key}", "type": "invalid_request_error"}})
+    up = t.upstream(lambda peer, request: peer.send(
+        f"HTTP/1.1 401 No\r\nContent-Type: application/json\r\nContent-Length: {len(words)}\r\n\r\n{words}"))
+    gate = t.gateway(env={"K": key}, providers={"home": {"kind": "openai", "baseUrl": up.url + "/v1", "models": ["m"], "apiKey": {"env": "K"}}})
+    for path in ("/api/v1/chat", "/api/v1/chat/stream"):
+        a = gate.post(path, {"message": "Hi"})
+        same((a.status, key in a.text), (502, False), path)
