@@ -123,6 +123,9 @@ struct conf_url {
         struct str path; /* unix: the socket's; else the base path without its last '/': "" or "/v1" */
 };
 
+/* What Host says to it: the name, with the port where that is not the scheme's own; a Unix socket is "localhost". In `a`. */
+struct str conf_url_authority(const struct conf_url *url, struct arena *a);
+
 struct conf_timeouts {
         int64_t connect, first_byte, idle;
         int64_t tunnel; /* idle time of an upgraded connection */

@@ -93,3 +93,15 @@ bool resolve_listen(struct loader *l, const char *what, const struct draft_text 
         out->path = arena_copy(l->arena, out->path);
         return true;
 }
+
+struct str conf_url_authority(const struct conf_url *url, struct arena *a)
+{
+        bool is_v6 = url->ip.family == 6;
+        uint16_t usual = url->scheme == CONF_HTTPS ? 443 : 80;
+
+        if (url->scheme == CONF_UNIX)
+                return STR("localhost");
+        if (url->port == usual)
+                return arena_format(a, is_v6 ? "[%.*s]" : "%.*s", STR_FMT(url->host));
+        return arena_format(a, is_v6 ? "[%.*s]:%u" : "%.*s:%u", STR_FMT(url->host), url->port);
+}

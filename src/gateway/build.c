@@ -112,19 +112,6 @@ static enum err tokens_build(struct build *b)
 
 /* ---- upstreams ---- */
 
-/* What Host says: the name with a port where it is not the scheme's own; a Unix socket is "localhost". */
-static struct str authority_of(struct arena *a, const struct conf_url *url)
-{
-        bool is_v6 = url->ip.family == 6;
-        uint16_t usual = url->scheme == CONF_HTTPS ? 443 : 80;
-
-        if (url->scheme == CONF_UNIX)
-                return STR("localhost");
-        if (url->port == usual)
-                return arena_format(a, is_v6 ? "[%.*s]" : "%.*s", STR_FMT(url->host));
-        return arena_format(a, is_v6 ? "[%.*s]:%u" : "%.*s:%u", STR_FMT(url->host), url->port);
-}
-
 static void target_build(struct build *b, struct upstream *u, const struct conf_target *c, struct target *t)
 {
         struct str id[3] = { u->name, STR(" "), c->url.text };
@@ -141,7 +128,7 @@ static void target_build(struct build *b, struct upstream *u, const struct conf_
         if (c->url.scheme == CONF_UNIX)
                 t->path = c->url.path;
         list_init(&t->idle);
-        t->authority = authority_of(b->arena, &c->url);
+        t->authority = conf_url_authority(&c->url, b->arena);
         t->standing = standing_of(b->in->shared->standings, key_of(b, arena_join(b->arena, id, 3)));
         measure_target_init(b->in->shared->metrics, &t->measure, u->name, t->url);
 }

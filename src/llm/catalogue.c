@@ -8,17 +8,6 @@
 
 enum { IDLE_CONNECTIONS_MAX = 64, KEEP_ALIVE_MS = 30000, FAILURES_MAX = 3, EJECT_MS = 10000 };
 
-static struct str authority_of(struct arena *a, const struct conf_url *url)
-{
-        const char *open = url->ip.family == 6 ? "[" : "", *close = url->ip.family == 6 ? "]" : "";
-
-        if (url->scheme == CONF_UNIX)
-                return STR("localhost");
-        if (url->port == (url->scheme == CONF_HTTPS ? 443 : 80))
-                return arena_format(a, "%s%.*s%s", open, STR_FMT(url->host), close);
-        return arena_format(a, "%s%.*s%s:%u", open, STR_FMT(url->host), close, url->port);
-}
-
 static void target_build(struct provider *p, struct shared *shared, struct arena *a)
 {
         const struct conf_url *url = &p->conf->base_url;
@@ -28,7 +17,7 @@ static void target_build(struct provider *p, struct shared *shared, struct arena
                                      .url = url->text,
                                      .host = url->host,
                                      .path = url->scheme == CONF_UNIX ? url->path : STR_NULL,
-                                     .authority = authority_of(a, url),
+                                     .authority = conf_url_authority(url, a),
                                      .ip = url->ip,
                                      .port = url->port,
                                      .is_tls = url->scheme == CONF_HTTPS,

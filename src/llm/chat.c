@@ -292,11 +292,7 @@ static void op_pull(struct side *s)
 
 static size_t op_data(struct side *s, const struct side_data *d)
 {
-        size_t len = 0;
-
-        for (size_t i = 0; i < d->slices_count; i++)
-                len += d->slices[i].len;
-        return len;
+        return side_data_len(d);
 }
 
 static void op_head(struct side *s, struct http_head *head) {}

@@ -32,11 +32,8 @@ static void op_head(struct side *s, struct http_head *head)
 static size_t op_data(struct side *s, const struct side_data *d)
 {
         struct call *c = call_of(s);
-        size_t len = 0;
 
-        for (size_t i = 0; i < d->slices_count; i++)
-                len += d->slices[i].len;
-        return c->events->on_data ? c->events->on_data(c, d) : len;
+        return c->events->on_data ? c->events->on_data(c, d) : side_data_len(d);
 }
 
 static void op_flush(struct side *s) {}

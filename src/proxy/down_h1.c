@@ -561,10 +561,8 @@ static void room_see(struct down_h1 *c, bool took_all)
 static size_t op_data(struct side *s, const struct side_data *d)
 {
         struct down_h1 *c = (struct down_h1 *)s;
-        size_t offered = 0, taken;
+        size_t offered = side_data_len(d), taken;
 
-        for (size_t i = 0; i < d->slices_count; i++)
-                offered += d->slices[i].len;
         if (s->x->request.method == HTTP_HEAD) { /* our own answers have one; it is not sent */
                 h1_out_flush(&c->out, &c->stream, &c->w->down_vector);
                 room_see(c, true);

@@ -300,15 +300,6 @@ void exchange_collect(struct exchange *x)
         x->down->ops->pull(x->down);
 }
 
-static size_t data_len(const struct side_data *d)
-{
-        size_t len = 0;
-
-        for (size_t i = 0; i < d->slices_count; i++)
-                len += d->slices[i].len;
-        return len;
-}
-
 /* Copies the first `len` bytes of d into the store; drops it when that is too much to replay. */
 static void store_add(struct exchange *x, const struct side_data *d, size_t len, size_t bytes_max)
 {
@@ -338,7 +329,7 @@ static size_t collect(struct exchange *x, const struct side_data *d, size_t len)
 
 size_t exchange_request_data(struct exchange *x, const struct side_data *d)
 {
-        size_t len = data_len(d), taken;
+        size_t len = side_data_len(d), taken;
         uint64_t max = x->route ? x->route->body_bytes_max : 0;
 
         if (x->is_ended || (x->answer_done && !x->is_tunnel)) /* a tunnel's halves end one by one */
@@ -505,7 +496,7 @@ size_t exchange_answer_data(struct exchange *x, const struct side_data *d)
 
         if (x->is_ended || !x->down || !x->answer_started)
                 return 0;
-        len = data_len(d);
+        len = side_data_len(d);
         taken = x->down->ops->data(x->down, d);
         x->answer_bytes += taken;
         bool is_last = d->is_last && taken == len;

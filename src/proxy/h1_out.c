@@ -111,23 +111,17 @@ void h1_out_flush(struct h1_out *o, struct stream *s, struct h1_vector *v)
 
 static size_t payload_add(struct h1_vector *v, const struct side_data *d)
 {
-        size_t len = 0;
-
-        for (size_t i = 0; i < d->slices_count; i++) {
+        for (size_t i = 0; i < d->slices_count; i++)
                 h1_vector_add(v, d->slices[i]);
-                len += d->slices[i].len;
-        }
-        return len;
+        return side_data_len(d);
 }
 
 /* Size line, payload, line end; and after the last the closing chunk. Returns the payload's length. */
 static size_t chunk_add(struct h1_vector *v, const struct side_data *d, char size_line[H1_CHUNK_HEAD_MAX],
                         struct arena *a)
 {
-        size_t len = 0;
+        size_t len = side_data_len(d);
 
-        for (size_t i = 0; i < d->slices_count; i++)
-                len += d->slices[i].len;
         if (len) {
                 h1_vector_add(v, h1_chunk_head(size_line, len));
                 payload_add(v, d);

@@ -21,6 +21,15 @@ struct side_data {
         size_t trailers_count;
 };
 
+static inline size_t side_data_len(const struct side_data *d)
+{
+        size_t len = 0;
+
+        for (size_t i = 0; i < d->slices_count; i++)
+                len += d->slices[i].len;
+        return len;
+}
+
 struct side_ops {
         const char *name; /* "h1", "reply", …: for the log */
         /*

@@ -531,10 +531,8 @@ static void op_head(struct side *s, struct http_head *head)
 static size_t op_data(struct side *s, const struct side_data *d)
 {
         struct up_h1 *u = (struct up_h1 *)s;
-        size_t offered = 0, taken;
+        size_t offered = side_data_len(d), taken;
 
-        for (size_t i = 0; i < d->slices_count; i++)
-                offered += d->slices[i].len;
         taken = h1_out_data(&u->out, &u->stream, &u->w->up_vector, d, &s->x->arena);
         u->side.has_room = taken == offered && !h1_out_is_pending(&u->out);
         if (u->is_tunnel)
