@@ -171,7 +171,8 @@ static void run_streams(int listen_fd)
 static struct tls_context *tls_from(const char *cert, const char *key)
 {
         struct tls_certificate certificate = { .cert_name = str_of(cert), .key_name = str_of(key) };
-        struct tls_server_conf conf = { .certificates = &certificate,
+        struct tls_server_conf conf = { .light_records = true,
+                                        .certificates = &certificate,
                                         .certificates_count = 1,
                                         .offer_h2 = false };
         struct tls_context *context = NULL;

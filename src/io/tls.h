@@ -31,6 +31,9 @@ struct tls_server_conf {
         bool offer_h2;            /* ALPN h2 before http/1.1 */
         struct str client_ca_pem; /* empty: no client certificates asked for */
         bool client_required;
+        /* TLS 1.3 connections leave OpenSSL after their handshake (docs/decisions/0009): a fifth of the memory, a quarter
+         * less CPU, record protection of our own. Off: OpenSSL to the end. */
+        bool light_records;
 };
 
 /* Problems (unreadable PEM, key that does not fit, expired certificate as a warning) go to the report: ERR_CONFIG. */

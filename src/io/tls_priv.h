@@ -33,7 +33,7 @@ struct tls_ticket_key {
 struct tls_context {
         unsigned refs;
         bool is_server, offer_h2, skip_verify;
-        bool keeps_openssl; /* for tests: no connection goes on without it */
+        bool keeps_openssl; /* no connection goes on without it: not light_records */
         SSL_CTX *ssl_ctx;   /* server: the first vhost's, not owned through this pointer */
         int64_t not_after;
         /* server */

@@ -239,6 +239,7 @@ enum err tls_server_new(const struct tls_server_conf *conf, struct report *r, st
         c->refs = 1;
         c->is_server = true;
         c->offer_h2 = conf->offer_h2;
+        c->keeps_openssl = !conf->light_records;
         c->not_after = INT64_MAX;
         if (conf->certificates_count == 0) {
                 report_error(r, 0, 0, "TLS is asked for but no certificate is given");
