@@ -188,7 +188,7 @@ static enum err keep_rest(struct tls_session *t, size_t skip)
                 char *joined = pending + rest <= PENDING_BYTES_MAX ? malloc(pending + rest) : NULL;
                 if (!joined)
                         return ERR_NO_MEMORY;
-                if (pending)
+                if (t->pending)
                         memcpy(joined, t->pending + t->pending_at, pending);
                 memcpy(joined + pending, output.ptr + from_output, rest);
                 free(t->pending);

@@ -349,6 +349,59 @@ static void test_client_certificates(void **state)
         issued_free(&server_only);
 }
 
+/* Chains no honest client has: 15 authorities deep, and 100 KB of names. */
+static void test_monstrous_client_certificates(void **state)
+{
+        enum { DEPTH = 15, NAMES = 4000 };
+        static char chain[1 << 16], alt_names[NAMES * 24];
+        struct issued links[DEPTH], leaf, huge;
+        const struct issued *list[] = { &a_cert };
+        size_t len = 0;
+
+        for (int i = 0; i < DEPTH; i++) {
+                char name[32];
+                snprintf(name, sizeof(name), "authority %d", i);
+                links[i] = issue((struct issue){
+                        .common_name = name, .is_ca = true, .issuer = i ? &links[i - 1] : &ca });
+        }
+        leaf = issue((struct issue){ .common_name = "leaf", .issuer = &links[DEPTH - 1] });
+        len += (size_t)snprintf(chain, sizeof(chain), "%s", leaf.cert_pem);
+        for (int i = DEPTH - 1; i >= 0; i--)
+                len += (size_t)snprintf(chain + len, sizeof(chain) - len, "%s", links[i].cert_pem);
+        size_t at = 0;
+        for (int i = 0; i < NAMES; i++)
+                at += (size_t)snprintf(alt_names + at, sizeof(alt_names) - at, "%sDNS:n%d.example.org",
+                                       i ? "," : "", i);
+        huge = issue((struct issue){ .common_name = "huge", .alt_names = alt_names, .issuer = &ca });
+        const struct {
+                const char *cert, *key, *reason;
+        } cases[] = {
+                { chain, leaf.key_pem, "certificate chain too long" },
+                { huge.cert_pem, huge.key_pem, "excessive message size" },
+        };
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                struct tls_context *sc =
+                        server_with(list, 1,
+                                    (struct tls_server_conf){ .client_ca_pem = str_of(ca.cert_pem),
+                                                              .client_required = true });
+                struct tls_context *cc = client_of((struct tls_client_conf){
+                        .cert_pem = str_of(cases[i].cert), .key_pem = str_of(cases[i].key) });
+                struct conn server, client;
+
+                handshake(&server, sc, &client, cc, "a.example");
+                assert_err(server.open_err, ERR_TLS);
+                assert_string_equal(stream_tls_reason(&server.stream), cases[i].reason);
+                close_conn(&server, STREAM_CLOSE_PLAIN);
+                close_conn(&client, STREAM_CLOSE_PLAIN);
+                tls_context_put(sc);
+                tls_context_put(cc);
+        }
+        for (int i = 0; i < DEPTH; i++)
+                issued_free(&links[i]);
+        issued_free(&leaf);
+        issued_free(&huge);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -360,6 +413,7 @@ int main(void)
                 T(test_our_client_resumes),
                 T(test_client_verifies),
                 T(test_client_certificates),
+                T(test_monstrous_client_certificates),
         };
         return RUN_TWICE(tests);
 }
