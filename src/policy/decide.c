@@ -49,28 +49,93 @@ bool policy_unit_takes_src(const struct policy_tables *t, uint32_t n, struct ip 
                policy_ranges_contain(&u->src, src);
 }
 
-/* Whether a machine routes that address and carries the unit for it. */
+/* ---- behind a machine ---- */
+
+bool policy_node_routes(const struct policy_node *node, struct policy_range range)
+{
+        for (size_t i = 0; i < node->approved_count; i++)
+                if (!policy_prefix_is_exit(&node->approved[i]) &&
+                    policy_range_overlaps(policy_range_of(node->approved[i]), range))
+                        return true;
+        return false;
+}
+
+bool policy_node_carries(const struct policy_node *node, const struct policy_unit *u,
+                         struct policy_range range)
+{
+        if (policy_node_routes(node, range))
+                return true;
+        for (size_t i = 0; i < node->addresses_count && !(u->flags & UNIT_VIA); i++)
+                if (ip_cmp(node->addresses[i], range.first) >= 0 &&
+                    ip_cmp(node->addresses[i], range.last) <= 0)
+                        return true;
+        return false;
+}
+
+struct policy_ranges policy_unit_dst_ranges(const struct policy_tables *t, const struct policy_unit *u,
+                                            const struct policy_alias *a, struct policy_range *room)
+{
+        /* A service's addresses are its own; every other name's are in the file. */
+        return a->kind == ALIAS_SVC ? u->dst : policy_alias_ranges(t->units->file, t->facts, a, room);
+}
+
+/* Whether the machine has the part of the unit's destination that the address is in. */
+static bool carries(const struct policy_tables *t, const struct policy_node_entry *e,
+                    const struct policy_unit *u, struct ip dst)
+{
+        struct policy_range room;
+
+        for (size_t i = 0; i < policy_unit_dst_count(u); i++) {
+                struct policy_ranges ranges = policy_unit_dst_ranges(t, u, policy_unit_dst(u, i), &room);
+                size_t low = 0, high = ranges.count;
+
+                while (low < high) { /* the last that begins at or before the address */
+                        size_t middle = low + (high - low) / 2;
+
+                        if (ip_cmp(ranges.items[middle].first, dst) <= 0)
+                                low = middle + 1;
+                        else
+                                high = middle;
+                }
+                if (low && ip_cmp(dst, ranges.items[low - 1].last) <= 0 &&
+                    policy_node_carries(e->node, u, ranges.items[low - 1]))
+                        return true;
+        }
+        return false;
+}
+
+static bool leads_to(const struct policy_node *node, struct ip dst)
+{
+        for (size_t i = 0; i < node->approved_count; i++)
+                if (ip_prefix_contains(&node->approved[i], dst))
+                        return true;
+        return false;
+}
+
+/*
+ * Whether a machine routes that address and its packet filter lets the unit through. What an exit route leads to is "*"
+ * and autogroup:internet, and a prefix only where the same machine has to do with it in another way.
+ */
 static bool is_routed(const struct policy_tables *t, uint32_t n, struct ip dst)
 {
         const struct policy_unit *u = &t->units->items[n];
+        bool is_any = (u->flags & UNIT_DST_ANY) && !(u->flags & UNIT_VIA);
         bool is_internet = (u->flags & UNIT_INTERNET) && policy_ranges_contain(policy_ranges_internet(), dst);
-        bool is_named = (u->flags & UNIT_DST_ANY) || policy_ranges_contain(&u->dst, dst);
+        bool is_named = policy_ranges_contain(&u->dst, dst);
 
-        if (!is_internet && !is_named)
+        if (!is_internet && !is_named && !is_any)
                 return false;
         for (size_t i = 0; i < t->facts->nodes_count; i++) {
                 const struct policy_node_entry *e = &t->nodes[i];
 
-                if (!e->node->approved_count)
+                if (!leads_to(e->node, dst))
                         continue;
-                if (!policy_set_has(e->routes, n) && !((u->flags & UNIT_DST_ANY) && !(u->flags & UNIT_VIA)))
-                        continue;
-                if (is_internet && e->is_exit)
+                if (is_any)
                         return true;
-                for (size_t j = 0; is_named && j < e->node->approved_count; j++)
-                        if (!policy_prefix_is_exit(&e->node->approved[j]) &&
-                            ip_prefix_contains(&e->node->approved[j], dst))
-                                return true;
+                if ((u->flags & UNIT_VIA) && !policy_set_has(e->routes, n))
+                        continue;
+                if ((is_internet && e->is_exit) || (is_named && carries(t, e, u, dst)))
+                        return true;
         }
         return false;
 }

@@ -33,3 +33,17 @@ struct policy_answer policy_decide(const struct policy_tables *t, const struct p
 bool policy_unit_takes_src(const struct policy_tables *t, uint32_t unit, struct ip src);
 bool policy_unit_takes_dst(const struct policy_tables *t, uint32_t unit, struct ip src, struct ip dst);
 bool policy_unit_takes_port(const struct policy_unit *u, int16_t proto, uint16_t port);
+
+/* Whether an approved route of the machine, exit routes aside, has something of the range. */
+bool policy_node_routes(const struct policy_node *node, struct policy_range range);
+
+/*
+ * Whether the machine's packet filter has the unit's destination `range`, whole: it routes a part of it, or, unless the unit
+ * goes via routers, has an address in it.
+ */
+bool policy_node_carries(const struct policy_node *node, const struct policy_unit *u,
+                         struct policy_range range);
+
+/* The addresses that one destination of the unit names; `room` may be used for one range. */
+struct policy_ranges policy_unit_dst_ranges(const struct policy_tables *t, const struct policy_unit *u,
+                                            const struct policy_alias *a, struct policy_range *room);

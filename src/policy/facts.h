@@ -51,7 +51,8 @@ bool policy_role_may_edit(enum policy_role r);
 struct policy_batch; /* the memory of the records that one text brought */
 
 struct policy_user {
-        struct str id, email, name; /* email and name may be empty */
+        struct str id, email,
+                name; /* name: the short one, else the part of the email before the @; both may be empty */
         enum policy_role role;
         bool is_shared; /* of another network, with a machine shared in */
         const struct str *groups;

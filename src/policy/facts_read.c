@@ -143,6 +143,8 @@ static void users_read(struct policy_reader *r, void *into, const struct json_va
                 snprintf(what, sizeof(what), "users[%zu]", i);
                 u->batch = d->batch;
                 policy_read_object(r, &v->items[i], what, user_members, ARRAY_SIZE(user_members), u);
+                if (!u->name.len) /* the short name is what stands before the @ */
+                        u->name = str_sub(u->email, 0, MIN(str_find_char(u->email, '@'), u->email.len));
                 if (!u->id.len)
                         u->id = u->email.len ? u->email : u->name;
                 if (!u->id.len)

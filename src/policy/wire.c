@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "policy/decide.h"
 #include "policy/wire_priv.h"
 
 struct dst {
@@ -101,45 +102,15 @@ static void dst_add(struct filter *f, const struct policy_texts *src, const stru
 
 /* ---- what of a destination is this node's ---- */
 
-/* Whether an approved route, exit routes aside, has something of the range. */
-static bool is_routed(const struct policy_node *node, struct policy_range range)
-{
-        for (size_t i = 0; i < node->approved_count; i++)
-                if (!policy_prefix_is_exit(&node->approved[i]) &&
-                    policy_range_overlaps(policy_range_of(node->approved[i]), range))
-                        return true;
-        return false;
-}
-
-static bool is_own(const struct policy_node *node, struct policy_range range)
-{
-        for (size_t i = 0; i < node->addresses_count; i++)
-                if (ip_cmp(node->addresses[i], range.first) >= 0 &&
-                    ip_cmp(node->addresses[i], range.last) <= 0)
-                        return true;
-        return false;
-}
-
-/* A service's addresses are its own; every other name's are in the file. */
-static struct policy_ranges dst_ranges(const struct filter *f, const struct policy_unit *u,
-                                       const struct policy_alias *a, struct policy_range *room)
-{
-        const struct policy_tables *t = f->w->t;
-
-        return a->kind == ALIAS_SVC ? u->dst : policy_alias_ranges(t->units->file, t->facts, a, room);
-}
-
 static void ranges_add(struct filter *f, const struct policy_unit *u, const struct policy_texts *src,
                        const struct policy_ports *ports, const struct policy_alias *a)
 {
         char text[POLICY_RANGE_TEXT_MAX];
         struct policy_range room;
-        struct policy_ranges ranges = dst_ranges(f, u, a, &room);
-        bool is_via = u->flags & UNIT_VIA;
+        struct policy_ranges ranges = policy_unit_dst_ranges(f->w->t, u, a, &room);
 
         for (size_t i = 0; i < ranges.count; i++)
-                if (is_routed(f->entry->node, ranges.items[i]) ||
-                    (!is_via && is_own(f->entry->node, ranges.items[i])))
+                if (policy_node_carries(f->entry->node, u, ranges.items[i]))
                         dst_add(f, src, ports, policy_range_format(ranges.items[i], text));
 }
 
@@ -185,7 +156,7 @@ static void grant_range_add(struct filter *f, struct grant *g, struct policy_ran
 {
         const struct policy_node *node = f->entry->node;
         struct ip_prefix prefix;
-        bool more = is_routed(node, range);
+        bool more = policy_node_routes(node, range);
 
         for (size_t i = 0; i < node->addresses_count; i++)
                 if (ip_cmp(node->addresses[i], range.first) >= 0 &&
@@ -210,7 +181,7 @@ static void grant_name_add(struct filter *f, const struct policy_unit *u, struct
                         for (size_t i = 0; i < f->entry->node->addresses_count; i++)
                                 prefix_add(f, g, single(f->entry->node->addresses[i]));
         } else if (a->kind != ALIAS_AUTOGROUP && !policy_alias_is_upward(a)) {
-                struct policy_ranges ranges = dst_ranges(f, u, a, &room);
+                struct policy_ranges ranges = policy_unit_dst_ranges(f->w->t, u, a, &room);
 
                 for (size_t i = 0; i < ranges.count; i++)
                         grant_range_add(f, g, ranges.items[i]);
