@@ -128,11 +128,11 @@ enum exit_code wg_down_run(const struct command_call *call)
         if (!netif_index(name)) {
                 out_problem("%s: there is no such interface", name);
                 code = EXIT_NOT_FOUND;
-        } else if (!wg_hooks_run(&f.quick.pre_down, f.name)) {
-                code = EXIT_FAILED;
-        } else if ((code = take_down(&f.quick, f.name, name)) == EXIT_OK &&
-                   !wg_hooks_run(&f.quick.post_down, f.name)) {
-                code = EXIT_FAILED;
+        } else {
+                code = wg_hooks_run(&f.quick.pre_down, f.name) ? take_down(&f.quick, f.name, name)
+                                                               : EXIT_FAILED;
+                if (code == EXIT_OK && !wg_hooks_run(&f.quick.post_down, f.name))
+                        code = EXIT_FAILED;
         }
         wg_file_fini(&f);
         return code;

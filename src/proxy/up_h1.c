@@ -224,8 +224,10 @@ static void dial_next(struct up_h1 *u)
         struct dial_target target = { .port = t->port, .path = t->path };
         int64_t left = u->connect_until - loop_now(u->w->loop);
 
-        if (t->path.len == 0) /* a later exchange begins with another address of the name */
+        if (t->path.len == 0) { /* a later exchange begins with another address of the name */
+                assert(u->addresses_count > 0);
                 target.ip = u->addresses[(t->address_next + u->addresses_tried) % u->addresses_count];
+        }
         u->addresses_tried++;
         up_enter(u, UP_DIALLING);
         dial_start(&u->dial, u->w->loop, &target, MAX(left, (int64_t)1), on_dialled);

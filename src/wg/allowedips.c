@@ -1,5 +1,7 @@
 #include "wg/allowedips.h"
 
+#include <assert.h>
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,6 +52,7 @@ static struct bits bits_v6(const uint8_t *p)
 
 static unsigned bit_at(struct bits b, unsigned at)
 {
+        assert(at < 128);
         return (unsigned)(at < 64 ? b.high >> (63 - at) : b.low >> (127 - at)) & 1;
 }
 
