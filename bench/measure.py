@@ -12,7 +12,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests/e
 from lib import proc  # noqa: E402
 
 FOREIGN_MAX = 0.10  # CPUs that others may take; above it a point is taken again
-TRIES = 4
+TRIES = 3
 
 
 def busy_seconds():
@@ -30,7 +30,7 @@ def foreign_now():
     return (busy_seconds() - before) / 0.25
 
 
-def wait_quiet(seconds=4):
+def wait_quiet(seconds=2):
     end = time.monotonic() + seconds
     while time.monotonic() < end and foreign_now() > 0.3:
         pass
@@ -38,15 +38,19 @@ def wait_quiet(seconds=4):
 
 def once(command, server, others, cpu, env=None):
     """One run of the load. `server` and `others` are pids; the load's own CPU is known from its end."""
-    cpu_before, other_before = proc.cpu_seconds(server), sum(sum(proc.cpu_seconds(p)) for p in others)
+    cpu_before, run_before = proc.cpu_seconds(server), proc.run_seconds(server)
+    other_before = sum(proc.run_seconds(p) for p in others)
     children_before, busy_before, begin = os.times(), busy_seconds(), time.monotonic()
     run = subprocess.run(["taskset", "-c", cpu, *map(str, command)], capture_output=True, text=True, timeout=120,
                          env={**os.environ, **(env or {})})
     took = time.monotonic() - begin
     children, cpu_after = os.times(), proc.cpu_seconds(server)
+    spent = proc.run_seconds(server) - run_before
     user, system = cpu_after[0] - cpu_before[0], cpu_after[1] - cpu_before[1]
+    share = spent / (user + system) if user + system else 0.0  # the ticks only say how it divides
+    user, system = user * share, system * share
     load = (children.children_user - children_before.children_user) + (children.children_system - children_before.children_system)
-    other = sum(sum(proc.cpu_seconds(p)) for p in others) - other_before
+    other = sum(proc.run_seconds(p) for p in others) - other_before
     foreign = (busy_seconds() - busy_before - user - system - load - other) / took
     if not run.stdout.strip():
         raise RuntimeError(f"{command[0]} said nothing: {run.stderr[-500:]}")
