@@ -32,7 +32,9 @@ struct conversations {
         size_t mapping_bytes;
         struct conversation_limits limits;
         pthread_mutex_t lock; /* guards all below */
-        uint32_t free, sessions_count, sessions_cap, blocks_count;
+        uint32_t free;        /* blocks given back */
+        uint32_t fresh;       /* from here on no block was ever used: their pages cost nothing yet */
+        uint32_t sessions_count, sessions_cap, blocks_count;
         struct session *sessions;
         struct block *blocks;
 };
@@ -42,10 +44,23 @@ struct conversations {
 static void empty_all(struct conversations *c)
 {
         memset(c->sessions, 0, c->sessions_cap * sizeof(*c->sessions));
-        c->sessions_count = 0;
-        for (uint32_t i = 0; i < c->blocks_count; i++)
-                c->blocks[i].next = i + 1 < c->blocks_count ? i + 1 : NO_BLOCK;
-        c->free = c->blocks_count ? 0 : NO_BLOCK;
+        c->sessions_count = c->fresh = 0;
+        c->free = NO_BLOCK;
+}
+
+static bool block_is_there(const struct conversations *c)
+{
+        return c->free != NO_BLOCK || c->fresh < c->blocks_count;
+}
+
+static uint32_t block_take(struct conversations *c)
+{
+        uint32_t at = c->free;
+
+        if (at == NO_BLOCK)
+                return c->fresh++;
+        c->free = c->blocks[at].next;
+        return at;
 }
 
 static bool lock_enter(struct conversations *c)
@@ -99,14 +114,14 @@ struct conversations *conversations_new(const struct conversation_limits *limits
                                      .limits = *limits,
                                      .sessions_cap = (uint32_t)sessions,
                                      .blocks_count = (uint32_t)blocks,
+                                     .free = NO_BLOCK,
                                      .sessions = (struct session *)(void *)(mapping + head),
                                      .blocks = (struct block *)(void *)(mapping + head + table) };
         if (!lock_make(&c->lock)) {
                 munmap(mapping, bytes);
                 return NULL;
         }
-        empty_all(c);
-        return c;
+        return c; /* the mapping is zeros: no session is used, and no page of theirs is touched */
 }
 
 void conversations_free(struct conversations *c)
@@ -222,12 +237,11 @@ static bool content_write(struct conversations *c, struct session *s, struct str
         while (content.len) {
                 size_t n = MIN(content.len, (size_t)BLOCK_BYTES);
 
-                if (c->free == NO_BLOCK)
+                if (!block_is_there(c))
                         oldest_drop(c, s);
-                if (c->free == NO_BLOCK)
+                if (!block_is_there(c))
                         return false;
-                uint32_t at = c->free;
-                c->free = c->blocks[at].next;
+                uint32_t at = block_take(c);
                 c->blocks[at].next = NO_BLOCK;
                 memcpy(c->blocks[at].bytes, content.ptr, n);
                 *link = at;
