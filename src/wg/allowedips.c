@@ -1,7 +1,6 @@
 #include "wg/allowedips.h"
 
 #include <assert.h>
-
 #include <stdlib.h>
 #include <string.h>
 
