@@ -221,6 +221,13 @@ static size_t datagrams_in(const struct udp_burst *b)
         return (b->len + b->datagram_bytes - 1) / b->datagram_bytes;
 }
 
+/* What the kernel says when the source address it was given is ours no more; without one the same means no route. */
+static bool may_be_the_source(const struct udp_burst *b, int error)
+{
+        return b->source.family && (error == EINVAL || error == ENETUNREACH || error == EHOSTUNREACH ||
+                                    error == EADDRNOTAVAIL || error == ENODEV);
+}
+
 /* Each datagram by itself: where there is no UDP_SEGMENT, or this way out cannot take one. *at goes on from call to call. */
 static enum err send_one_by_one(struct udp *u, const struct udp_burst *b, size_t *at)
 {
@@ -235,7 +242,7 @@ static enum err send_one_by_one(struct udp *u, const struct udp_burst *b, size_t
                         u->stats.datagrams_sent++;
                 } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
                         return full(u);
-                } else if (errno == EINVAL && b->source.family) {
+                } else if (may_be_the_source(b, errno)) {
                         return ERR_NOT_FOUND;
                 } else if (errno != EINTR) {
                         u->stats.refused++;
@@ -266,7 +273,7 @@ static enum err after_refusal(struct udp *u, const struct udp_burst *b, int erro
                 }
                 return e;
         }
-        if (error == EINVAL && b->source.family)
+        if (may_be_the_source(b, error))
                 return ERR_NOT_FOUND;
         u->stats.refused += datagrams_in(b);
         return ERR_OK;

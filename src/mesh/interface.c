@@ -104,10 +104,13 @@ static bool send_some(struct mesh_interface *i)
         }
         enum err e = udp_send(u, bursts, n, &sent);
         i->sent_bursts += (unsigned)sent;
-        if (e == ERR_NOT_FOUND) /* our address has gone: let the kernel choose another */
-                wg_endpoint_forget_source(&i->out.bursts[i->sent_bursts].to);
-        else if (e != ERR_OK && e != ERR_AGAIN)
+        if (e == ERR_NOT_FOUND) { /* our address has gone: let the kernel choose another */
+                struct wg_endpoint *to = &i->out.bursts[i->sent_bursts].to;
+                wg_device_source_gone(i->device, to);
+                wg_endpoint_forget_source(to);
+        } else if (e != ERR_OK && e != ERR_AGAIN) {
                 i->sent_bursts++;
+        }
         return e != ERR_AGAIN;
 }
 

@@ -158,6 +158,17 @@ struct wg_peer *wg_device_route(const struct wg_device *d, struct ip destination
                                         : wg_allowedips_find6(&d->allowedips, destination.bytes));
 }
 
+void wg_device_source_gone(struct wg_device *d, const struct wg_endpoint *to)
+{
+        struct ip source = to->source;
+
+        list_for_each(link, &d->peers) {
+                struct wg_peer *p = CONTAINER_OF(link, struct wg_peer, link);
+                if (ip_eq(p->endpoint.source, source))
+                        wg_endpoint_forget_source(&p->endpoint);
+        }
+}
+
 void wg_device_drop(struct wg_device *d, enum wg_drop why)
 {
         d->stats.drops[why]++;

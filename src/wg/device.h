@@ -92,6 +92,9 @@ MUST_USE enum err wg_device_send(struct wg_device *d, const struct wg_frame *fra
 void wg_device_receive(struct wg_device *d, const struct wg_arrival *arrival, struct wg_time now,
                        struct wg_inbox *in, struct wg_outbox *out);
 
+/* The network could not send to `to` from its source address: no peer uses that one any more. */
+void wg_device_source_gone(struct wg_device *d, const struct wg_endpoint *to);
+
 /*
  * Answers handshakes, fires timers, sends what waited. To be called after each turn and at the deadline it returned:
  * at once (now.mono) when more is to be done or `out` is full, MONO_NEVER when nothing is.
