@@ -198,23 +198,36 @@ static inline void dns_tcp_ready(struct watch *w, unsigned happened)
         assert_err(loop_add_level(d->loop, &d->conn, fd, dns_conn_ready), ERR_OK);
 }
 
+/* A UDP and a TCP socket on one port: the kernel's choice for the first may be taken for the second. */
+static inline uint16_t dns_sockets(int *udp, int *tcp)
+{
+        for (int i = 0; i < 100; i++) {
+                struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+                socklen_t len = sizeof(a);
+
+                *udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+                *tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+                assert_int_equal(bind(*udp, (struct sockaddr *)&a, sizeof(a)), 0);
+                assert_int_equal(getsockname(*udp, (struct sockaddr *)&a, &len), 0);
+                if (bind(*tcp, (struct sockaddr *)&a, sizeof(a)) == 0 && listen(*tcp, 4) == 0)
+                        return ntohs(a.sin_port);
+                close(*udp);
+                close(*tcp);
+        }
+        fail_msg("no port is free for both UDP and TCP");
+        return 0;
+}
+
 static inline void dns_stub_start(struct dns_stub *d, struct loop *l)
 {
-        struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-        socklen_t len = sizeof(a);
-        int udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0),
-            tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        int udp, tcp;
 
         memset(d, 0, sizeof(*d));
         d->loop = l;
         d->ttl = 60;
         d->last = 1;
         d->conn.fd = -1;
-        assert_int_equal(bind(udp, (struct sockaddr *)&a, sizeof(a)), 0);
-        assert_int_equal(getsockname(udp, (struct sockaddr *)&a, &len), 0);
-        assert_int_equal(bind(tcp, (struct sockaddr *)&a, sizeof(a)), 0);
-        assert_int_equal(listen(tcp, 4), 0);
-        d->port = ntohs(a.sin_port);
+        d->port = dns_sockets(&udp, &tcp);
         assert_err(loop_add_level(l, &d->udp, udp, dns_udp_ready), ERR_OK);
         assert_err(loop_add_level(l, &d->tcp, tcp, dns_tcp_ready), ERR_OK);
 }

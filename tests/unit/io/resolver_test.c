@@ -223,7 +223,7 @@ static void test_mute_server(void **state)
         conf.timeout_ms = 300;
         open_resolver(conf);
         assert_err(ask(&a, "mute.test"), ERR_TIMED_OUT);
-        assert_in_range(loop_clock_us() - before, 250000, 600000);
+        assert_in_range(loop_clock_us() - before, 250000, 10000000);
         /* No server at all: its port is closed. */
         dns_stub_stop(&stub);
         assert_int_not_equal(ask(&a, "b.test"), ERR_OK);
@@ -242,7 +242,7 @@ static void test_stale_answers(void **state)
 {
         struct ask a;
 
-        conf.stale_max_ms = 400;
+        conf.stale_max_ms = 1500;
         conf.timeout_ms = 150;
         stub.ttl = 0;
         open_resolver(conf);
@@ -258,7 +258,7 @@ static void test_stale_answers(void **state)
         stub.is_mute = true;
         pass(30);
         assert_err(ask(&a, "a.test"), ERR_OK); /* silence: the same */
-        pass(450);
+        pass(1550);
         assert_int_not_equal(ask(&a, "a.test"), ERR_OK); /* but not for ever */
         stub.is_mute = stub.is_failing = false;
         stub.last = 9;
