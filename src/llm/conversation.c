@@ -288,8 +288,9 @@ static struct str trim(const struct conversations *c, struct str records)
         while (conversation_next(&rest, &role, &text))
                 count++;
         while (count > c->limits.messages_max || records.len > c->limits.bytes_max) {
-                if (!conversation_next(&records, &role, &text) || !conversation_next(&records, &role, &text))
-                        return STR("");
+                for (int pair = 0; pair < 2; pair++)
+                        if (!conversation_next(&records, &role, &text))
+                                return STR("");
                 count -= 2;
         }
         return records;

@@ -85,7 +85,7 @@ enum err policy_preview(const struct policy_tables *t, enum policy_preview_type 
         const struct policy_user *user = policy_facts_find_user(t->facts, preview_for);
         const struct policy_class *class = user ? policy_tables_find_user(t, user)->class : NULL;
         uint16_t port = 0;
-        struct ip ip;
+        struct ip ip = { 0 };
 
         if (type == PREVIEW_USER && !user)
                 return ERR_NOT_FOUND;

@@ -323,6 +323,7 @@ static size_t collect(struct exchange *x, const struct side_data *d, size_t len)
         }
         if (d->is_last)
                 x->body.is_whole = true;
+        assert(x->route); /* only a route's handler collects */
         x->route->handler->on_body(x, d->is_last);
         return len;
 }
@@ -347,7 +348,7 @@ size_t exchange_request_data(struct exchange *x, const struct side_data *d)
                 return 0;
         taken = x->up->ops->data(x->up, d);
         x->request_bytes += taken;
-        if (x->keep_body && !x->body.is_dropped) {
+        if (x->keep_body && x->route && !x->body.is_dropped) {
                 store_add(x, d, taken, x->route->replay_bytes_max);
                 x->body_sent = x->body.is_dropped ? 0 : x->body_sent + taken;
         }
