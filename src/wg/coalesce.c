@@ -55,6 +55,7 @@ static bool parse_l4(struct part *p, unsigned protocol)
         size_t left = p->len - p->l4_at;
 
         p->is_tcp = protocol == PROTOCOL_TCP;
+        p->sequence = 0;
         if (protocol == PROTOCOL_UDP) {
                 p->header_len = p->l4_at + 8;
                 /* No checksum is legal over IPv4, but could not be restored after joining. */
