@@ -12,6 +12,7 @@ static size_t make(struct fuzz_end *a, uint8_t *message)
         struct wg_frame frame = { .bytes = packet, .len = sizeof(packet) };
 
         CHECK(wg_device_send(a->device, &frame, fuzz_now, &a->out) == ERR_OK);
+        wg_outbox_seal(&a->out);
         size_t len = a->out.bursts[0].len;
         memcpy(message, wg_outbox_bytes(&a->out, &a->out.bursts[0]), len);
         wg_outbox_clear(&a->out);

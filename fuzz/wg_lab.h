@@ -90,7 +90,7 @@ static inline void fuzz_arrive(struct fuzz_end *to, const struct fuzz_end *from,
 
         CHECK(copy);
         memcpy(copy, bytes, len);
-        wg_device_receive(to->device, &arrival, fuzz_now, &to->in, &to->out);
+        CHECK(wg_device_receive(to->device, &arrival, 1, fuzz_now, &to->in, &to->out) == 1);
         /* What was delivered is looked at while its memory is there. */
         for (unsigned i = 0; i < to->in.packets_count; i++) {
                 struct wg_inner inner;
@@ -105,6 +105,7 @@ static inline void fuzz_arrive(struct fuzz_end *to, const struct fuzz_end *from,
 
 static inline void fuzz_carry(struct fuzz_end *from, struct fuzz_end *to)
 {
+        wg_outbox_seal(&from->out);
         for (unsigned i = 0; i < from->out.bursts_count; i++)
                 fuzz_arrive(to, from, wg_outbox_bytes(&from->out, &from->out.bursts[i]),
                             from->out.bursts[i].len, from->out.bursts[i].datagram_bytes);

@@ -56,6 +56,21 @@ const struct crypto_engine *crypto_engine(void)
         return &engine;
 }
 
+static bool has_wide;
+
+static void wide_init(void)
+{
+        has_wide = crypto_wide_is_right();
+}
+
+bool crypto_engine_has_wide(void)
+{
+        static CRYPTO_ONCE once = CRYPTO_ONCE_STATIC_INIT;
+
+        crypto_must(CRYPTO_THREAD_run_once(&once, wide_init));
+        return has_wide;
+}
+
 struct crypto_scratch *crypto_scratch(void)
 {
         if (__builtin_expect(scratch != NULL, 1))

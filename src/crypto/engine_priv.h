@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,6 +27,10 @@ struct crypto_scratch {
 
 const struct crypto_engine *crypto_engine(void);
 struct crypto_scratch *crypto_scratch(void);
+
+/* Whether packets may be sealed and opened many at once: asked of aead.c, once. */
+bool crypto_engine_has_wide(void);
+bool crypto_wide_is_right(void);
 
 /* The hash of the parts joined. `out` has room for the digest (20 bytes for SHA-1, 32 for the others). */
 void crypto_digest(const EVP_MD *md, const struct str *parts, size_t parts_count, uint8_t *out);

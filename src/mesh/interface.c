@@ -17,8 +17,9 @@
  * socket is full the outbox stays, and packets of the host are left in the device's own queue until it can go.
  */
 enum {
-        ARRIVALS =
-                4, /* of up to 64 KiB, taken by one call: more would only push each other out of the cache */
+        ARRIVALS_MAX = 16,  /* taken by one call, when they are small, */
+        ARRIVALS_LARGE = 4, /* or up to 64 KiB each: more would only push each other out of the cache */
+        LARGE_BYTES = 8 * 1024,
         RECEIVES_A_TURN = 8,
         READS_A_TURN = 64,
         FLUSH_BYTES = 60 * 1024, /* about one large packet: send it while it is warm */
@@ -41,9 +42,10 @@ struct mesh_interface {
         struct timer timer;
         struct task again; /* more to do at once */
 
-        bool is_blocked;      /* a socket is full */
-        unsigned sent_bursts; /* of the outbox, gone already */
-        bool has_pending;     /* a packet of the host that found the outbox full */
+        bool is_blocked;         /* a socket is full */
+        unsigned sent_bursts;    /* of the outbox, gone already */
+        bool has_large_arrivals; /* the last ones were */
+        bool has_pending;        /* a packet of the host that found the outbox full */
         struct wg_frame pending;
 
         struct wg_outbox out;
@@ -116,6 +118,7 @@ static bool send_some(struct mesh_interface *i)
 
 static void flush(struct mesh_interface *i)
 {
+        wg_outbox_seal(&i->out);
         while (!i->is_blocked && i->sent_bursts < i->out.bursts_count)
                 i->is_blocked = !send_some(i);
         if (i->is_blocked)
@@ -189,38 +192,45 @@ static void write_inbox(struct mesh_interface *i)
         i->in.packets_count = 0;
 }
 
-static void take_arrival(struct mesh_interface *i, const struct udp_arrival *a)
+static void take_arrivals(struct mesh_interface *i, const struct udp_arrival *from, size_t count)
 {
-        struct wg_arrival arrival = {
-                .bytes = a->bytes,
-                .len = a->len,
-                .datagram_bytes = a->datagram_bytes,
-                .from = { .ip = a->from,
-                          .port = a->port,
-                          .scope = a->scope,
-                          .source = a->to,
-                          .source_interface = a->interface },
-                .tos = a->tos,
-        };
+        struct wg_arrival arrivals[ARRIVALS_MAX];
 
-        if (WG_INBOX_PACKETS_MAX - i->in.packets_count < WG_ARRIVAL_DATAGRAMS_MAX)
+        for (size_t n = 0; n < count; n++)
+                arrivals[n] = (struct wg_arrival){
+                        .bytes = from[n].bytes,
+                        .len = from[n].len,
+                        .datagram_bytes = from[n].datagram_bytes,
+                        .from = { .ip = from[n].from,
+                                  .port = from[n].port,
+                                  .scope = from[n].scope,
+                                  .source = from[n].to,
+                                  .source_interface = from[n].interface },
+                        .tos = from[n].tos,
+                };
+        for (size_t at = 0; at < count;) {
+                at += wg_device_receive(i->device, arrivals + at, count - at, mesh_interface_now(i), &i->in,
+                                        &i->out);
                 write_inbox(i);
-        wg_device_receive(i->device, &arrival, mesh_interface_now(i), &i->in, &i->out);
+        }
 }
 
 static void on_datagrams(struct udp *u)
 {
         struct mesh_interface *i = u->context;
-        struct udp_arrival arrivals[ARRIVALS];
-        size_t count;
+        struct udp_arrival arrivals[ARRIVALS_MAX];
+        size_t count, bytes;
 
         for (int n = 0; n < RECEIVES_A_TURN; n++) {
-                if (udp_receive(u, i->arrival_memory, arrivals, ARRIVALS, &count) != ERR_OK)
+                size_t most = i->has_large_arrivals ? ARRIVALS_LARGE : ARRIVALS_MAX;
+                if (udp_receive(u, i->arrival_memory, arrivals, most, &count) != ERR_OK)
                         break;
+                take_arrivals(i, arrivals, count);
+                bytes = 0;
                 for (size_t a = 0; a < count; a++)
-                        take_arrival(i, &arrivals[a]);
-                write_inbox(i);
-                if (count < ARRIVALS)
+                        bytes += arrivals[a].len;
+                i->has_large_arrivals = bytes > count * LARGE_BYTES;
+                if (count < most)
                         break;
         }
         tick(i);
@@ -330,7 +340,7 @@ static enum err memory_init(struct mesh_interface *i)
 {
         i->out_memory = malloc(WG_OUTBOX_BYTES_MIN);
         i->read_memory = malloc(TUN_READ_BYTES);
-        i->arrival_memory = malloc((size_t)ARRIVALS * UDP_ARRIVAL_BYTES);
+        i->arrival_memory = malloc((size_t)ARRIVALS_MAX * UDP_ARRIVAL_BYTES);
         if (!i->out_memory || !i->read_memory || !i->arrival_memory)
                 return ERR_NO_MEMORY;
         wg_outbox_init(&i->out, i->out_memory, WG_OUTBOX_BYTES_MIN);
@@ -394,7 +404,7 @@ void mesh_interface_free(struct mesh_interface *i)
         if (i->read_memory)
                 crypto_wipe(i->read_memory, TUN_READ_BYTES);
         if (i->arrival_memory)
-                crypto_wipe(i->arrival_memory, (size_t)ARRIVALS * UDP_ARRIVAL_BYTES);
+                crypto_wipe(i->arrival_memory, (size_t)ARRIVALS_MAX * UDP_ARRIVAL_BYTES);
         free(i->out_memory);
         free(i->read_memory);
         free(i->arrival_memory);

@@ -2,16 +2,46 @@
 
 #include <assert.h>
 
+#include "crypto/secret.h"
+
 void wg_outbox_init(struct wg_outbox *o, uint8_t *memory, size_t size)
 {
         assert(size >= WG_OUTBOX_BYTES_MIN);
         o->bytes = memory;
         o->cap = size;
+        o->unsealed_count = 0;
         wg_outbox_clear(o);
+}
+
+void wg_outbox_seal(struct wg_outbox *o)
+{
+        if (o->unsealed_count == 0)
+                return;
+        crypto_aead_seal_many(&o->key, o->unsealed, o->unsealed_count);
+        crypto_wipe(&o->key, sizeof(o->key));
+        o->unsealed_count = 0;
+}
+
+void wg_outbox_seal_later(struct wg_outbox *o, const struct crypto_aead_key *key, uint8_t *text, size_t len,
+                          uint64_t counter)
+{
+        if (o->unsealed_count == WG_BURST_DATAGRAMS_MAX ||
+            (o->unsealed_count > 0 && !crypto_eq(&o->key, key, sizeof(o->key))))
+                wg_outbox_seal(o);
+        if (o->unsealed_count == 0)
+                o->key = *key;
+        o->unsealed[o->unsealed_count++] = (struct crypto_aead_packet){ text, len, counter, false };
+}
+
+const uint8_t *wg_outbox_bytes(const struct wg_outbox *o, const struct wg_burst *b)
+{
+        assert(o->unsealed_count == 0);
+        return o->bytes + b->offset;
 }
 
 void wg_outbox_clear(struct wg_outbox *o)
 {
+        wg_outbox_seal(o); /* nothing of what was in it stays in the clear */
         o->bursts_count = 0;
         o->used = 0;
 }

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/compiler.h"
+#include "crypto/aead.h"
 #include "wg/endpoint.h"
 
 struct wg_peer;
@@ -42,6 +43,9 @@ struct wg_outbox {
         /* private */
         uint8_t *bytes;
         size_t cap;
+        struct crypto_aead_key key; /* of what is not sealed yet */
+        struct crypto_aead_packet unsealed[WG_BURST_DATAGRAMS_MAX];
+        unsigned unsealed_count;
 };
 
 /* Keeps `memory`, of at least WG_OUTBOX_BYTES_MIN bytes. */
@@ -50,16 +54,24 @@ void wg_outbox_init(struct wg_outbox *o, uint8_t *memory, size_t size);
 /* After all bursts have been sent (or given up). */
 void wg_outbox_clear(struct wg_outbox *o);
 
-static inline const uint8_t *wg_outbox_bytes(const struct wg_outbox *o, const struct wg_burst *b)
-{
-        return o->bytes + b->offset;
-}
+/*
+ * Seals what is not sealed yet: packets wait for this in the clear, in their places, so that many are sealed at once.
+ * To be called before the bursts are looked at; wg_device_tick ends with it.
+ */
+void wg_outbox_seal(struct wg_outbox *o);
+
+/* The bytes of a burst. Everything must be sealed. */
+const uint8_t *wg_outbox_bytes(const struct wg_outbox *o, const struct wg_burst *b);
 
 /* Is there surely room for `datagrams_count` datagrams of up to `datagram_bytes` each? */
 bool wg_outbox_has_room(const struct wg_outbox *o, size_t datagrams_count, size_t datagram_bytes);
 
 /* Memory for one datagram, joined to the last burst where it fits there. NULL when there is no room. */
 uint8_t *wg_outbox_add(struct wg_outbox *o, const struct wg_endpoint *to, uint8_t tos, size_t len);
+
+/* Leaves a packet to be sealed with that key: `text` is where it lies, in memory wg_outbox_add gave, with room for the tag. */
+void wg_outbox_seal_later(struct wg_outbox *o, const struct crypto_aead_key *key, uint8_t *text, size_t len,
+                          uint64_t counter);
 
 /* What one receive call gave: one datagram, or many of the same size from one address, the last one may be shorter. */
 struct wg_arrival {

@@ -8,7 +8,7 @@
  * Thread: owned by one worker; nothing here locks.
  *
  * A turn of the caller's loop: wg_device_receive what came from the network, wg_device_send what came from the host,
- * wg_device_tick, then send the outbox and write the inbox. Strangers are never answered, except under load a sender who
+ * wg_device_tick, then send the outbox (wg_outbox_seal) and write the inbox. Strangers are never answered, except under load a sender who
  * knows our public key, with one smaller cookie reply. Handshakes are worked off a few a tick, so they cannot hold up data.
  */
 #pragma once
@@ -86,11 +86,13 @@ MUST_USE enum err wg_device_send(struct wg_device *d, const struct wg_frame *fra
                                  struct wg_outbox *out);
 
 /*
- * Takes what came from the network. Packets for the host are added to `in`, which must have room for
- * WG_ARRIVAL_DATAGRAMS_MAX; they point into the arrival's memory. Cookie replies go to `out`, where there is room.
+ * Takes what came from the network, as many arrivals as surely fit, and returns how many: at least one. `in` must have room
+ * for WG_ARRIVAL_DATAGRAMS_MAX packets, which point into the arrivals' memory. Cookie replies go to `out`, where there is
+ * room.
  */
-void wg_device_receive(struct wg_device *d, const struct wg_arrival *arrival, struct wg_time now,
-                       struct wg_inbox *in, struct wg_outbox *out);
+MUST_USE size_t wg_device_receive(struct wg_device *d, const struct wg_arrival *arrivals,
+                                  size_t arrivals_count, struct wg_time now, struct wg_inbox *in,
+                                  struct wg_outbox *out);
 
 /* The network could not send to `to` from its source address: no peer uses that one any more. */
 void wg_device_source_gone(struct wg_device *d, const struct wg_endpoint *to);

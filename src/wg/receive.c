@@ -11,6 +11,7 @@ struct batch {
         struct wg_keypair *keys;
         size_t count;
         struct crypto_aead_packet packets[BATCH];
+        const struct wg_arrival *from[BATCH];
         /* the last inner source found to be the peer's */
         uint8_t source[16];
         uint8_t source_version;
@@ -80,10 +81,10 @@ static void was_received(struct wg_device *d, struct batch *b, bool has_data, co
         wg_peer_reschedule(d, p);
 }
 
-static void batch_finish(struct wg_device *d, struct batch *b, const struct wg_arrival *a, struct wg_time now,
-                         struct wg_inbox *in)
+static void batch_finish(struct wg_device *d, struct batch *b, struct wg_time now, struct wg_inbox *in)
 {
-        bool is_any_good = false, has_data = false;
+        const struct wg_arrival *last = NULL; /* the last authentic one says where the peer is */
+        bool has_data = false;
 
         if (b->count == 0)
                 return;
@@ -98,12 +99,12 @@ static void batch_finish(struct wg_device *d, struct batch *b, const struct wg_a
                         wg_device_drop(d, WG_DROP_REPLAY);
                         continue;
                 }
-                is_any_good = true;
+                last = b->from[i];
                 b->peer->received_bytes += b->packets[i].len + WG_DATA_PACKET;
-                has_data |= deliver(d, b, &b->packets[i], a->tos, in);
+                has_data |= deliver(d, b, &b->packets[i], last->tos, in);
         }
-        if (is_any_good)
-                was_received(d, b, has_data, &a->from, now);
+        if (last)
+                was_received(d, b, has_data, &last->from, now);
         b->count = 0;
 }
 
@@ -114,7 +115,7 @@ static void batch_add(struct wg_device *d, struct batch *b, uint8_t *message, si
         uint32_t index = wg_get_u32(message + WG_DATA_RECEIVER);
 
         if (b->count > 0 && (b->count == BATCH || b->keys->local_index != index))
-                batch_finish(d, b, a, now, in);
+                batch_finish(d, b, now, in);
         if (b->count == 0) {
                 struct wg_index_entry *entry = wg_index_find(&d->index, index);
                 if (!entry || !entry->keypair) {
@@ -129,6 +130,7 @@ static void batch_add(struct wg_device *d, struct batch *b, uint8_t *message, si
                 wg_device_drop(d, WG_DROP_KEY_EXPIRED);
                 return;
         }
+        b->from[b->count] = a;
         b->packets[b->count++] =
                 (struct crypto_aead_packet){ message + WG_DATA_PACKET, len - WG_DATA_PACKET, counter, false };
 }
@@ -143,17 +145,16 @@ static void take_in(struct wg_device *d, struct batch *b, uint8_t *message, size
         if (LIKELY(type == WG_MESSAGE_DATA && len >= WG_DATA_OVERHEAD)) {
                 batch_add(d, b, message, len, a, now, in);
         } else if (type >= WG_MESSAGE_INITIATION && type <= WG_MESSAGE_COOKIE_REPLY) {
-                batch_finish(d, b, a, now, in);
+                batch_finish(d, b, now, in);
                 wg_handshake_take_in(d, message, len, &a->from, now.mono, out);
         } else {
                 wg_device_drop(d, WG_DROP_MALFORMED);
         }
 }
 
-void wg_device_receive(struct wg_device *d, const struct wg_arrival *a, struct wg_time now,
-                       struct wg_inbox *in, struct wg_outbox *out)
+static void take_arrival(struct wg_device *d, struct batch *b, const struct wg_arrival *a, struct wg_time now,
+                         struct wg_inbox *in, struct wg_outbox *out)
 {
-        struct batch batch = { .count = 0 };
         size_t step = a->datagram_bytes ? a->datagram_bytes : a->len;
 
         if (a->from.port == 0) {
@@ -163,6 +164,24 @@ void wg_device_receive(struct wg_device *d, const struct wg_arrival *a, struct w
         if (a->len == 0)
                 wg_device_drop(d, WG_DROP_MALFORMED);
         for (size_t at = 0; at < a->len; at += MIN(step, a->len - at))
-                take_in(d, &batch, a->bytes + at, MIN(step, a->len - at), a, now, in, out);
-        batch_finish(d, &batch, a, now, in);
+                take_in(d, b, a->bytes + at, MIN(step, a->len - at), a, now, in, out);
+}
+
+size_t wg_device_receive(struct wg_device *d, const struct wg_arrival *arrivals, size_t arrivals_count,
+                         struct wg_time now, struct wg_inbox *in, struct wg_outbox *out)
+{
+        struct batch batch;
+        size_t taken = 0, room = WG_INBOX_PACKETS_MAX - in->packets_count;
+
+        batch.count = 0;
+        for (; taken < arrivals_count; taken++) {
+                const struct wg_arrival *a = &arrivals[taken];
+                size_t datagrams = a->datagram_bytes ? a->len / a->datagram_bytes + 1 : 1;
+                if (taken > 0 && datagrams > room)
+                        break;
+                room -= MIN(datagrams, room);
+                take_arrival(d, &batch, a, now, in, out);
+        }
+        batch_finish(d, &batch, now, in);
+        return taken;
 }

@@ -1,9 +1,6 @@
 #include <string.h>
 
-#include "crypto/aead.h"
 #include "wg/device_priv.h"
-
-enum { BATCH = 64 };
 
 static size_t padded(const struct wg_device *d, size_t len)
 {
@@ -39,26 +36,19 @@ static void was_sent(struct wg_device *d, struct wg_peer *p, const struct wg_key
         wg_peer_reschedule(d, p);
 }
 
-/* Writes and seals up to BATCH parts. Room has been seen to. Returns how many; 0 at the end. */
-static size_t send_batch(struct wg_device *d, struct wg_peer *p, struct wg_segmenter *s, struct wg_keypair *k,
-                         uint8_t tos, struct wg_outbox *out)
+/* One part of a packet of the host, in its place in the outbox. Room has been seen to. */
+static void send_part(struct wg_device *d, struct wg_peer *p, struct wg_segmenter *s, struct wg_keypair *k,
+                      uint8_t tos, struct wg_outbox *out)
 {
-        struct crypto_aead_packet packets[BATCH];
-        size_t n = 0;
+        size_t len = wg_segmenter_next_len(s), full = padded(d, len);
+        uint8_t *message = wg_outbox_add(out, &p->endpoint, tos, full + WG_DATA_OVERHEAD);
+        uint64_t counter = k->sending_counter;
+        uint8_t *text = header_put(k, message);
 
-        while (n < BATCH && s->segments_count > 0) {
-                size_t len = wg_segmenter_next_len(s), full = padded(d, len);
-                uint8_t *message = wg_outbox_add(out, &p->endpoint, tos, full + WG_DATA_OVERHEAD);
-                packets[n].counter = k->sending_counter;
-                packets[n].text = header_put(k, message);
-                packets[n].len = full;
-                wg_segmenter_next(s, packets[n].text);
-                memset(packets[n].text + len, 0, full - len);
-                p->sent_bytes += full + WG_DATA_OVERHEAD;
-                n++;
-        }
-        crypto_aead_seal_many(&k->sending, packets, n);
-        return n;
+        wg_segmenter_next(s, text);
+        memset(text + len, 0, full - len);
+        wg_outbox_seal_later(out, &k->sending, text, full, counter);
+        p->sent_bytes += full + WG_DATA_OVERHEAD;
 }
 
 enum err wg_send_frame(struct wg_device *d, struct wg_peer *p, const struct wg_frame *frame,
@@ -77,8 +67,8 @@ enum err wg_send_frame(struct wg_device *d, struct wg_peer *p, const struct wg_f
                 return out->bursts_count > 0 ? ERR_AGAIN : ERR_TOO_LARGE;
         d->stats.packets_sent += s.segments_count;
         /* Only ECN shows outside: the DSCP of what is inside is nobody's business (RFC 6040 4.1). */
-        while (send_batch(d, p, &s, k, inner.tos & 3, out) > 0)
-                continue;
+        while (s.segments_count > 0)
+                send_part(d, p, &s, k, inner.tos & 3, out);
         was_sent(d, p, k, true, now);
         return ERR_OK;
 }
@@ -96,9 +86,9 @@ bool wg_send_keepalive(struct wg_device *d, struct wg_peer *p, mono_ms now, stru
         uint8_t *message = wg_outbox_add(out, &p->endpoint, 0, WG_DATA_OVERHEAD);
         if (!message)
                 return false;
-        struct crypto_aead_packet packet = { .counter = k->sending_counter };
-        packet.text = header_put(k, message);
-        crypto_aead_seal_many(&k->sending, &packet, 1);
+        uint64_t counter = k->sending_counter;
+        uint8_t *text = header_put(k, message);
+        wg_outbox_seal_later(out, &k->sending, text, 0, counter);
         p->sent_bytes += WG_DATA_OVERHEAD;
         d->stats.keepalives_sent++;
         was_sent(d, p, k, false, now);

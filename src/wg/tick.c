@@ -25,7 +25,7 @@ static bool carry_out(struct wg_device *d, struct wg_peer *p, unsigned actions, 
         return has_room;
 }
 
-mono_ms wg_device_tick(struct wg_device *d, struct wg_time now, struct wg_outbox *out)
+static mono_ms tick(struct wg_device *d, struct wg_time now, struct wg_outbox *out)
 {
         struct wg_deadline *first;
         bool is_done = wg_handshake_work(d, now, out);
@@ -41,4 +41,12 @@ mono_ms wg_device_tick(struct wg_device *d, struct wg_time now, struct wg_outbox
                         return now.mono;
         }
         return is_done ? (first ? first->due : MONO_NEVER) : now.mono;
+}
+
+mono_ms wg_device_tick(struct wg_device *d, struct wg_time now, struct wg_outbox *out)
+{
+        mono_ms next = tick(d, now, out);
+
+        wg_outbox_seal(out);
+        return next;
 }

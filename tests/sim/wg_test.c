@@ -149,6 +149,7 @@ static void fly(struct world *w, struct lab_end *from, const uint8_t *bytes, siz
 
 static void send_out(struct world *w, struct lab_end *e)
 {
+        wg_outbox_seal(&e->out);
         for (unsigned i = 0; i < e->out.bursts_count; i++) {
                 const struct wg_burst *b = &e->out.bursts[i];
                 const uint8_t *bytes = wg_outbox_bytes(&e->out, b);

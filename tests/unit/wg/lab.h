@@ -195,7 +195,7 @@ static inline void lab_arrive(struct lab *lab, struct lab_end *to, const struct 
         assert_true(len <= LAB_IN_MEMORY - to->in_used);
         memcpy(arrival.bytes, bytes, len);
         to->in_used += len;
-        wg_device_receive(to->device, &arrival, lab->now, &to->in, &to->out);
+        assert_int_equal(wg_device_receive(to->device, &arrival, 1, lab->now, &to->in, &to->out), 1);
 }
 
 /* Delivers all that `from` wants to send to `to`. Returns how many datagrams. */
@@ -203,6 +203,7 @@ static inline size_t lab_carry(struct lab *lab, struct lab_end *from, struct lab
 {
         size_t count = 0;
 
+        wg_outbox_seal(&from->out);
         for (unsigned i = 0; i < from->out.bursts_count; i++) {
                 const struct wg_burst *b = &from->out.bursts[i];
                 count += b->datagrams_count;
