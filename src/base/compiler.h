@@ -10,6 +10,9 @@
 #define LIKELY(x)               __builtin_expect(!!(x), 1)
 #define UNLIKELY(x)             __builtin_expect(!!(x), 0)
 
+/* For a large local that is written before it is read, in a hot place: without the hardened build's fill. */
+#define UNINITIALIZED __attribute__((uninitialized))
+
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define MIN(a, b)     ((a) < (b) ? (a) : (b))
 #define MAX(a, b)     ((a) > (b) ? (a) : (b))

@@ -12,8 +12,6 @@
  * Nothing that serves others ever gets here.
  */
 
-extern char **environ;
-
 enum { COMMAND_MAX = 64 * 1024 };
 
 /* Waits; the exit code, or -1. `input` is given on standard input when it is not empty. */

@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/compiler.h"
 #include "crypto/secret.h"
 
 /*
@@ -50,7 +51,7 @@ INLINE void quarter(__m512i *a, __m512i *b, __m512i *c, __m512i *d)
 /* From word i of every lane in x[i] to every word of lane i in x[i]. */
 INLINE void transpose(__m512i x[LANES])
 {
-        __m512i t[LANES], u[LANES];
+        __m512i t[LANES] UNINITIALIZED, u[LANES] UNINITIALIZED;
 
         for (int i = 0; i < 16; i += 2) {
                 t[i] = _mm512_unpacklo_epi32(x[i], x[i + 1]);
@@ -76,13 +77,12 @@ INLINE void transpose(__m512i x[LANES])
 
 INLINE void keystream(const uint32_t key[8], const struct blocks *b, __m512i x[LANES])
 {
-        __m512i start[LANES] = {
-                _mm512_set1_epi32(0x61707865),
-                _mm512_set1_epi32(0x3320646e),
-                _mm512_set1_epi32(0x79622d32),
-                _mm512_set1_epi32(0x6b206574),
-        };
+        __m512i start[LANES] UNINITIALIZED;
 
+        start[0] = _mm512_set1_epi32(0x61707865); /* "expa" "nd 3" "2-by" "te k" */
+        start[1] = _mm512_set1_epi32(0x3320646e);
+        start[2] = _mm512_set1_epi32(0x79622d32);
+        start[3] = _mm512_set1_epi32(0x6b206574);
         for (int i = 0; i < 8; i++)
                 start[4 + i] = _mm512_set1_epi32((int)key[i]);
         start[12] = _mm512_loadu_si512(b->block);
@@ -109,7 +109,7 @@ INLINE void keystream(const uint32_t key[8], const struct blocks *b, __m512i x[L
 /* Makes the blocks and xors them where they belong. */
 WIDE static void blocks_apply(const uint32_t key[8], struct blocks *b)
 {
-        __m512i x[LANES];
+        __m512i x[LANES] UNINITIALIZED;
 
         keystream(key, b, x);
         for (size_t i = 0; i < b->count; i++) {
@@ -140,8 +140,8 @@ static void blocks_add(struct blocks *b, uint64_t counter, uint32_t block, uint8
 WIDE static void mac_keys(const uint32_t key[8], const struct crypto_aead_packet *packets, size_t count,
                           uint8_t (*out)[32])
 {
-        struct blocks b = { .count = 0 };
-        __m512i x[LANES];
+        struct blocks b UNINITIALIZED;
+        __m512i x[LANES] UNINITIALIZED;
 
         for (size_t first = 0; first < count; first += LANES) {
                 size_t n = count - first < LANES ? count - first : LANES;
@@ -158,8 +158,9 @@ WIDE static void mac_keys(const uint32_t key[8], const struct crypto_aead_packet
 static void crypt(const uint32_t key[8], const struct crypto_aead_packet *packets, const size_t *lens,
                   size_t count)
 {
-        struct blocks b = { .count = 0 };
+        struct blocks b UNINITIALIZED;
 
+        b.count = 0;
         for (size_t p = 0; p < count; p++)
                 for (size_t at = 0; at < lens[p]; at += BLOCK) {
                         size_t left = lens[p] - at;
@@ -246,7 +247,7 @@ INLINE __m512i chunk_load(const struct mac *m, size_t lane, size_t at)
 /* 64 bytes of each packet: out[2 j] is the low, out[2 j + 1] the high half of everybody's block j. */
 INLINE void chunk_transpose(const struct mac *m, size_t at, __m512i out[8])
 {
-        __m512i x[8], t[8];
+        __m512i x[8] UNINITIALIZED, t[8] UNINITIALIZED;
 
         for (size_t i = 0; i < MAC_LANES; i++)
                 x[i] = chunk_load(m, i, at);
@@ -339,11 +340,11 @@ static size_t longest(const struct mac *m)
 WIDE static void mac_rest(struct mac *m, size_t at)
 {
         size_t end = longest(m);
-        __m512i words[8];
+        __m512i words[8] UNINITIALIZED;
 
         for (; at < end; at += BLOCK) {
                 chunk_transpose(m, at, words);
-                for (size_t j = 0; j < 4; j++) {
+                for (size_t j = 0; j < 4 && at + MAC_BLOCK * j < end; j++) {
                         struct limbs next = step(m, m->h, block_of(words[2 * j], words[2 * j + 1]));
                         m->h = choose(reaching(m, at + MAC_BLOCK * j), m->h, next);
                 }
@@ -360,7 +361,7 @@ WIDE static void mac_two(struct mac *a, struct mac *b)
 {
         size_t least = shortest(a) < shortest(b) ? shortest(a) : shortest(b), at = 0;
         struct limbs ha = a->h, hb = b->h;
-        __m512i wa[8], wb[8];
+        __m512i wa[8] UNINITIALIZED, wb[8] UNINITIALIZED;
 
         for (; least - at >= BLOCK; at += BLOCK) {
                 chunk_transpose(a, at, wa);
@@ -379,7 +380,7 @@ WIDE static void mac_two(struct mac *a, struct mac *b)
 WIDE static void mac_one(struct mac *m)
 {
         size_t least = shortest(m), at = 0;
-        __m512i words[8];
+        __m512i words[8] UNINITIALIZED;
 
         for (; least - at >= BLOCK; at += BLOCK) {
                 chunk_transpose(m, at, words);
@@ -430,7 +431,7 @@ WIDE static void mac_finish(struct mac *m, const uint8_t (*keys)[32], size_t cou
 static void macs(const uint8_t (*keys)[32], const struct crypto_aead_packet *packets, const size_t *lens,
                  size_t count, uint8_t (*tags)[16])
 {
-        struct mac m[2];
+        struct mac m[2] UNINITIALIZED;
 
         for (size_t at = 0; at < count; at += 2 * MAC_LANES) {
                 size_t left = count - at, first = left < MAC_LANES ? left : MAC_LANES;
@@ -451,8 +452,9 @@ static void macs(const uint8_t (*keys)[32], const struct crypto_aead_packet *pac
 void crypto_wide_seal(const struct crypto_aead_key *key, struct crypto_aead_packet *packets,
                       size_t packets_count)
 {
-        uint8_t keys[CRYPTO_WIDE_PACKETS_MAX][32], tags[CRYPTO_WIDE_PACKETS_MAX][16];
-        size_t lens[CRYPTO_WIDE_PACKETS_MAX];
+        uint8_t keys[CRYPTO_WIDE_PACKETS_MAX][32] UNINITIALIZED,
+                tags[CRYPTO_WIDE_PACKETS_MAX][16] UNINITIALIZED;
+        size_t lens[CRYPTO_WIDE_PACKETS_MAX] UNINITIALIZED;
         uint32_t words[8];
 
         assert(packets_count <= CRYPTO_WIDE_PACKETS_MAX);
@@ -471,8 +473,9 @@ void crypto_wide_seal(const struct crypto_aead_key *key, struct crypto_aead_pack
 void crypto_wide_open(const struct crypto_aead_key *key, struct crypto_aead_packet *packets,
                       size_t packets_count)
 {
-        uint8_t keys[CRYPTO_WIDE_PACKETS_MAX][32], tags[CRYPTO_WIDE_PACKETS_MAX][16];
-        size_t lens[CRYPTO_WIDE_PACKETS_MAX], texts[CRYPTO_WIDE_PACKETS_MAX];
+        uint8_t keys[CRYPTO_WIDE_PACKETS_MAX][32] UNINITIALIZED,
+                tags[CRYPTO_WIDE_PACKETS_MAX][16] UNINITIALIZED;
+        size_t lens[CRYPTO_WIDE_PACKETS_MAX] UNINITIALIZED, texts[CRYPTO_WIDE_PACKETS_MAX] UNINITIALIZED;
         uint32_t words[8];
 
         assert(packets_count <= CRYPTO_WIDE_PACKETS_MAX);

@@ -281,8 +281,8 @@ static enum err after_refusal(struct udp *u, const struct udp_burst *b, int erro
 
 enum err udp_send(struct udp *u, const struct udp_burst *bursts, size_t bursts_count, size_t *sent)
 {
-        struct mmsghdr messages[SEND_BATCH];
-        struct outgoing outgoing[SEND_BATCH];
+        struct mmsghdr messages[SEND_BATCH] UNINITIALIZED;
+        struct outgoing outgoing[SEND_BATCH] UNINITIALIZED;
 
         *sent = 0;
         while (*sent < bursts_count) {
@@ -367,8 +367,8 @@ static void arrival_read(struct udp_arrival *a, const struct msghdr *m, struct i
 enum err udp_receive(struct udp *u, uint8_t *memory, struct udp_arrival *arrivals, size_t arrivals_max,
                      size_t *count)
 {
-        struct mmsghdr messages[UDP_ARRIVALS_MAX];
-        struct incoming incoming[UDP_ARRIVALS_MAX];
+        struct mmsghdr messages[UDP_ARRIVALS_MAX] UNINITIALIZED;
+        struct incoming incoming[UDP_ARRIVALS_MAX] UNINITIALIZED;
         int n;
 
         assert(arrivals_max > 0 && arrivals_max <= UDP_ARRIVALS_MAX);

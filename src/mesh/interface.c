@@ -90,7 +90,7 @@ static struct udp_burst burst_of(const struct wg_outbox *o, const struct wg_burs
 /* Sends the run of bursts of one family that begins at sent_bursts. False: the socket is full. */
 static bool send_some(struct mesh_interface *i)
 {
-        struct udp_burst bursts[WG_OUTBOX_BURSTS_MAX];
+        struct udp_burst bursts[WG_OUTBOX_BURSTS_MAX] UNINITIALIZED;
         unsigned from = i->sent_bursts, n = 0;
         int family = i->out.bursts[from].to.ip.family;
         struct udp *u = socket_for(i, family);
@@ -166,7 +166,7 @@ static enum tun_gso gso_of(enum wg_offload offload)
 
 static void write_run(struct mesh_interface *i, const struct wg_run *run)
 {
-        struct iovec slices[WG_RUN_PACKETS_MAX + 1];
+        struct iovec slices[WG_RUN_PACKETS_MAX + 1] UNINITIALIZED;
         struct tun_offload offload = { .gso = gso_of(run->offload) };
 
         if (offload.gso != TUN_GSO_NONE) {
@@ -194,7 +194,7 @@ static void write_inbox(struct mesh_interface *i)
 
 static void take_arrivals(struct mesh_interface *i, const struct udp_arrival *from, size_t count)
 {
-        struct wg_arrival arrivals[ARRIVALS_MAX];
+        struct wg_arrival arrivals[ARRIVALS_MAX] UNINITIALIZED;
 
         for (size_t n = 0; n < count; n++)
                 arrivals[n] = (struct wg_arrival){
@@ -218,7 +218,7 @@ static void take_arrivals(struct mesh_interface *i, const struct udp_arrival *fr
 static void on_datagrams(struct udp *u)
 {
         struct mesh_interface *i = u->context;
-        struct udp_arrival arrivals[ARRIVALS_MAX];
+        struct udp_arrival arrivals[ARRIVALS_MAX] UNINITIALIZED;
         size_t count, bytes;
 
         for (int n = 0; n < RECEIVES_A_TURN; n++) {

@@ -198,13 +198,13 @@ static void plan(struct wg_coalescer *c, struct wg_coalescer_limits limits, stru
 
 void wg_coalescer_init(struct wg_coalescer *c, struct wg_inbox *inbox, struct wg_coalescer_limits limits)
 {
-        struct open_run open[WG_OPEN_RUNS_MAX];
+        struct open_run open[WG_OPEN_RUNS_MAX] UNINITIALIZED;
         unsigned open_count = 0;
 
         c->inbox = inbox;
         c->heads_count = c->at = 0;
-        for (uint16_t i = 0; i < inbox->packets_count; i++)
-                plan(c, limits, open, &open_count, i);
+        for (unsigned i = 0; i < inbox->packets_count; i++)
+                plan(c, limits, open, &open_count, (uint16_t)i);
 }
 
 static void finish_header(const struct part *p, struct wg_run *run)

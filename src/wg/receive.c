@@ -170,7 +170,7 @@ static void take_arrival(struct wg_device *d, struct batch *b, const struct wg_a
 size_t wg_device_receive(struct wg_device *d, const struct wg_arrival *arrivals, size_t arrivals_count,
                          struct wg_time now, struct wg_inbox *in, struct wg_outbox *out)
 {
-        struct batch batch;
+        struct batch batch UNINITIALIZED;
         size_t taken = 0, room = WG_INBOX_PACKETS_MAX - in->packets_count;
 
         batch.count = 0;
