@@ -2,17 +2,18 @@
 
 import hashlib
 import json
+import pathlib
 import shutil
 import socket
 import subprocess
+import sys
 import time
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests/e2e"))
+
+from lib.stage import free_port  # noqa: E402
+
 TOKEN = "sk-bench-0123456789abcdef0123456789abcdef"
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as s:
-        return s.getsockname()[1]
 
 
 class Server:

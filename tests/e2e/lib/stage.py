@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import pathlib
+import random
 import re
 import secrets
 import signal
@@ -33,8 +34,14 @@ def find_build():
 
 
 def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as s:
-        return s.getsockname()[1]
+    """Below the ports that the kernel gives to outgoing connections, which would take it away again."""
+    while True:
+        port = random.randrange(10000, 32000)
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+            return port
+        except OSError:
+            pass
 
 
 class LeftOut(Exception):
