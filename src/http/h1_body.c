@@ -30,63 +30,6 @@ void h1_body_init(struct h1_body *b, const struct http_head *head)
         };
 }
 
-/* RFC 9110 6.5.1: fields that decide where a message goes, where it ends and who sent it. */
-static bool trailer_is_dangerous(const struct http_field *f)
-{
-        switch (f->id) {
-        case HTTP_FIELD_AUTHORIZATION:
-        case HTTP_FIELD_CONNECTION:
-        case HTTP_FIELD_CONTENT_LENGTH:
-        case HTTP_FIELD_COOKIE:
-        case HTTP_FIELD_EXPECT:
-        case HTTP_FIELD_HOST:
-        case HTTP_FIELD_HTTP2_SETTINGS:
-        case HTTP_FIELD_KEEP_ALIVE:
-        case HTTP_FIELD_PROXY_AUTHENTICATE:
-        case HTTP_FIELD_PROXY_AUTHORIZATION:
-        case HTTP_FIELD_PROXY_CONNECTION:
-        case HTTP_FIELD_TE:
-        case HTTP_FIELD_TRAILER:
-        case HTTP_FIELD_TRANSFER_ENCODING:
-        case HTTP_FIELD_UPGRADE:
-        case HTTP_FIELD_X_API_KEY: return true;
-        default: return http_is_reserved(f->name) || http_is_forwarding(f->name) || http_is_alias(f->name);
-        }
-}
-
-/* Harmless, but too late to mean anything. */
-static bool trailer_is_idle(const struct http_field *f)
-{
-        static const struct str names[] = {
-                STR_INIT("Age"),
-                STR_INIT("Cache-Control"),
-                STR_INIT("Content-Encoding"),
-                STR_INIT("Content-Range"),
-                STR_INIT("Content-Type"),
-                STR_INIT("Date"),
-                STR_INIT("Expires"),
-                STR_INIT("Location"),
-                STR_INIT("Max-Forwards"),
-                STR_INIT("Pragma"),
-                STR_INIT("Range"),
-                STR_INIT("Retry-After"),
-                STR_INIT("Set-Cookie"),
-                STR_INIT("Vary"),
-                STR_INIT("Warning"),
-                STR_INIT("If-Match"),
-                STR_INIT("If-None-Match"),
-                STR_INIT("If-Modified-Since"),
-                STR_INIT("If-Range"),
-                STR_INIT("WWW-Authenticate"),
-                STR_INIT("If-Unmodified-Since"),
-        };
-
-        for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-                if (str_eq_nocase(f->name, names[i]))
-                        return true;
-        return false;
-}
-
 /* All of the section or nothing: sets out->is_last when its empty line is there. */
 static enum err trailers_read(struct h1_body *b, const char **at, const char *end, struct h1_body_part *out,
                               struct http_refusal *refusal)
@@ -110,9 +53,9 @@ static enum err trailers_read(struct h1_body *b, const char **at, const char *en
                 }
                 if (lines == H1_TRAILERS_MAX)
                         return refuse(b, refusal, ERR_TOO_LARGE, "trailers_too_many");
-                if (trailer_is_dangerous(&f))
+                if (http_trailer_is_forbidden(&f))
                         return refuse(b, refusal, ERR_MALFORMED, "trailer_forbidden");
-                if (!trailer_is_idle(&f))
+                if (!http_trailer_is_idle(&f))
                         out->trailers[out->trailers_count++] = f;
         }
 }

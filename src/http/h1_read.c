@@ -6,7 +6,7 @@
 #include "http/chars_priv.h"
 #include "http/h1_line_priv.h"
 
-enum { METHOD_BYTES_MAX = 32, LEADING_CRLFS_MAX = 4, LENGTH_DIGITS_MAX = 19 };
+enum { METHOD_BYTES_MAX = 32, LEADING_CRLFS_MAX = 4 };
 
 /* A head being read: a cursor, and where a refusal goes. */
 struct reading {
@@ -197,22 +197,6 @@ static enum err fields_parse(struct reading *r, const struct h1_limits *limits)
         }
 }
 
-/* Digits only, below 2^63; no leading zero, which some read as octal. */
-static bool length_parse(struct str digits, uint64_t *out)
-{
-        uint64_t n = 0;
-
-        if (digits.len == 0 || digits.len > LENGTH_DIGITS_MAX || (digits.len > 1 && digits.ptr[0] == '0'))
-                return false;
-        for (size_t i = 0; i < digits.len; i++) {
-                if (!ascii_is_digit(digits.ptr[i]))
-                        return false;
-                n = n * 10 + (uint64_t)(digits.ptr[i] - '0'); /* 19 digits stay below 2^64 */
-        }
-        *out = n;
-        return n <= INT64_MAX;
-}
-
 /* A field that decides where the body ends is there once and without tabs, which others do not all trim. */
 static enum err framing_field_check(struct reading *r, const struct http_field *f, const char *twice,
                                     const char *blank)
@@ -268,7 +252,7 @@ static enum err framing_check(struct reading *r)
                 return ERR_OK;
         if ((e = framing_field_check(r, cl, "content_length_twice", "content_length")) != ERR_OK)
                 return e;
-        if (!length_parse(cl->value, &h->content_length))
+        if (!http_length_parse(cl->value, &h->content_length))
                 return refuse(r, 400, "content_length");
         h->framing = HTTP_BODY_LENGTH;
         return ERR_OK;

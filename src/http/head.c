@@ -15,7 +15,7 @@ static const struct str field_names[HTTP_FIELD_COUNT] = {
  * The known names by their length. A new name of the list goes into the row of its length; the unit test looks every
  * name up and fails when one was forgotten.
  */
-enum { NAME_BYTES_MAX = 24, NAMES_PER_LENGTH = 6 };
+enum { NAME_BYTES_MAX = 24, NAMES_PER_LENGTH = 6, LENGTH_DIGITS_MAX = 19 };
 #define F(name) HTTP_FIELD_##name
 static const uint8_t ids_by_length[NAME_BYTES_MAX][NAMES_PER_LENGTH] = {
         [2] = { F(TE) },
@@ -222,4 +222,19 @@ bool http_name_is_valid(struct str name)
 bool http_value_is_valid(struct str value)
 {
         return value.len == 0 || http_value_skip(value.ptr, value.ptr + value.len) == value.ptr + value.len;
+}
+
+bool http_length_parse(struct str digits, uint64_t *out)
+{
+        uint64_t n = 0;
+
+        if (digits.len == 0 || digits.len > LENGTH_DIGITS_MAX || (digits.len > 1 && digits.ptr[0] == '0'))
+                return false;
+        for (size_t i = 0; i < digits.len; i++) {
+                if (!ascii_is_digit(digits.ptr[i]))
+                        return false;
+                n = n * 10 + (uint64_t)(digits.ptr[i] - '0'); /* 19 digits stay below 2^64 */
+        }
+        *out = n;
+        return n <= INT64_MAX;
 }

@@ -143,3 +143,6 @@ bool http_list_has(struct str value, struct str token);
 /* A name of token characters, a value of visible ASCII, blanks and obs-text only. RFC 9110 5.1, 5.5. */
 bool http_name_is_valid(struct str name);
 bool http_value_is_valid(struct str value);
+
+/* Of Content-Length: digits only, below 2^63; no leading zero, which some read as octal. */
+bool http_length_parse(struct str digits, uint64_t *out);

@@ -178,3 +178,60 @@ enum err http_remove_hop_by_hop(struct http_head *h, bool keep_upgrade)
         }
         return http_add(h, STR("Connection"), STR("upgrade"));
 }
+
+/* RFC 9110 6.5.1: fields that decide where a message goes, where it ends and who sent it. */
+bool http_trailer_is_forbidden(const struct http_field *f)
+{
+        switch (f->id) {
+        case HTTP_FIELD_AUTHORIZATION:
+        case HTTP_FIELD_CONNECTION:
+        case HTTP_FIELD_CONTENT_LENGTH:
+        case HTTP_FIELD_COOKIE:
+        case HTTP_FIELD_EXPECT:
+        case HTTP_FIELD_HOST:
+        case HTTP_FIELD_HTTP2_SETTINGS:
+        case HTTP_FIELD_KEEP_ALIVE:
+        case HTTP_FIELD_PROXY_AUTHENTICATE:
+        case HTTP_FIELD_PROXY_AUTHORIZATION:
+        case HTTP_FIELD_PROXY_CONNECTION:
+        case HTTP_FIELD_TE:
+        case HTTP_FIELD_TRAILER:
+        case HTTP_FIELD_TRANSFER_ENCODING:
+        case HTTP_FIELD_UPGRADE:
+        case HTTP_FIELD_X_API_KEY: return true;
+        default: return http_is_reserved(f->name) || http_is_forwarding(f->name) || http_is_alias(f->name);
+        }
+}
+
+/* Harmless, but too late to mean anything. */
+bool http_trailer_is_idle(const struct http_field *f)
+{
+        static const struct str names[] = {
+                STR_INIT("Age"),
+                STR_INIT("Cache-Control"),
+                STR_INIT("Content-Encoding"),
+                STR_INIT("Content-Range"),
+                STR_INIT("Content-Type"),
+                STR_INIT("Date"),
+                STR_INIT("Expires"),
+                STR_INIT("Location"),
+                STR_INIT("Max-Forwards"),
+                STR_INIT("Pragma"),
+                STR_INIT("Range"),
+                STR_INIT("Retry-After"),
+                STR_INIT("Set-Cookie"),
+                STR_INIT("Vary"),
+                STR_INIT("Warning"),
+                STR_INIT("If-Match"),
+                STR_INIT("If-None-Match"),
+                STR_INIT("If-Modified-Since"),
+                STR_INIT("If-Range"),
+                STR_INIT("WWW-Authenticate"),
+                STR_INIT("If-Unmodified-Since"),
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+                if (str_eq_nocase(f->name, names[i]))
+                        return true;
+        return false;
+}

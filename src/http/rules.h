@@ -33,6 +33,11 @@ void http_remove_reserved(struct http_head *h, bool peer_is_trusted);
 MUST_USE
 enum err http_remove_hop_by_hop(struct http_head *h, bool keep_upgrade);
 
+/* A trailer that decides where a message goes, where it ends or who sent it: RFC 9110 6.5.1. Refused. */
+bool http_trailer_is_forbidden(const struct http_field *f);
+/* One that is harmless, but too late to mean anything: left out. */
+bool http_trailer_is_idle(const struct http_field *f);
+
 struct http_client {
         struct ip ip;   /* the client the rules speak of */
         struct ip peer; /* who is connected to us */
