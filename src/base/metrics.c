@@ -26,6 +26,7 @@ struct series {
         const struct metric *def; /* same address in every forked worker */
         uint32_t cell, cells_count;
         uint32_t labels_len;
+        bool is_rest;                 /* of all that found no place: every label is "other" */
         char labels[LABELS_TEXT_MAX]; /* rendered: name="value",… */
 };
 
@@ -143,8 +144,29 @@ static const struct series *series_find(const struct metrics *m, const struct me
         return NULL;
 }
 
+static const struct series *rest_find(const struct metrics *m, const struct metric *def)
+{
+        unsigned count = atomic_load_explicit(&m->series_count, memory_order_acquire);
+
+        for (unsigned i = 0; i < count; i++)
+                if (m->series[i].def == def && m->series[i].is_rest)
+                        return &m->series[i];
+        return NULL;
+}
+
+static uint32_t series_of(const struct metrics *m, const struct metric *def)
+{
+        unsigned count = atomic_load_explicit(&m->series_count, memory_order_relaxed);
+        uint32_t found = 0;
+
+        for (unsigned i = 0; i < count; i++)
+                found += m->series[i].def == def;
+        return found;
+}
+
 /* Under the lock. NULL when the directory or the cells are used up. */
-static const struct series *series_add(struct metrics *m, const struct metric *def, struct str labels)
+static const struct series *series_add(struct metrics *m, const struct metric *def, struct str labels,
+                                       bool is_rest)
 {
         unsigned count = atomic_load_explicit(&m->series_count, memory_order_relaxed);
         uint32_t cells = def->kind == METRIC_HISTOGRAM ? (uint32_t)def->bounds_count + 2 : 1;
@@ -155,6 +177,7 @@ static const struct series *series_add(struct metrics *m, const struct metric *d
         s->def = def;
         s->cell = m->cells_count;
         s->cells_count = cells;
+        s->is_rest = is_rest;
         s->labels_len = (uint32_t)labels.len;
         if (labels.len)
                 memcpy(s->labels, labels.ptr, labels.len);
@@ -175,17 +198,31 @@ static bool lock_enter(struct metrics *m)
         return false;
 }
 
+static void rest_make(struct metrics *m, const struct metric *def)
+{
+        static const struct str others[METRIC_LABELS_MAX] = { STR_INIT("other"), STR_INIT("other"),
+                                                              STR_INIT("other"), STR_INIT("other") };
+        struct buf text;
+
+        buf_init(&text, LABELS_TEXT_MAX);
+        struct str labels = labels_format(def, others, &text);
+        if (!text.full)
+                (void)series_add(m, def, labels, true);
+        buf_fini(&text);
+}
+
 static const struct series *series_make(struct metrics *m, const struct metric *def, struct str labels)
 {
+        uint32_t max = def->series_max ? def->series_max : METRIC_SERIES_DEFAULT;
         const struct series *s;
 
         if (!lock_enter(m))
                 return NULL;
-        s = series_find(m, def, labels); /* another worker may have been first */
-        if (!s && labels.len && !series_find(m, def, STR_NULL))
-                (void)series_add(m, def, STR_NULL);
-        if (!s)
-                s = series_add(m, def, labels);
+        if (labels.len && !rest_find(m, def))
+                rest_make(m, def);
+        s = series_find(m, def, labels);    /* another worker may have been first */
+        if (!s && series_of(m, def) <= max) /* the rest's own is not counted */
+                s = series_add(m, def, labels, false);
         atomic_store(&m->lock, 0);
         return s;
 }
@@ -205,7 +242,7 @@ metric_index metrics_series(struct metrics *m, const struct metric *def, const s
         }
         if (!s) {
                 atomic_fetch_add(&m->dropped, 1);
-                s = series_find(m, def, STR_NULL);
+                s = rest_find(m, def);
         }
         buf_fini(&text);
         return s ? s->cell : 0;
@@ -308,7 +345,7 @@ static void series_format(const struct metrics *m, const struct series *s, struc
         uint64_t value = def->kind == METRIC_HISTOGRAM ? histogram_count(m, s) : metrics_value(m, s->cell);
 
         /* What stands in for series that found no place shows only once it was needed. */
-        if (def->labels[0] && s->labels_len == 0 && value == 0)
+        if (s->is_rest && value == 0)
                 return;
         if (def->kind == METRIC_HISTOGRAM) {
                 histogram_format(m, s, out);
@@ -321,9 +358,40 @@ static void series_format(const struct metrics *m, const struct series *s, struc
                 buf_addf(out, "%" PRIu64 "\n", value);
 }
 
+static const char *const kinds[] = { "counter", "gauge", "histogram" };
+
+void metric_family_format(const struct metric *def, struct buf *out)
+{
+        buf_addf(out, "# HELP %s %s\n# TYPE %s %s\n", def->name, def->help, def->name, kinds[def->kind]);
+}
+
+void metric_value_format(const struct metric *def, const struct str *values, int64_t value, struct buf *out)
+{
+        struct buf text;
+
+        buf_init(&text, LABELS_TEXT_MAX);
+        struct str labels = labels_format(def, values, &text);
+        if (text.full)
+                out->full = true;
+        else if (labels.len)
+                buf_addf(out, "%s{%.*s} %" PRId64 "\n", def->name, STR_FMT(labels), value);
+        else
+                buf_addf(out, "%s %" PRId64 "\n", def->name, value);
+        buf_fini(&text);
+}
+
+void metrics_manual_format(const struct metric *defs, size_t count, struct buf *out)
+{
+        for (size_t i = 0; i < count; i++) {
+                buf_addf(out, "| `%s` | %s | ", defs[i].name, kinds[defs[i].kind]);
+                for (size_t j = 0; j < METRIC_LABELS_MAX && defs[i].labels[j]; j++)
+                        buf_addf(out, "%s`%s`", j ? ", " : "", defs[i].labels[j]);
+                buf_addf(out, " | %s |\n", defs[i].help);
+        }
+}
+
 void metrics_format(const struct metrics *m, struct buf *out)
 {
-        static const char *const kinds[] = { "counter", "gauge", "histogram" };
         unsigned count = atomic_load_explicit(&m->series_count, memory_order_acquire);
 
         /* A family's series stand together: each definition is written where its first series stands. */
@@ -335,8 +403,7 @@ void metrics_format(const struct metrics *m, struct buf *out)
                         first++;
                 if (first != i)
                         continue;
-                buf_addf(out, "# HELP %s %s\n# TYPE %s %s\n", def->name, def->help, def->name,
-                         kinds[def->kind]);
+                metric_family_format(def, out);
                 for (unsigned j = i; j < count; j++)
                         if (m->series[j].def == def)
                                 series_format(m, &m->series[j], out);

@@ -26,7 +26,8 @@ enum {
         METRIC_LABELS_MAX = 4,
         METRIC_LABEL_NAME_MAX = 32,
         METRIC_LABEL_VALUE_MAX = 64,
-        METRIC_BOUNDS_MAX = 20
+        METRIC_BOUNDS_MAX = 20,
+        METRIC_SERIES_DEFAULT = 4096
 };
 
 /* Static, one a metric; the address is its identity. */
@@ -40,6 +41,7 @@ struct metric {
         const uint64_t *bounds;
         size_t bounds_count;
         double unit;
+        uint32_t series_max; /* more than so many count as "other"; 0: METRIC_SERIES_DEFAULT */
 };
 
 struct metrics;
@@ -52,7 +54,8 @@ void metrics_free(struct metrics *m);
 /*
  * The index of the series, made where it is new. `values` has as many entries as the definition has labels (NULL when
  * it has none); they are copied, cut at METRIC_LABEL_VALUE_MAX bytes. Any worker, at any time; takes a lock that the
- * counting functions never take.
+ * counting functions never take. Past the definition's bound, or the mapping's, it is the series whose every label is
+ * "other", so that sums stay right.
  */
 metric_index metrics_series(struct metrics *m, const struct metric *def, const struct str *values);
 
@@ -73,3 +76,10 @@ uint64_t metrics_value(const struct metrics *m, metric_index i);
 uint64_t metrics_dropped_count(const struct metrics *m);
 
 void metrics_format(const struct metrics *m, struct buf *out);
+
+/* What is known where the page is made, and counted nowhere: a family's two lines, then one line a value. */
+void metric_family_format(const struct metric *def, struct buf *out);
+void metric_value_format(const struct metric *def, const struct str *values, int64_t value, struct buf *out);
+
+/* Rows of the reference manual's table, Markdown: name, kind, labels, meaning. */
+void metrics_manual_format(const struct metric *defs, size_t count, struct buf *out);

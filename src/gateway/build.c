@@ -322,7 +322,8 @@ static enum err routes_build(struct build *b)
 static void routes_measure(struct build *b, struct route_table *table)
 {
         for (size_t i = 0; i < table->count; i++)
-                measure_route_init(b->in->shared->metrics, &table->routes[i].measure, table->routes[i].name);
+                measure_route_init(b->in->shared->metrics, &table->routes[i].measure, table->routes[i].name,
+                                   table->routes[i].upstream ? table->routes[i].upstream->name : STR(""));
 }
 
 /* ---- listeners ---- */

@@ -46,29 +46,31 @@ static enum step_result ready_pick(struct exchange *x)
         return page(x, is_ready ? 200 : 503, STR("application/json"), &body);
 }
 
+static void fact_format(enum measure m, struct str label, int64_t value, struct buf *out)
+{
+        metric_family_format(&measure_metrics[m], out);
+        metric_value_format(&measure_metrics[m], &label, value, out);
+}
+
 /* What is known here and counted nowhere. */
 static void facts_format(struct exchange *x, struct buf *out)
 {
         const struct snapshot *s = x->snap;
         mono_ms now = loop_now(x->w->loop);
 
-        buf_addf(out,
-                 "# HELP sekisho_build_info The running version.\n# TYPE sekisho_build_info gauge\n"
-                 "sekisho_build_info{version=\"%s\"} 1\n"
-                 "# HELP sekisho_config_number Configurations applied since the start.\n"
-                 "# TYPE sekisho_config_number gauge\nsekisho_config_number %llu\n",
-                 SEKISHO_VERSION, (unsigned long long)s->number);
-        if (s->upstreams_count == 0)
-                return;
-        buf_add(out,
-                STR("# HELP sekisho_upstream_up Whether a target takes requests (health checks and ejection).\n"
-                    "# TYPE sekisho_upstream_up gauge\n"));
+        fact_format(MEASURE_BUILD_INFO, STR(SEKISHO_VERSION), 1, out);
+        fact_format(MEASURE_CONFIG_NUMBER, STR_NULL, (int64_t)s->number, out);
+        fact_format(MEASURE_SERIES_DROPPED, STR_NULL, (int64_t)metrics_dropped_count(x->w->shared->metrics),
+                    out);
+        if (s->upstreams_count)
+                metric_family_format(&measure_metrics[MEASURE_UPSTREAM_UP], out);
         for (size_t i = 0; i < s->upstreams_count; i++)
                 for (size_t j = 0; j < s->upstreams[i]->targets_count; j++) {
                         const struct target *t = &s->upstreams[i]->targets[j];
-                        buf_addf(out, "sekisho_upstream_up{upstream=\"%.*s\",target=\"%.*s\"} %d\n",
-                                 STR_FMT(s->upstreams[i]->name), STR_FMT(t->url),
-                                 standing_is_usable(t->standing, now));
+                        struct str values[] = { s->upstreams[i]->name, t->url };
+
+                        metric_value_format(&measure_metrics[MEASURE_UPSTREAM_UP], values,
+                                            standing_is_usable(t->standing, now), out);
                 }
 }
 

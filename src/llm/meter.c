@@ -8,22 +8,25 @@
 
 enum { IDLE_MAX = 32, NAME_MAX = METRIC_LABEL_VALUE_MAX };
 
-static const struct metric requests_total = {
-        METRIC_COUNTER,
-        "sekisho_llm_requests_total",
-        "AI requests answered, by model, provider (empty: none was asked) and status class (none: the client left first).",
-        { "model", "provider", "class" },
-        NULL,
-        0,
-        1
+const struct metric llm_metrics[LLM_METRICS] = {
+        [LLM_METRIC_REQUESTS] = { METRIC_COUNTER,
+                                  "sekisho_llm_requests_total",
+                                  "AI requests answered, by model, provider (empty: none was asked) and status class "
+                                  "(none: the client left first).",
+                                  { "model", "provider", "class" },
+                                  NULL,
+                                  0,
+                                  1,
+                                  .series_max = METER_MODELS_MAX * CLASSES },
+        [LLM_METRIC_TOKENS] = { METRIC_COUNTER,
+                                "sekisho_llm_tokens_total",
+                                "Tokens as the providers reported them, by model and direction.",
+                                { "model", "direction" },
+                                NULL,
+                                0,
+                                1,
+                                .series_max = METER_MODELS_MAX * 2 },
 };
-static const struct metric tokens_total = { METRIC_COUNTER,
-                                            "sekisho_llm_tokens_total",
-                                            "Tokens as the providers reported them, by model and direction.",
-                                            { "model", "direction" },
-                                            NULL,
-                                            0,
-                                            1 };
 
 static const char *const class_names[CLASSES] = { "1xx", "2xx", "3xx", "4xx", "5xx", "none" };
 
@@ -146,11 +149,13 @@ static void book_add(struct meter_book *b, struct exchange *x)
                 class = x->status / 100 - 1;
         struct str name = { s->name, s->name_len };
         struct str labels[] = { name, s->provider ? s->provider->name : STR(""), str_of(class_names[class]) };
-        count(x->w, &s->by_class[class], &requests_total, labels, 1);
+        count(x->w, &s->by_class[class], &llm_metrics[LLM_METRIC_REQUESTS], labels, 1);
         if (x->tokens_in)
-                count(x->w, &s->in, &tokens_total, (struct str[]){ name, STR("in") }, x->tokens_in);
+                count(x->w, &s->in, &llm_metrics[LLM_METRIC_TOKENS], (struct str[]){ name, STR("in") },
+                      x->tokens_in);
         if (x->tokens_out)
-                count(x->w, &s->out, &tokens_total, (struct str[]){ name, STR("out") }, x->tokens_out);
+                count(x->w, &s->out, &llm_metrics[LLM_METRIC_TOKENS], (struct str[]){ name, STR("out") },
+                      x->tokens_out);
 }
 
 /* ---- the filter ---- */

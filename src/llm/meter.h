@@ -12,6 +12,10 @@
 
 enum { METER_MODELS_MAX = 256 };
 
+/* The only place that names a metric of this room; see proxy/measure.h. */
+enum llm_metric { LLM_METRIC_REQUESTS, LLM_METRIC_TOKENS, LLM_METRICS };
+extern const struct metric llm_metrics[LLM_METRICS];
+
 struct meter_series;
 
 /* The counts of one worker under one snapshot. */

@@ -192,6 +192,7 @@ static void on_open(struct stream *s, enum err e)
 
         if (c->state != DOWN_OPENING)
                 return;
+        measure_tls(c->w, "client", s, e);
         if (e != ERR_OK) {
                 measure_refused(c->w, e == ERR_TIMED_OUT ? "tls_timeout" : "tls_handshake");
                 down_close(c, STREAM_CLOSE_PLAIN);
@@ -572,7 +573,6 @@ static size_t op_data(struct side *s, const struct side_data *d)
         room_see(c, taken == offered);
         if (d->is_last && taken == offered && c->is_tunnel && !h1_out_is_pending(&c->out))
                 stream_shutdown(&c->stream);
-        measure_add(c->w, c->w->measure.bytes_out, taken);
         return taken;
 }
 

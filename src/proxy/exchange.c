@@ -101,6 +101,22 @@ static void exchange_free(struct exchange *x)
         measure_set(w, w->measure.requests_active, (int64_t)pool_taken_count(w->exchanges));
 }
 
+/* ---- how long the upstream takes ---- */
+
+/* Read now and not when the turn began: what this turn does before it hands over is our time. */
+static void wait_begin(struct exchange *x)
+{
+        if (!x->waiting_since_us)
+                x->waiting_since_us = loop_clock_us();
+}
+
+static void wait_end(struct exchange *x)
+{
+        if (x->waiting_since_us)
+                x->waited_us += MAX(loop_now_us(x->w->loop) - x->waiting_since_us, (int64_t)0);
+        x->waiting_since_us = 0;
+}
+
 /* ---- the end ---- */
 
 static void handler_cancel(struct exchange *x)
@@ -132,6 +148,7 @@ static void exchange_finish(struct exchange *x)
 {
         struct side *up = x->up, *down = x->down;
 
+        wait_end(x);
         handler_cancel(x);
         steps_end(x);
         for (size_t i = 0; i < x->filters_count; i++)
@@ -194,6 +211,8 @@ void exchange_run(struct exchange *x)
 
                 if (result == STEP_WAIT) {
                         x->is_waiting = true;
+                        if (x->connecting)
+                                wait_begin(x);
                         break;
                 }
                 if (result == STEP_DONE) {
@@ -216,6 +235,7 @@ enum step_result exchange_refuse(struct exchange *x, uint16_t status, const char
         assert(!x->answer_started);
         x->refused = refused;
         measure_refused(x->w, refused);
+        wait_end(x);
         handler_cancel(x);
         up_drop(x, ERR_CLOSED);
         x->is_collecting = false;
@@ -292,6 +312,8 @@ void exchange_start_up(struct exchange *x, struct side *up)
                 x->down->ops->pull(x->down);
         if (x->up == up)
                 up->ops->flush(up);
+        if (x->up == up)
+                wait_begin(x);
 }
 
 void exchange_collect(struct exchange *x)
@@ -328,6 +350,13 @@ static size_t collect(struct exchange *x, const struct side_data *d, size_t len)
         return len;
 }
 
+static void request_bytes_add(struct exchange *x, size_t len)
+{
+        x->request_bytes += len;
+        if (!x->is_internal)
+                measure_add(x->w, x->w->measure.bytes_in, len);
+}
+
 size_t exchange_request_data(struct exchange *x, const struct side_data *d)
 {
         size_t len = side_data_len(d), taken;
@@ -341,13 +370,13 @@ size_t exchange_request_data(struct exchange *x, const struct side_data *d)
                 return 0;
         }
         if (x->is_collecting) {
-                x->request_bytes += len;
+                request_bytes_add(x, len);
                 return collect(x, d, len);
         }
         if (!x->up || x->body_sent < bodystore_read_len(&x->body))
                 return 0;
         taken = x->up->ops->data(x->up, d);
-        x->request_bytes += taken;
+        request_bytes_add(x, taken);
         if (x->keep_body && x->route && !x->body.is_dropped) {
                 store_add(x, d, taken, x->route->replay_bytes_max);
                 x->body_sent = x->body.is_dropped ? 0 : x->body_sent + taken;
@@ -389,6 +418,7 @@ void exchange_down_reset(struct exchange *x, enum err reason)
 {
         x->down->x = NULL;
         x->down = NULL;
+        wait_end(x);
         handler_cancel(x);
         up_drop(x, reason);
         end_later(x, OUTCOME_CLIENT_LEFT);
@@ -500,10 +530,13 @@ size_t exchange_answer_data(struct exchange *x, const struct side_data *d)
         len = side_data_len(d);
         taken = x->down->ops->data(x->down, d);
         x->answer_bytes += taken;
+        if (!x->is_internal)
+                measure_add(x->w, x->w->measure.bytes_out, taken);
         bool is_last = d->is_last && taken == len;
         if (x->filters_count)
                 filters_data(x, d, taken, is_last);
         if (is_last) {
+                wait_end(x);
                 x->answer_done = true;
                 end_if_done(x);
         }
@@ -585,6 +618,7 @@ void exchange_up_reset(struct exchange *x, enum err reason, bool may_retry)
         }
         if (x->is_ended)
                 return;
+        wait_end(x);
         if (x->answer_started) {
                 down_drop(x, reason);
                 end_later(x, OUTCOME_UPSTREAM_BROKE);

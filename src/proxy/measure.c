@@ -1,157 +1,119 @@
 #include "proxy/measure.h"
 
+#include <string.h>
+
+#include "io/stream.h"
+#include "proxy/exchange.h"
+#include "proxy/route.h"
 #include "proxy/worker.h"
-
-/* Microseconds: 0.5 ms to 5 minutes. */
-static const uint64_t duration_bounds[] = { 500,     1000,     2500,     5000,     10000,    25000,
-                                            50000,   100000,   250000,   500000,   1000000,  2500000,
-                                            5000000, 10000000, 30000000, 60000000, 300000000 };
-
-static const struct metric requests_total = {
-        METRIC_COUNTER,
-        "sekisho_requests_total",
-        "Requests answered, by route and status class (none: the client left first).",
-        { "route", "class" },
-        NULL,
-        0,
-        1
-};
-static const struct metric request_duration = { METRIC_HISTOGRAM,
-                                                "sekisho_request_duration_seconds",
-                                                "Time from a request's whole head to its answer's last byte.",
-                                                { "route" },
-                                                duration_bounds,
-                                                ARRAY_SIZE(duration_bounds),
-                                                1e6 };
-static const struct metric refused_total = {
-        METRIC_COUNTER,
-        "sekisho_refused_total",
-        "Requests and connections refused here, by reason; limits reached among them.",
-        { "reason" },
-        NULL,
-        0,
-        1
-};
-static const struct metric connections = {
-        METRIC_GAUGE, "sekisho_connections", "Client connections open now.", { NULL }, NULL, 0, 1
-};
-static const struct metric accepted_total = { METRIC_COUNTER,
-                                              "sekisho_connections_accepted_total",
-                                              "Client connections accepted.",
-                                              { NULL },
-                                              NULL,
-                                              0,
-                                              1 };
-static const struct metric requests_active = {
-        METRIC_GAUGE, "sekisho_requests_active", "Requests under way now.", { NULL }, NULL, 0, 1
-};
-static const struct metric bytes_out_total = {
-        METRIC_COUNTER, "sekisho_answer_bytes_total", "Body bytes sent to clients.", { NULL }, NULL, 0, 1
-};
-static const struct metric upstream_requests_total = { METRIC_COUNTER,
-                                                       "sekisho_upstream_requests_total",
-                                                       "Requests sent to a target, repeats included.",
-                                                       { "upstream", "target" },
-                                                       NULL,
-                                                       0,
-                                                       1 };
-static const struct metric upstream_failures_total = { METRIC_COUNTER,
-                                                       "sekisho_upstream_failures_total",
-                                                       "Connections refused, answers broken or late.",
-                                                       { "upstream", "target" },
-                                                       NULL,
-                                                       0,
-                                                       1 };
-static const struct metric upstream_connects_total = { METRIC_COUNTER,
-                                                       "sekisho_upstream_connects_total",
-                                                       "Connections opened to a target.",
-                                                       { "upstream", "target" },
-                                                       NULL,
-                                                       0,
-                                                       1 };
-static const struct metric upstream_reuses_total = { METRIC_COUNTER,
-                                                     "sekisho_upstream_reuses_total",
-                                                     "Requests that found a kept connection.",
-                                                     { "upstream", "target" },
-                                                     NULL,
-                                                     0,
-                                                     1 };
-static const struct metric upstream_retries_total = { METRIC_COUNTER,
-                                                      "sekisho_upstream_retries_total",
-                                                      "Requests moved on to another target.",
-                                                      { "upstream", "target" },
-                                                      NULL,
-                                                      0,
-                                                      1 };
-static const struct metric upstream_ejections_total = {
-        METRIC_COUNTER,
-        "sekisho_upstream_ejections_total",
-        "Times a target was set aside after failures in a row.",
-        { "upstream", "target" },
-        NULL,
-        0,
-        1
-};
-static const struct metric upstream_first_byte = {
-        METRIC_HISTOGRAM,
-        "sekisho_upstream_first_byte_seconds",
-        "Time from sending a request to the first byte of its answer.",
-        { "upstream", "target" },
-        duration_bounds,
-        ARRAY_SIZE(duration_bounds),
-        1e6
-};
 
 static const char *const class_names[CLASSES] = { "1xx", "2xx", "3xx", "4xx", "5xx", "none" };
 
-static metric_index series(struct metrics *metrics, const struct metric *def, struct str a, struct str b)
+static metric_index series(struct metrics *metrics, enum measure m, struct str a, struct str b, struct str c)
 {
-        struct str values[METRIC_LABELS_MAX] = { a, b };
+        struct str values[METRIC_LABELS_MAX] = { a, b, c };
 
-        return metrics_series(metrics, def, values);
+        return metrics_series(metrics, &measure_metrics[m], values);
 }
 
 void measure_worker_init(struct worker *w)
 {
-        struct measure_worker *m = &w->measure;
+        static const struct {
+                enum measure measure;
+                size_t offset;
+        } all[] = {
+                { MEASURE_CONNECTIONS, offsetof(struct measure_worker, connections) },
+                { MEASURE_ACCEPTED, offsetof(struct measure_worker, accepted) },
+                { MEASURE_REQUESTS_ACTIVE, offsetof(struct measure_worker, requests_active) },
+                { MEASURE_BYTES_IN, offsetof(struct measure_worker, bytes_in) },
+                { MEASURE_BYTES_OUT, offsetof(struct measure_worker, bytes_out) },
+                { MEASURE_UPSTREAM_CONNECTIONS, offsetof(struct measure_worker, upstream_connections) },
+        };
 
-        m->connections = series(w->shared->metrics, &connections, STR_NULL, STR_NULL);
-        m->accepted = series(w->shared->metrics, &accepted_total, STR_NULL, STR_NULL);
-        m->requests_active = series(w->shared->metrics, &requests_active, STR_NULL, STR_NULL);
-        m->bytes_out = series(w->shared->metrics, &bytes_out_total, STR_NULL, STR_NULL);
+        for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+                *(metric_index *)(void *)((char *)&w->measure + all[i].offset) =
+                        series(w->shared->metrics, all[i].measure, STR_NULL, STR_NULL, STR_NULL);
 }
 
-void measure_route_init(struct metrics *metrics, struct measure_route *m, struct str route)
+void measure_route_init(struct metrics *metrics, struct measure_route *m, struct str route,
+                        struct str upstream)
 {
         for (int i = 0; i < CLASSES; i++)
-                m->by_class[i] = series(metrics, &requests_total, route, str_of(class_names[i]));
-        m->duration = series(metrics, &request_duration, route, STR_NULL);
+                m->by_class[i] = series(metrics, MEASURE_REQUESTS, route, str_of(class_names[i]), upstream);
+        m->duration = series(metrics, MEASURE_REQUEST_SECONDS, route, STR_NULL, STR_NULL);
+        m->upstream = series(metrics, MEASURE_UPSTREAM_SECONDS, route, STR_NULL, STR_NULL);
+        m->added = series(metrics, MEASURE_ADDED_SECONDS, route, STR_NULL, STR_NULL);
 }
 
 void measure_target_init(struct metrics *metrics, struct measure_target *m, struct str upstream,
                          struct str target)
 {
-        m->requests = series(metrics, &upstream_requests_total, upstream, target);
-        m->failures = series(metrics, &upstream_failures_total, upstream, target);
-        m->connects = series(metrics, &upstream_connects_total, upstream, target);
-        m->reuses = series(metrics, &upstream_reuses_total, upstream, target);
-        m->retries = series(metrics, &upstream_retries_total, upstream, target);
-        m->ejections = series(metrics, &upstream_ejections_total, upstream, target);
-        m->first_byte = series(metrics, &upstream_first_byte, upstream, target);
+        m->requests = series(metrics, MEASURE_UPSTREAM_REQUESTS, upstream, target, STR_NULL);
+        m->failures = series(metrics, MEASURE_UPSTREAM_FAILURES, upstream, target, STR_NULL);
+        m->connects = series(metrics, MEASURE_UPSTREAM_CONNECTS, upstream, target, STR_NULL);
+        m->reuses = series(metrics, MEASURE_UPSTREAM_REUSES, upstream, target, STR_NULL);
+        m->retries = series(metrics, MEASURE_UPSTREAM_RETRIES, upstream, target, STR_NULL);
+        m->ejections = series(metrics, MEASURE_UPSTREAM_EJECTIONS, upstream, target, STR_NULL);
+        m->first_byte = series(metrics, MEASURE_UPSTREAM_FIRST_BYTE, upstream, target, STR_NULL);
+}
+
+/* ---- series by name ---- */
+
+/* The worker keeps what it found, as finding means looking through all there are. The key is the metric's number and its
+ * values; it lives as long as the process. */
+static metric_index series_kept(struct worker *w, enum measure m, const struct str values[METRIC_LABELS_MAX])
+{
+        char text[4 * METRIC_LABEL_VALUE_MAX];
+        struct str key = { text, 0 };
+        uintptr_t found;
+
+        text[key.len++] = (char)m;
+        for (size_t i = 0; i < METRIC_LABELS_MAX && measure_metrics[m].labels[i]; i++) {
+                struct str value = str_sub(values[i], 0, METRIC_LABEL_VALUE_MAX - 2);
+
+                if (value.len)
+                        memcpy(text + key.len, value.ptr, value.len);
+                key.len += value.len;
+                text[key.len++] = '\0';
+        }
+        if ((found = (uintptr_t)map_find(&w->series, key)))
+                return (metric_index)(found - 1);
+        found = (uintptr_t)metrics_series(w->shared->metrics, &measure_metrics[m], values) + 1;
+        struct str kept = arena_copy(&w->series_keys, key);
+        if (!kept.ptr || map_add(&w->series, kept, (void *)found) != ERR_OK)
+                log_debug("measure_series_not_kept", LOG_C("metric", measure_metrics[m].name));
+        return (metric_index)(found - 1);
+}
+
+static struct str text_of(const char *text)
+{
+        return text ? str_of(text) : STR_NULL;
+}
+
+void measure_count(struct worker *w, enum measure m, const char *a, const char *b, const char *c)
+{
+        struct str values[METRIC_LABELS_MAX] = { text_of(a), text_of(b), text_of(c) };
+
+        measure_add(w, series_kept(w, m, values), 1);
 }
 
 void measure_refused(struct worker *w, const char *reason)
 {
-        struct str name = str_of(reason);
-        uintptr_t found = (uintptr_t)map_find(&w->reasons, name);
-
-        if (!found) {
-                found = (uintptr_t)series(w->shared->metrics, &refused_total, name, STR_NULL) + 1;
-                if (map_add(&w->reasons, name, (void *)found) != ERR_OK)
-                        log_debug("measure_reason_not_kept", LOG_S("reason", name));
-        }
-        measure_add(w, (metric_index)(found - 1), 1);
+        measure_count(w, MEASURE_REFUSED, reason, NULL, NULL);
 }
+
+void measure_tls(struct worker *w, const char *peer, const struct stream *s, enum err e)
+{
+        const char *reason = stream_tls_reason(s);
+
+        if (e == ERR_OK)
+                measure_count(w, MEASURE_TLS_HANDSHAKES, peer, stream_tls_version(s),
+                              stream_tls_is_resumed(s) ? "yes" : "no");
+        else
+                measure_count(w, MEASURE_TLS_FAILURES, peer, reason ? reason : err_text(e), NULL);
+}
+
+/* ---- counting ---- */
 
 void measure_add(struct worker *w, metric_index i, uint64_t n)
 {
@@ -163,18 +125,38 @@ void measure_set(struct worker *w, metric_index i, int64_t value)
         metrics_set(w->shared->metrics, w->index, i, value);
 }
 
-void measure_route_done(struct worker *w, const struct measure_route *m, uint16_t status, int64_t duration_us)
+static void observe(struct worker *w, enum measure m, metric_index i, int64_t us)
 {
+        metrics_observe(w->shared->metrics, w->index, &measure_metrics[m], i, (uint64_t)MAX(us, 0));
+}
+
+void measure_exchange(struct exchange *x, int64_t total_us, int64_t upstream_us)
+{
+        const struct route *r = x->route;
+        uint16_t status = x->answer_started ? x->status : 0;
         enum measure_class class =
                 status >= 100 && status < 600 ? (enum measure_class)(status / 100 - 1) : CLASS_NONE;
 
-        measure_add(w, m->by_class[class], 1);
-        metrics_observe(w->shared->metrics, w->index, &request_duration, m->duration,
-                        (uint64_t)MAX(duration_us, 0));
+        if (x->outcome == OUTCOME_CLIENT_LEFT || x->outcome == OUTCOME_UPSTREAM_BROKE)
+                measure_count(x->w, MEASURE_RESETS, x->outcome == OUTCOME_CLIENT_LEFT ? "client" : "upstream",
+                              NULL, NULL);
+        if (!r)
+                return;
+        if (x->upstream && x->upstream != r->upstream) {
+                struct str values[METRIC_LABELS_MAX] = { r->name, str_of(class_names[class]),
+                                                         x->upstream->name };
+                measure_add(x->w, series_kept(x->w, MEASURE_REQUESTS, values), 1);
+        } else {
+                measure_add(x->w, r->measure.by_class[class], 1);
+        }
+        observe(x->w, MEASURE_REQUEST_SECONDS, r->measure.duration, total_us);
+        if (x->attempts == 0)
+                return;
+        observe(x->w, MEASURE_UPSTREAM_SECONDS, r->measure.upstream, upstream_us);
+        observe(x->w, MEASURE_ADDED_SECONDS, r->measure.added, total_us - upstream_us);
 }
 
 void measure_first_byte(struct worker *w, const struct measure_target *m, int64_t us)
 {
-        metrics_observe(w->shared->metrics, w->index, &upstream_first_byte, m->first_byte,
-                        (uint64_t)MAX(us, 0));
+        observe(w, MEASURE_UPSTREAM_FIRST_BYTE, m->first_byte, us);
 }

@@ -1,17 +1,56 @@
 /*
  * proxy/measure.h - what the proxy counts: one table of metrics, and the indexes of the series a worker counts often.
+ *
+ * measure_metrics is the only place that names a metric of the proxy, its labels and its meaning; docs/reference/metrics.md
+ * is written from it (tests/unit/gateway/metrics_test.c compares). A new metric is a word in `enum measure` and its line
+ * in measure_table.c.
  */
 #pragma once
 
+#include "base/err.h"
 #include "base/metrics.h"
 
+struct exchange;
+struct stream;
 struct worker;
+
+enum measure {
+        MEASURE_REQUESTS,
+        MEASURE_REQUEST_SECONDS,
+        MEASURE_UPSTREAM_SECONDS,
+        MEASURE_ADDED_SECONDS,
+        MEASURE_REFUSED,
+        MEASURE_RESETS,
+        MEASURE_CONNECTIONS,
+        MEASURE_ACCEPTED,
+        MEASURE_REQUESTS_ACTIVE,
+        MEASURE_BYTES_IN,
+        MEASURE_BYTES_OUT,
+        MEASURE_TLS_HANDSHAKES,
+        MEASURE_TLS_FAILURES,
+        MEASURE_UPSTREAM_CONNECTIONS,
+        MEASURE_UPSTREAM_REQUESTS,
+        MEASURE_UPSTREAM_FAILURES,
+        MEASURE_UPSTREAM_CONNECTS,
+        MEASURE_UPSTREAM_REUSES,
+        MEASURE_UPSTREAM_RETRIES,
+        MEASURE_UPSTREAM_EJECTIONS,
+        MEASURE_UPSTREAM_FIRST_BYTE,
+        /* facts: formatted where the page is made */
+        MEASURE_UPSTREAM_UP,
+        MEASURE_BUILD_INFO,
+        MEASURE_CONFIG_NUMBER,
+        MEASURE_SERIES_DROPPED,
+        MEASURES
+};
+extern const struct metric measure_metrics[MEASURES];
 
 enum measure_class { CLASS_1XX, CLASS_2XX, CLASS_3XX, CLASS_4XX, CLASS_5XX, CLASS_NONE, CLASSES };
 
 /* Of one route. */
 struct measure_route {
-        metric_index by_class[CLASSES], duration;
+        metric_index by_class[CLASSES]; /* with the route's own upstream */
+        metric_index duration, upstream, added;
 };
 
 /* Of one upstream target. */
@@ -21,20 +60,29 @@ struct measure_target {
 
 /* Of one worker, for all. */
 struct measure_worker {
-        metric_index connections, accepted, requests_active, bytes_out;
+        metric_index connections, accepted, requests_active, bytes_in, bytes_out, upstream_connections;
 };
 
 void measure_worker_init(struct worker *w);
-/* For the snapshot's builder, before a worker has it. */
-void measure_route_init(struct metrics *metrics, struct measure_route *m, struct str route);
+/* For the snapshot's builder, before a worker has it. `upstream` is empty for a route that has none of its own. */
+void measure_route_init(struct metrics *metrics, struct measure_route *m, struct str route,
+                        struct str upstream);
 void measure_target_init(struct metrics *metrics, struct measure_target *m, struct str upstream,
                          struct str target);
 
 /* One refusal of ours; `reason` is a static word. */
 void measure_refused(struct worker *w, const char *reason);
 
+/* One more in the series of these label values (as many as the metric has; they live as long as the process: the worker
+ * keeps them). For what happens too seldom to have an index. */
+void measure_count(struct worker *w, enum measure m, const char *a, const char *b, const char *c);
+
 void measure_add(struct worker *w, metric_index i, uint64_t n);
 void measure_set(struct worker *w, metric_index i, int64_t value);
-void measure_route_done(struct worker *w, const struct measure_route *m, uint16_t status,
-                        int64_t duration_us);
+
+/* A request of a client is over; how long it took, and how much of that it waited for its upstream. */
+void measure_exchange(struct exchange *x, int64_t total_us, int64_t upstream_us);
 void measure_first_byte(struct worker *w, const struct measure_target *m, int64_t us);
+
+/* A TLS handshake with a "client" or "upstream" is over, well (ERR_OK) or not. */
+void measure_tls(struct worker *w, const char *peer, const struct stream *s, enum err e);

@@ -133,12 +133,13 @@ static void line_write(const struct exchange *x, int64_t duration_us)
 
 void record_exchange(struct exchange *x)
 {
-        int64_t duration_us = loop_now_us(x->w->loop) - x->start_us;
+        int64_t duration_us;
 
         if (x->is_internal)
                 return;
-        if (x->route)
-                measure_route_done(x->w, &x->route->measure, x->answer_started ? x->status : 0, duration_us);
+        /* The turn's reading would hide the time the turn itself took, which is ours. */
+        duration_us = loop_clock_us() - x->start_us;
+        measure_exchange(x, duration_us, x->waited_us);
         if (x->w->write_record && !(x->route && x->route->is_quiet && x->status < 400))
                 line_write(x, duration_us);
 }

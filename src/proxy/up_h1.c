@@ -86,6 +86,7 @@ static void up_free(struct up_h1 *u)
         u->target->connections--;
         snapshot_put(u->snap);
         pool_put(w->ups, u);
+        measure_set(w, w->measure.upstream_connections, (int64_t)pool_taken_count(w->ups));
 }
 
 static void on_closed(struct stream *s)
@@ -130,6 +131,7 @@ static struct up_h1 *up_new(struct exchange *x, struct target *t)
         list_init(&u->idle_node);
         list_add_last(&w->up_list, &u->node);
         t->connections++;
+        measure_set(w, w->measure.upstream_connections, (int64_t)pool_taken_count(w->ups));
         return u;
 }
 
@@ -212,6 +214,7 @@ static void on_open(struct stream *s, enum err e)
 
         if (u->state != UP_OPENING)
                 return;
+        measure_tls(u->w, "upstream", s, e);
         if (e != ERR_OK)
                 connect_failed(u, e);
         else

@@ -5,7 +5,7 @@
 #include "proxy/preface.h"
 #include "proxy/up_h1.h"
 
-enum { RECORD_BYTES_MAX = 32 * 1024 };
+enum { RECORD_BYTES_MAX = 32 * 1024, SERIES_KEYS_BYTES_MAX = 256 * 1024 };
 
 enum err worker_init(struct worker *w, struct shared *shared, unsigned index, struct loop *loop,
                      struct snapshot *snap)
@@ -20,7 +20,8 @@ enum err worker_init(struct worker *w, struct shared *shared, unsigned index, st
         list_init(&w->up_list);
         list_init(&w->exchange_list);
         buf_init(&w->record, RECORD_BYTES_MAX);
-        map_init(&w->reasons, shared->hash_key, WORKER_REASONS_MAX);
+        map_init(&w->series, shared->hash_key, WORKER_SERIES_MAX);
+        arena_init(&w->series_keys, NULL, 0, SERIES_KEYS_BYTES_MAX);
         w->downs = pool_new(down_h1_bytes, l->connections_max);
         w->ups = pool_new(up_h1_bytes, (size_t)l->connections_max * 2);
         w->exchanges = pool_new(sizeof(struct exchange), l->connections_max);
@@ -44,7 +45,8 @@ void worker_fini(struct worker *w)
         pool_free(w->exchanges);
         pool_free(w->buffers_small);
         pool_free(w->buffers_large);
-        map_fini(&w->reasons);
+        map_fini(&w->series);
+        arena_fini(&w->series_keys);
         buf_fini(&w->record);
         snapshot_put(w->snap);
         *w = (struct worker){ 0 };

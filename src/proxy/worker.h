@@ -16,7 +16,7 @@
 #include "proxy/shared.h"
 #include "proxy/snapshot.h"
 
-enum { RBUF_SMALL_BYTES = 16 * 1024, RBUF_LARGE_BYTES = 64 * 1024, WORKER_REASONS_MAX = 256 };
+enum { RBUF_SMALL_BYTES = 16 * 1024, RBUF_LARGE_BYTES = 64 * 1024, WORKER_SERIES_MAX = 2048 };
 
 /* A receive buffer: from a pool while bytes are in flight. */
 struct rbuf {
@@ -60,7 +60,8 @@ struct worker {
 
         /* statistics */
         struct measure_worker measure;
-        struct map reasons; /* static word → metric index + 1 */
+        struct map series; /* metric and label values → metric index + 1 (measure.c) */
+        struct arena series_keys;
         uint64_t ids_count;
 };
 

@@ -1,9 +1,13 @@
 """What operators see: metrics, logs, the configuration in force; and what nobody may see in them."""
 
 import json
+import shutil
+import subprocess
+import time
 
 from lib import proc, wire
 from lib.stage import eventually, same, sha256
+from lib.upstream import ok
 
 CHAT = {"model": "sample-1", "messages": [{"role": "user", "content": "planted-prompt-word"}]}
 
@@ -88,3 +92,49 @@ def story_operators_pages_are_not_public(t):
         assert b"sekisho_" not in gate.get(path, token=False).body, path
     same(wire.get(gate.admin, "/ready").status, 200)
     same(wire.get(gate.admin, "/nothing").status, 404)
+
+
+def story_metrics_say_where_the_time_went(t):
+    def slow(peer, request):
+        time.sleep(0.2)
+        peer.send(ok("slow"))
+
+    gate = t.proxy(t.upstream(slow), route={"name": "all"})
+    same(gate.get("/x", token=False).status, 200)
+    counter = 'sekisho_requests_total{route="all",class="2xx",upstream="app"}'
+    values = eventually(lambda: (v := gate.metrics())[counter] == 1 and v, 5, "the request was not counted")
+    found = {n.split("{")[0]: v for n, v in values.items() if 'route="all"' in n and "_bucket" not in n}
+    total, upstream, added = (found[f"sekisho_request_{part}_seconds_sum"] for part in ("duration", "upstream", "added"))
+    assert 0.2 <= upstream <= total < 2 and added < 0.1, found
+    assert abs(total - upstream - added) < 0.0001, found
+    same(values["sekisho_answer_bytes_total"], 4)
+    same(gate.post("/x", b"12345", token=False).status, 200)
+    same(gate.metrics()["sekisho_request_bytes_total"], 5)
+    assert gate.metrics()["sekisho_upstream_connections"] >= 1
+
+
+def story_metrics_count_who_broke_off_and_tls(t):
+    cert, key = t.certs().issue("localhost")
+    up = t.upstream(lambda peer, request: peer.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf") or peer.reset())
+    gate = t.proxy(up, gateway={"tlsCert": str(cert), "tlsKey": str(key)})
+    context = t.certs().client()
+    for _ in range(2):
+        with wire.Conn(gate.port, context, "localhost") as c:
+            a = c.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").answer()
+            same(a.ended, "cut")
+    with wire.Conn(gate.port) as c:
+        c.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").to_end()
+    values = eventually(lambda: (v := gate.metrics()) and any("tls_failures" in n for n in v) and v, 5, "no failed handshake counted")
+    same(values['sekisho_resets_total{by="upstream"}'], 2)
+    same(values['sekisho_tls_handshakes_total{peer="client",version="TLSv1.3",resumed="no"}'], 2)
+
+
+def story_promtool_finds_nothing_to_say(t):
+    if not shutil.which("promtool"):
+        t.leave_out("needs promtool (Debian package prometheus)")
+    gate = t.proxy(t.sample(), t.sample())
+    for path in ("/bytes/10", "/../x", "/bytes/3"):
+        gate.get(path, token=False)
+    page = wire.get(gate.admin, "/metrics").body
+    run = subprocess.run(["promtool", "check", "metrics"], input=page, capture_output=True)
+    same((run.returncode, run.stdout + run.stderr), (0, b""))

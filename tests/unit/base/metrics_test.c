@@ -168,7 +168,7 @@ static void test_four_long_labels(void **state)
         metrics_free(m);
 }
 
-/* Past the bound a series counts in the definition's series without labels, so that sums stay right. */
+/* Past the bound a series counts in the definition's series of others, so that sums stay right. */
 static void test_series_bound(void **state)
 {
         struct metrics *m = metrics_new(1, 100, 4); /* the fallback and three of its own */
@@ -182,13 +182,53 @@ static void test_series_bound(void **state)
         assert_int_equal(metrics_dropped_count(m), 7);
         assert_line(m, "t_requests_total{route=\"/0\",status=\"200\"} 1");
         assert_line(m, "t_requests_total{route=\"/2\",status=\"200\"} 1");
-        assert_line(m, "t_requests_total 7");
+        assert_line(m, "t_requests_total{route=\"other\",status=\"other\"} 7");
         metric_index none = metrics_series(m, &plain, NULL); /* no place even for a fallback */
         metrics_add(m, 0, none, 1);
         metrics_observe(m, 0, &seconds, metrics_series(m, &seconds, &(struct str){ "x", 1 }), 5);
         assert_int_equal(metrics_dropped_count(m), 9);
         assert_true(str_find(page(m), STR("t_plain")) == STR_NONE);
         metrics_free(m);
+}
+
+/* One definition cannot use up the directory of all: what strangers can make many of has a bound of its own. */
+static void test_bound_of_one(void **state)
+{
+        static const struct metric few = { METRIC_COUNTER, "t_few_total", "Few.", { "reason" }, NULL, 0, 1,
+                                           .series_max = 2 };
+        struct metrics *m = metrics_new(1, 100, 50);
+        char text[8];
+
+        for (int n = 0; n < 5; n++) {
+                snprintf(text, sizeof(text), "r%d", n);
+                metrics_add(m, 0, metrics_series(m, &few, &(struct str){ text, strlen(text) }), 1);
+        }
+        assert_line(m, "t_few_total{reason=\"r0\"} 1");
+        assert_line(m, "t_few_total{reason=\"r1\"} 1");
+        assert_line(m, "t_few_total{reason=\"other\"} 3");
+        assert_true(str_find(page(m), STR("r2")) == STR_NONE);
+        metrics_add(m, 0, metrics_series(m, &plain, NULL), 1);
+        assert_line(m, "t_plain_total 1");
+        metrics_free(m);
+}
+
+static void test_values_known_elsewhere(void **state)
+{
+        static const struct metric info = { METRIC_GAUGE, "t_info", "Facts.", { "version" } };
+        struct buf out;
+
+        buf_init(&out, 1000);
+        metric_family_format(&info, &out);
+        metric_value_format(&info, &(struct str){ "1\"2", 3 }, 1, &out);
+        metric_value_format(&open_now, NULL, -3, &out);
+        metrics_manual_format(&requests, 1, &out);
+        metrics_manual_format(&plain, 1, &out);
+        assert_str(buf_str(&out),
+                   STR("# HELP t_info Facts.\n# TYPE t_info gauge\nt_info{version=\"1\\\"2\"} 1\n"
+                       "t_open -3\n"
+                       "| `t_requests_total` | counter | `route`, `status` | Requests. |\n"
+                       "| `t_plain_total` | counter |  | Without labels. |\n"));
+        buf_fini(&out);
 }
 
 static void test_cells_bound(void **state)
@@ -327,6 +367,8 @@ int main(void)
                 cmocka_unit_test(test_label_values),
                 cmocka_unit_test(test_four_long_labels),
                 cmocka_unit_test(test_series_bound),
+                cmocka_unit_test(test_bound_of_one),
+                cmocka_unit_test(test_values_known_elsewhere),
                 cmocka_unit_test(test_cells_bound),
                 cmocka_unit_test(test_gauges_of_a_dead_worker),
                 cmocka_unit_test(test_several_processes),

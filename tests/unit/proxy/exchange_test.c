@@ -121,7 +121,8 @@ static int setup(void **state)
         f.w.shared = &f.shared;
         assert_err(loop_new(&f.w.loop), ERR_OK);
         list_init(&f.w.exchange_list);
-        map_init(&f.w.reasons, f.shared.hash_key, 64);
+        map_init(&f.w.series, f.shared.hash_key, 64);
+        arena_init(&f.w.series_keys, NULL, 0, 4096);
         f.w.exchanges = pool_new(sizeof(struct exchange), 4);
         f.snap = (struct snapshot){ .uses = 1, .on_free = snap_free };
         f.snap.limits.requests_max = 10;
@@ -144,7 +145,8 @@ static int teardown(void **state)
         assert_int_equal(pool_taken_count(f.w.exchanges), 0); /* whatever happened, nothing is left */
         assert_int_equal(f.snap.uses, 1);
         pool_free(f.w.exchanges);
-        map_fini(&f.w.reasons);
+        map_fini(&f.w.series);
+        arena_fini(&f.w.series_keys);
         loop_free(f.w.loop);
         shared_fini(&f.shared);
         return 0;

@@ -1,0 +1,67 @@
+#include "proxy/measure.h"
+
+/* Microseconds: 0.5 ms to 5 minutes. */
+static const uint64_t duration_bounds[] = { 500,     1000,     2500,     5000,     10000,    25000,
+                                            50000,   100000,   250000,   500000,   1000000,  2500000,
+                                            5000000, 10000000, 30000000, 60000000, 300000000 };
+/* What a gateway adds is a few hundred microseconds on a good day. */
+static const uint64_t added_bounds[] = { 50,   100,  200,   300,   500,    750,    1000,    1500,
+                                         2500, 5000, 10000, 25000, 100000, 250000, 1000000, 5000000 };
+
+/* clang-format off */
+#define LABELS(...)                  { __VA_ARGS__ }
+#define COUNTER(name_, labels_, help_, ...) \
+        { .kind = METRIC_COUNTER, .name = (name_), .help = (help_), .labels = labels_, .unit = 1, __VA_ARGS__ }
+#define GAUGE(name_, labels_, help_) \
+        { .kind = METRIC_GAUGE, .name = (name_), .help = (help_), .labels = labels_, .unit = 1 }
+#define SECONDS(name_, labels_, bounds_, help_) \
+        { .kind = METRIC_HISTOGRAM, .name = (name_), .help = (help_), .labels = labels_, .bounds = (bounds_), \
+          .bounds_count = ARRAY_SIZE(bounds_), .unit = 1e6 }
+#define OF_TARGET LABELS("upstream", "target")
+
+const struct metric measure_metrics[MEASURES] = {
+        [MEASURE_REQUESTS] = COUNTER("sekisho_requests_total", LABELS("route", "class", "upstream"),
+                "Requests answered, by route, status class (none: no answer began) and upstream (empty: none was asked).", ),
+        [MEASURE_REQUEST_SECONDS] = SECONDS("sekisho_request_duration_seconds", LABELS("route"), duration_bounds,
+                "Time from a request's whole head to its answer's last byte."),
+        [MEASURE_UPSTREAM_SECONDS] = SECONDS("sekisho_request_upstream_seconds", LABELS("route"), duration_bounds,
+                "Of that, time spent waiting for the upstream: connecting, and from the request sent to its answer's last byte."),
+        [MEASURE_ADDED_SECONDS] = SECONDS("sekisho_request_added_seconds", LABELS("route"), added_bounds,
+                "Of that, the rest: time that went by in this gateway. Requests that asked an upstream only."),
+        [MEASURE_REFUSED] = COUNTER("sekisho_refused_total", LABELS("reason"),
+                "Requests and connections refused here, by reason; limits reached among them.", .series_max = 256),
+        [MEASURE_RESETS] = COUNTER("sekisho_resets_total", LABELS("by"),
+                "Exchanges broken off before a whole answer: the client left, or the upstream broke after its answer began.", .series_max = 4),
+        [MEASURE_CONNECTIONS] = GAUGE("sekisho_connections", LABELS(NULL), "Client connections open now."),
+        [MEASURE_ACCEPTED] = COUNTER("sekisho_connections_accepted_total", LABELS(NULL), "Client connections accepted.", ),
+        [MEASURE_REQUESTS_ACTIVE] = GAUGE("sekisho_requests_active", LABELS(NULL), "Requests under way now."),
+        [MEASURE_BYTES_IN] = COUNTER("sekisho_request_bytes_total", LABELS(NULL), "Body bytes taken from clients.", ),
+        [MEASURE_BYTES_OUT] = COUNTER("sekisho_answer_bytes_total", LABELS(NULL), "Body bytes sent to clients.", ),
+        [MEASURE_TLS_HANDSHAKES] = COUNTER("sekisho_tls_handshakes_total", LABELS("peer", "version", "resumed"),
+                "TLS handshakes done, with clients and with upstreams, by version and whether a session was resumed.", .series_max = 16),
+        [MEASURE_TLS_FAILURES] = COUNTER("sekisho_tls_failures_total", LABELS("peer", "reason"),
+                "TLS handshakes that failed, by what the library said of them.", .series_max = 64),
+        [MEASURE_UPSTREAM_CONNECTIONS] = GAUGE("sekisho_upstream_connections", LABELS(NULL),
+                "Connections to upstreams open now, idle ones included."),
+        [MEASURE_UPSTREAM_REQUESTS] = COUNTER("sekisho_upstream_requests_total", OF_TARGET,
+                "Requests sent to a target, repeats included.", ),
+        [MEASURE_UPSTREAM_FAILURES] = COUNTER("sekisho_upstream_failures_total", OF_TARGET,
+                "Connections refused, answers broken or late.", ),
+        [MEASURE_UPSTREAM_CONNECTS] = COUNTER("sekisho_upstream_connects_total", OF_TARGET,
+                "Connections opened to a target.", ),
+        [MEASURE_UPSTREAM_REUSES] = COUNTER("sekisho_upstream_reuses_total", OF_TARGET,
+                "Requests that found a kept connection.", ),
+        [MEASURE_UPSTREAM_RETRIES] = COUNTER("sekisho_upstream_retries_total", OF_TARGET,
+                "Requests moved on to another target.", ),
+        [MEASURE_UPSTREAM_EJECTIONS] = COUNTER("sekisho_upstream_ejections_total", OF_TARGET,
+                "Times a target was set aside after failures in a row.", ),
+        [MEASURE_UPSTREAM_FIRST_BYTE] = SECONDS("sekisho_upstream_first_byte_seconds", OF_TARGET, duration_bounds,
+                "Time from sending a request to the first byte of its answer."),
+        [MEASURE_UPSTREAM_UP] = GAUGE("sekisho_upstream_up", OF_TARGET,
+                "Whether a target takes requests (health checks and ejection)."),
+        [MEASURE_BUILD_INFO] = GAUGE("sekisho_build_info", LABELS("version"), "The running version."),
+        [MEASURE_CONFIG_NUMBER] = GAUGE("sekisho_config_number", LABELS(NULL), "Configurations applied since the start."),
+        [MEASURE_SERIES_DROPPED] = COUNTER("sekisho_metrics_dropped_total", LABELS(NULL),
+                "Times a label value found no place of its own and was counted as other.", ),
+};
+/* clang-format on */
