@@ -2,7 +2,7 @@
 # Missing Debian packages are installed by name (tools/packages.txt); nothing is ever downloaded otherwise.
 
 .DEFAULT_GOAL := build
-.PHONY: build run test bench fuzz lint fmt install clean help
+.PHONY: build run test bench bench-wg fuzz lint fmt install clean help
 
 build/build.ninja:
 	@tools/deps build
@@ -22,6 +22,10 @@ test:                      ## unit tests, corpus replays and end-to-end stories,
 bench: build               ## measure side by side with nginx and HAProxy (docs/performance.md)
 	@tools/deps bench
 	@bench/run
+
+bench-wg: build            ## measure tunnels beside wireguard-go (docs/performance.md; root)
+	@tools/deps bench test
+	@bench/wg $(ARGS)
 
 fuzz:                      ## fuzz each parser for FUZZ_SECONDS (60), or only TARGET
 	@tools/deps build test fuzz
@@ -44,5 +48,5 @@ clean:                     ## remove what was built
 	@rm -rf build build-asan build-fuzz
 
 help:
-	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
 	    printf '  make %-8s %s\n' "$$name" "$$text"; done
