@@ -457,7 +457,7 @@ void crypto_wide_seal(const struct crypto_aead_key *key, struct crypto_aead_pack
         size_t lens[CRYPTO_WIDE_PACKETS_MAX] UNINITIALIZED;
         uint32_t words[8];
 
-        assert(packets_count <= CRYPTO_WIDE_PACKETS_MAX);
+        assert(packets_count > 0 && packets_count <= CRYPTO_WIDE_PACKETS_MAX);
         memcpy(words, key->bytes, sizeof(words));
         for (size_t i = 0; i < packets_count; i++)
                 lens[i] = packets[i].len;
@@ -478,7 +478,7 @@ void crypto_wide_open(const struct crypto_aead_key *key, struct crypto_aead_pack
         size_t lens[CRYPTO_WIDE_PACKETS_MAX] UNINITIALIZED, texts[CRYPTO_WIDE_PACKETS_MAX] UNINITIALIZED;
         uint32_t words[8];
 
-        assert(packets_count <= CRYPTO_WIDE_PACKETS_MAX);
+        assert(packets_count > 0 && packets_count <= CRYPTO_WIDE_PACKETS_MAX);
         memcpy(words, key->bytes, sizeof(words));
         for (size_t i = 0; i < packets_count; i++)
                 lens[i] = packets[i].len < CRYPTO_AEAD_TAG_BYTES ? 0 : packets[i].len - CRYPTO_AEAD_TAG_BYTES;

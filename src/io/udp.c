@@ -176,8 +176,8 @@ static void control_add_source(struct msghdr *m, const struct udp_burst *b)
 
 struct outgoing {
         union address to;
-        union control control;
         struct iovec slice;
+        union control control; /* the last: it ends in an array without a length */
 };
 
 static void message_init(struct msghdr *m, struct outgoing *o, const struct udp_burst *b,
@@ -317,8 +317,8 @@ enum err udp_send(struct udp *u, const struct udp_burst *bursts, size_t bursts_c
 
 struct incoming {
         union address from;
-        union control control;
         struct iovec slice;
+        union control control; /* the last, as above */
 };
 
 /* A traffic class comes as one byte over IPv4 and as an int over IPv6. */
