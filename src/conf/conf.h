@@ -194,7 +194,8 @@ struct conf_target {
         uint64_t max_connections; /* 0: no limit */
 };
 
-enum conf_balance { CONF_ROUND_ROBIN, CONF_LEAST_REQUESTS };
+enum conf_balance { CONF_TWO_CHOICES, CONF_ROUND_ROBIN, CONF_LEAST_REQUESTS, CONF_HASH };
+enum conf_hash_by { CONF_BY_SOURCE, CONF_BY_HEADER, CONF_BY_COOKIE };
 
 struct conf_health {
         struct str path; /* empty: no active checks */
@@ -206,6 +207,7 @@ struct conf_health {
 struct conf_passive {
         uint64_t failures; /* 0: off */
         int64_t window, eject_time;
+        uint64_t max_ejected_percent;
 };
 
 struct conf_keep_alive {
@@ -218,6 +220,9 @@ struct conf_upstream {
         struct conf_target *targets;
         size_t targets_count;
         enum conf_balance balance;
+        enum conf_hash_by hash_by; /* CONF_HASH */
+        struct str hash_name;      /* of the header or cookie */
+        int64_t slow_start;        /* 0: none */
         struct conf_health health;
         struct conf_passive passive;
         struct conf_timeouts timeouts;

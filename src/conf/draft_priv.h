@@ -119,7 +119,7 @@ struct draft_target {
 struct draft_upstream {
         struct draft_item item;
         struct draft_list targets;
-        struct draft_text health_path, health_status;
+        struct draft_text health_path, health_status, hash_by;
         struct draft_client_tls tls;
         struct conf_upstream upstream;
 };

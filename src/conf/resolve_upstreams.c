@@ -97,6 +97,22 @@ static void targets_resolve(struct loader *l, const struct draft_upstream *d, st
                                 STR_FMT(d->item.path));
 }
 
+/* "source", "header:NAME" or "cookie:NAME". */
+static bool hash_by_parse(struct str text, struct conf_upstream *u)
+{
+        const struct str header = STR("header:"), cookie = STR("cookie:");
+
+        if (str_eq(text, STR("source"))) {
+                u->hash_by = CONF_BY_SOURCE;
+                return true;
+        }
+        u->hash_by = str_has_prefix(text, header) ? CONF_BY_HEADER : CONF_BY_COOKIE;
+        if (u->hash_by == CONF_BY_COOKIE && !str_has_prefix(text, cookie))
+                return false;
+        u->hash_name = str_from(text, u->hash_by == CONF_BY_HEADER ? header.len : cookie.len);
+        return http_name_is_valid(u->hash_name);
+}
+
 static void upstream_resolve(struct loader *l, struct draft_upstream *d, struct conf_upstream *u)
 {
         *u = d->upstream;
@@ -110,6 +126,11 @@ static void upstream_resolve(struct loader *l, struct draft_upstream *d, struct 
                 loader_error_at(l, d->health_status.at,
                                 "%.*s.health.status: \"%.*s\" is no range; write \"200\" or \"200-399\"",
                                 STR_FMT(d->item.path), STR_FMT(d->health_status.text));
+        if (!hash_by_parse(d->hash_by.text, u))
+                loader_error_at(
+                        l, d->hash_by.at,
+                        "%.*s.hashBy: \"%.*s\" is not known; write source, header:NAME or cookie:NAME",
+                        STR_FMT(d->item.path), STR_FMT(d->hash_by.text));
         targets_resolve(l, d, u);
         resolve_client_tls(l, &d->item, &d->tls, &u->tls);
 }

@@ -107,9 +107,13 @@ static const struct conf_table conf_table_target = {
 };
 
 static const struct conf_word balances[] = {
+        { "two-choices", CONF_TWO_CHOICES,
+          "of two drawn by weight the one that answers faster and has less to do" },
         { "round-robin", CONF_ROUND_ROBIN, "each in turn, by weight" },
         { "least-requests", CONF_LEAST_REQUESTS,
           "the one with the fewest requests under way for its weight" },
+        { "hash", CONF_HASH,
+          "the same one for requests alike in `hashBy`, as long as it has no more than 125 % of its part" },
         { NULL },
 };
 
@@ -136,11 +140,14 @@ static const struct conf_table conf_table_health = {
 
 static const struct conf_key passive_keys[] = {
         { "failures", CONF_TYPE_NUMBER, 0, AT(conf_passive, failures), "5", 0, 100000,
-          .doc = "Failed connections, resets and 5xx answers within `window` that take a target out; 0: off." },
+          .doc = "Failed connections, resets and 5xx answers in a row, within `window`, that take a target out; 0: off." },
         { "window", CONF_TYPE_DURATION, 0, AT(conf_passive, window), "\"10s\"", 100, MS_MAX,
           .doc = "See `failures`." },
         { "ejectTime", CONF_TYPE_DURATION, 0, AT(conf_passive, eject_time), "\"30s\"", 100, MS_MAX,
-          .doc = "How long it stays out." },
+          .doc = "How long it stays out, twice as long each time in a row, up to ten minutes. Then one request at a "
+                 "time tries it, until one is answered well." },
+        { "maxEjectedPercent", CONF_TYPE_NUMBER, 0, AT(conf_passive, max_ejected_percent), "50", 0, 100,
+          .doc = "How many of the targets may be out at a time; one always may, unless this is 0." },
 };
 static const struct conf_table conf_table_passive = {
         "upstreams.NAME.passive",
@@ -165,8 +172,13 @@ static const struct conf_table conf_table_keep_alive = {
 static const struct conf_key upstream_keys[] = {
         { "targets", CONF_TYPE_LIST, CONF_REQUIRED, AT(draft_upstream, targets), .table = &conf_table_target,
           .doc = "The servers, as URLs or objects." },
-        { "balance", CONF_TYPE_WORD, 0, AT(draft_upstream, upstream.balance), "\"round-robin\"",
+        { "balance", CONF_TYPE_WORD, 0, AT(draft_upstream, upstream.balance), "\"two-choices\"",
           .words = balances, .doc = "Which target is next." },
+        { "hashBy", CONF_TYPE_TEXT, 0, AT(draft_upstream, hash_by), "\"source\"",
+          .doc = "With `hash`: `source` (the client's address), `header:NAME` or `cookie:NAME`. Requests without it go "
+                 "by two-choices." },
+        { "slowStart", CONF_TYPE_DURATION, 0, AT(draft_upstream, upstream.slow_start), "\"10s\"", 0, MS_MAX,
+          .doc = "A target that comes back gets a tenth of its share, and all of it after this; 0: at once." },
         { "health", CONF_TYPE_TABLE, 0, .table = &conf_table_health, .doc = "Active checks." },
         { "passive", CONF_TYPE_TABLE, 0, AT(draft_upstream, upstream.passive), .table = &conf_table_passive,
           .doc = "Passive checks." },

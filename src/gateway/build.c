@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crypto/random.h"
 #include "gateway/builtin.h"
 #include "io/tls.h"
 #include "llm/llm.h"
@@ -112,6 +113,33 @@ static enum err tokens_build(struct build *b)
 
 /* ---- upstreams ---- */
 
+/* The same at every gateway: they send what hashes alike to the same target. */
+static uint64_t target_key(struct str url)
+{
+        return hash_str((struct hash_key){ 0, 0 }, url);
+}
+
+static enum balance_kind balance_of(enum conf_balance c)
+{
+        switch (c) {
+        case CONF_ROUND_ROBIN: return BALANCE_ROUND_ROBIN;
+        case CONF_LEAST_REQUESTS: return BALANCE_LEAST_REQUESTS;
+        case CONF_HASH: return BALANCE_HASH;
+        case CONF_TWO_CHOICES: break;
+        }
+        return BALANCE_TWO_CHOICES;
+}
+
+static enum upstream_hash_by hash_by_of(enum conf_hash_by c)
+{
+        switch (c) {
+        case CONF_BY_HEADER: return HASH_BY_HEADER;
+        case CONF_BY_COOKIE: return HASH_BY_COOKIE;
+        case CONF_BY_SOURCE: break;
+        }
+        return HASH_BY_SOURCE;
+}
+
 static void target_build(struct build *b, struct upstream *u, const struct conf_target *c, struct target *t)
 {
         struct str id[3] = { u->name, STR(" "), c->url.text };
@@ -123,7 +151,7 @@ static void target_build(struct build *b, struct upstream *u, const struct conf_
                               .port = c->url.port,
                               .is_tls = c->url.scheme == CONF_HTTPS,
                               .is_backup = c->is_backup,
-                              .weight = (uint32_t)c->weight,
+                              .seat = { .key = target_key(c->url.text), .weight = (uint32_t)c->weight },
                               .connections_max = (uint32_t)c->max_connections };
         if (c->url.scheme == CONF_UNIX)
                 t->path = c->url.path;
@@ -149,8 +177,10 @@ static enum err upstream_build(struct build *b, const struct conf_upstream *c, s
 
         *u = (struct upstream){ .name = c->name,
                                 .targets_count = c->targets_count,
-                                .balance = c->balance == CONF_LEAST_REQUESTS ? BALANCE_LEAST_REQUESTS
-                                                                             : BALANCE_ROUND_ROBIN,
+                                .balance = balance_of(c->balance),
+                                .hash_by = hash_by_of(c->hash_by),
+                                .hash_name = c->hash_name,
+                                .slow_start_ms = c->slow_start,
                                 .tls_server_name = c->tls.server_name,
                                 .connect_ms = c->timeouts.connect,
                                 .first_byte_ms = c->timeouts.first_byte,
@@ -159,8 +189,10 @@ static enum err upstream_build(struct build *b, const struct conf_upstream *c, s
                                 .keep_alive_ms = c->keep_alive.idle,
                                 .idle_connections_max = (uint32_t)c->keep_alive.connections,
                                 .tries_max = (uint8_t)MIN(c->retries + 1, (uint64_t)EXCHANGE_TRIED_MAX),
-                                .failures_max = (uint32_t)c->passive.failures,
-                                .eject_ms = c->passive.eject_time,
+                                .passive = { .failures_max = (uint32_t)c->passive.failures,
+                                             .window_ms = c->passive.window,
+                                             .eject_ms = c->passive.eject_time },
+                                .ejected_percent_max = (uint32_t)c->passive.max_ejected_percent,
                                 .health_path = c->health.path,
                                 .health_interval_ms = c->health.interval,
                                 .health_timeout_ms = c->health.timeout,
@@ -168,6 +200,7 @@ static enum err upstream_build(struct build *b, const struct conf_upstream *c, s
                                 .health_fall = (uint32_t)c->health.fall,
                                 .health_status_min = c->health.status_min,
                                 .health_status_max = c->health.status_max };
+        crypto_random(&u->random, sizeof(u->random)); /* workers must not draw alike */
         u->targets = ARENA_ARRAY(b->arena, struct target, c->targets_count);
         if (!u->targets)
                 return ERR_NO_MEMORY;

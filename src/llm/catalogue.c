@@ -6,7 +6,13 @@
 #include "proxy/exchange.h"
 #include "proxy/worker.h"
 
-enum { IDLE_CONNECTIONS_MAX = 64, KEEP_ALIVE_MS = 30000, FAILURES_MAX = 3, EJECT_MS = 10000 };
+enum {
+        IDLE_CONNECTIONS_MAX = 64,
+        KEEP_ALIVE_MS = 30000,
+        FAILURES_MAX = 3,
+        FAILURES_WINDOW_MS = 600000, /* a model's answer may take minutes */
+        EJECT_MS = 10000
+};
 
 static void target_build(struct provider *p, struct shared *shared, struct arena *a)
 {
@@ -21,7 +27,7 @@ static void target_build(struct provider *p, struct shared *shared, struct arena
                                      .ip = url->ip,
                                      .port = url->port,
                                      .is_tls = url->scheme == CONF_HTTPS,
-                                     .weight = 1,
+                                     .seat = { .weight = 1 },
                                      .connections_max = (uint32_t)p->conf->max_concurrency };
         list_init(&p->target.idle);
         p->target.standing = standing_of(shared->standings, hash_str(shared->hash_key, arena_join(a, id, 2)));
@@ -58,8 +64,10 @@ static enum err provider_build(struct provider *p, const struct conf_provider *c
                                          .keep_alive_ms = KEEP_ALIVE_MS,
                                          .idle_connections_max = IDLE_CONNECTIONS_MAX,
                                          .tries_max = EXCHANGE_TRIED_MAX,
-                                         .failures_max = FAILURES_MAX,
-                                         .eject_ms = EJECT_MS };
+                                         .passive = { .failures_max = FAILURES_MAX,
+                                                      .window_ms = FAILURES_WINDOW_MS,
+                                                      .eject_ms = EJECT_MS },
+                                         .ejected_percent_max = 100 };
         target_build(p, shared, a);
         listing_init(&p->listing, c, &p->upstream);
         return tls_build(p, r);

@@ -5,6 +5,7 @@
 
 #include "http/websocket_handshake.h"
 #include "io/loop.h"
+#include "proxy/forward.h"
 #include "proxy/record.h"
 #include "proxy/reply.h"
 #include "proxy/route.h"
@@ -151,6 +152,7 @@ static void exchange_finish(struct exchange *x)
         wait_end(x);
         handler_cancel(x);
         steps_end(x);
+        forward_leave(x);
         for (size_t i = 0; i < x->filters_count; i++)
                 if (x->filters[i].filter->on_end)
                         x->filters[i].filter->on_end(x, x->filters[i].state);
@@ -238,6 +240,7 @@ enum step_result exchange_refuse(struct exchange *x, uint16_t status, const char
         wait_end(x);
         handler_cancel(x);
         up_drop(x, ERR_CLOSED);
+        forward_leave(x);
         x->is_collecting = false;
         x->step = (uint8_t)proxy_steps_count;
         bodystore_drop(&x->body);
@@ -495,6 +498,7 @@ void exchange_answer_head(struct exchange *x, struct http_head *head)
         x->status = head->status;
         x->first_byte_us = loop_now_us(x->w->loop);
         x->answer_started = true;
+        forward_answered(x);
         bodystore_drop(&x->body); /* no way back from here */
         for (size_t i = 0; i < x->filters_count; i++)
                 if (x->filters[i].filter->on_answer)

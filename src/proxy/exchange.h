@@ -82,6 +82,8 @@ struct exchange {
         const struct token *token;
         struct upstream *upstream;
         struct target *target_in_use;
+        struct target *entered;                   /* whose load it is part of, or NULL */
+        bool is_probe;                            /* it tries a target that was ejected */
         struct target *tried[EXCHANGE_TRIED_MAX]; /* failed targets, not to be picked again */
         uint8_t tried_count;
         const char *refused; /* the reason word of our own answer, or NULL */

@@ -12,3 +12,8 @@ extern const struct handler forward_handler;
  * STEP_WAIT; exchange_refuse when there is none. `host` replaces Host unless empty.
  */
 enum step_result forward_to(struct exchange *x, struct upstream *u, struct str host);
+
+/* The exchange's hold on its target: it is part of the target's load from the choice until here. Again is fine. */
+void forward_leave(struct exchange *x);
+/* The answer has begun: what its target's latency is. */
+void forward_answered(struct exchange *x);

@@ -46,9 +46,8 @@ static void stand(struct probe *p, bool is_down)
 {
         struct standing *s = p->target->standing;
 
-        if (atomic_load(&s->is_down) == is_down)
+        if (!standing_set_down(s, is_down, loop_now(p->health->w->loop)))
                 return;
-        atomic_store(&s->is_down, is_down);
         log_warning(is_down ? "target_down" : "target_up", LOG_S("upstream", p->target->upstream->name),
                     LOG_S("target", p->target->url), LOG_N("status", p->status));
 }

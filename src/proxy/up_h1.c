@@ -376,7 +376,7 @@ static bool head_parse(struct up_h1 *u)
                 timer_start(u, u->target->upstream->tunnel_ms);
         h1_in_body_begin(&u->in, &head);
         if (head.status < 500)
-                target_succeeded(u->target);
+                target_succeeded(u->target, loop_now(u->w->loop));
         else
                 failure_note(u);
         exchange_answer_head(x, &head);

@@ -1,120 +1,148 @@
 #include "proxy/upstream.h"
 
-enum { EJECT_MS_MAX = 600000, EJECT_DOUBLINGS_MAX = 10 };
+enum { CANDIDATES_MAX = 1024 };
 
-enum tier { TIER_USABLE, TIER_BACKUP, TIER_EJECTED, TIERS };
+enum tier { TIER_UP, TIER_BACKUP, TIER_LAST_RESORT, TIERS };
 
-static bool is_in(struct target *const *targets, size_t count, const struct target *t)
+struct candidates {
+        struct target *targets[CANDIDATES_MAX];
+        struct balance_seat *seats[CANDIDATES_MAX];
+        size_t count;
+        bool some_are_full;
+};
+
+static bool is_tried(const struct upstream_ask *ask, const struct target *t)
 {
-        for (size_t i = 0; i < count; i++)
-                if (targets[i] == t)
+        for (size_t i = 0; i < ask->not_again_count; i++)
+                if (ask->not_again[i] == t)
                         return true;
         return false;
 }
 
 static bool is_full(const struct target *t)
 {
-        return t->connections_max && t->requests_active >= t->connections_max;
+        return t->connections_max && t->seat.in_flight >= t->connections_max;
 }
 
 static bool is_of_tier(const struct target *t, enum tier tier, mono_ms now)
 {
+        enum standing_state state = standing_look(t->standing, now);
+
         switch (tier) {
-        case TIER_USABLE: return !t->is_backup && standing_is_usable(t->standing, now);
-        case TIER_BACKUP: return t->is_backup && standing_is_usable(t->standing, now);
-        case TIER_EJECTED: return !t->standing || !atomic_load(&t->standing->is_down);
+        case TIER_UP: return !t->is_backup && state == STANDING_UP;
+        case TIER_BACKUP: return t->is_backup && state == STANDING_UP;
+        case TIER_LAST_RESORT: return state != STANDING_DOWN;
         case TIERS: break;
         }
         return false;
 }
 
-/* Smooth weighted round robin: each turn all gain their weight, the richest is chosen and pays the sum. */
-static struct target *pick_round_robin(struct target **candidates, size_t count)
+static void candidates_find(struct candidates *c, struct upstream *u, const struct upstream_ask *ask,
+                            enum tier tier)
 {
-        struct target *best = NULL;
-        int64_t total = 0;
+        c->count = 0;
+        c->some_are_full = false;
+        for (size_t i = 0; i < u->targets_count && c->count < CANDIDATES_MAX; i++) {
+                struct target *t = &u->targets[i];
 
-        for (size_t i = 0; i < count; i++) {
-                struct target *t = candidates[i];
-
-                t->smooth_weight += t->weight;
-                total += t->weight;
-                if (!best || t->smooth_weight > best->smooth_weight)
-                        best = t;
+                if (!is_of_tier(t, tier, ask->now) || is_tried(ask, t))
+                        continue;
+                if (is_full(t)) {
+                        c->some_are_full = true;
+                        continue;
+                }
+                mono_ms back = t->standing
+                                       ? atomic_load_explicit(&t->standing->back_since, memory_order_relaxed)
+                                       : 0;
+                t->seat.share = balance_share(t->seat.weight, back, u->slow_start_ms, ask->now);
+                c->targets[c->count] = t;
+                c->seats[c->count++] = &t->seat;
         }
-        if (best)
-                best->smooth_weight -= total;
-        return best;
 }
 
-/* Fewest active requests for its weight; round robin decides between equals. */
-static struct target *pick_least_requests(struct target **candidates, size_t count)
+/* A target that waits to be tried. After as long again as its ejection, by any request: there may be no other kind. */
+static struct target *probe_find(struct upstream *u, const struct upstream_ask *ask)
 {
-        uint64_t least = UINT64_MAX;
-        size_t equals = 0;
+        int64_t lease_ms = u->connect_ms + u->first_byte_ms;
 
-        for (size_t i = 0; i < count; i++) {
-                struct target *t = candidates[i];
-                uint64_t load = ((uint64_t)t->requests_active << 16) / t->weight;
+        for (size_t i = 0; i < u->targets_count; i++) {
+                struct target *t = &u->targets[i];
+                struct standing *s = t->standing;
 
-                if (load < least) {
-                        least = load;
-                        equals = 0;
-                }
-                if (load == least)
-                        candidates[equals++] = t;
-        }
-        return pick_round_robin(candidates, equals);
-}
-
-struct target *upstream_pick(struct upstream *u, mono_ms now, struct target *const *not_again,
-                             size_t not_again_count)
-{
-        enum { CANDIDATES_MAX = 256 };
-        struct target *candidates[CANDIDATES_MAX];
-
-        for (int tier = 0; tier < TIERS; tier++) {
-                size_t count = 0;
-
-                for (size_t i = 0; i < u->targets_count && count < CANDIDATES_MAX; i++) {
-                        struct target *t = &u->targets[i];
-
-                        if (is_of_tier(t, (enum tier)tier, now) && !is_full(t) &&
-                            !is_in(not_again, not_again_count, t))
-                                candidates[count++] = t;
-                }
-                if (count == 1)
-                        return candidates[0];
-                if (count)
-                        return u->balance == BALANCE_LEAST_REQUESTS ? pick_least_requests(candidates, count)
-                                                                    : pick_round_robin(candidates, count);
+                if (standing_look(s, ask->now) != STANDING_HALF_OPEN || is_tried(ask, t) || is_full(t))
+                        continue;
+                if (!ask->is_repeatable && ask->now - atomic_load(&s->ejected_until) < u->passive.eject_ms)
+                        continue;
+                if (standing_probe_take(s, ask->now, MAX(lease_ms, (int64_t)1000)))
+                        return t;
         }
         return NULL;
 }
 
+enum upstream_answer upstream_pick(struct upstream *u, const struct upstream_ask *ask, struct target **out,
+                                   bool *is_probe)
+{
+        struct balance_ask balance = { .kind = u->balance,
+                                       .now = ask->now,
+                                       .random = &u->random,
+                                       .hash = ask->hash,
+                                       .has_hash = ask->has_hash };
+        UNINITIALIZED struct candidates c;
+
+        *out = probe_find(u, ask);
+        *is_probe = *out != NULL;
+        if (*out)
+                return UPSTREAM_FOUND;
+        for (int tier = 0; tier < TIERS; tier++) {
+                candidates_find(&c, u, ask, (enum tier)tier);
+                if (c.count) {
+                        *out = c.targets[balance_choose(&balance, c.seats, c.count)];
+                        return UPSTREAM_FOUND;
+                }
+                if (c.some_are_full)
+                        return UPSTREAM_FULL; /* a backup is for targets that are down, not for busy ones */
+        }
+        return UPSTREAM_DOWN;
+}
+
+void target_enter(struct target *t)
+{
+        t->seat.in_flight++;
+}
+
+void target_leave(struct target *t, bool is_probe)
+{
+        t->seat.in_flight--;
+        if (is_probe)
+                standing_probe_put(t->standing);
+}
+
+/* So many at most are out at a time: what looks like many broken targets is often one broken question, and the rest would
+ * drown in the others' requests. */
+static bool may_eject(const struct upstream *u, const struct target *t, mono_ms now)
+{
+        size_t allowed = u->targets_count * u->ejected_percent_max / 100, out = 0;
+
+        for (size_t i = 0; i < u->targets_count; i++) {
+                enum standing_state state = standing_look(u->targets[i].standing, now);
+                out += &u->targets[i] != t && (state == STANDING_EJECTED || state == STANDING_HALF_OPEN);
+        }
+        return u->ejected_percent_max && out < MAX(allowed, (size_t)1);
+}
+
 bool target_failed(struct target *t, mono_ms now)
 {
-        struct standing *s = t->standing;
+        struct upstream *u = t->upstream;
 
-        if (!s || t->upstream->failures_max == 0)
+        balance_failed(&t->seat, now);
+        if (!t->standing || !standing_fail(t->standing, &u->passive, now) || !may_eject(u, t, now))
                 return false;
-        if (atomic_fetch_add(&s->failures, 1) + 1 < t->upstream->failures_max)
-                return false;
-        uint32_t ejections = atomic_fetch_add(&s->ejections, 1);
-        uint32_t doublings = MIN(ejections, (uint32_t)EJECT_DOUBLINGS_MAX);
-        int64_t eject_ms = MIN(t->upstream->eject_ms << doublings, (int64_t)EJECT_MS_MAX);
-
-        atomic_store(&s->failures, 0);
-        atomic_store(&s->ejected_until, now + eject_ms);
+        standing_eject(t->standing, &u->passive, now);
         return true;
 }
 
-void target_succeeded(struct target *t)
+void target_succeeded(struct target *t, mono_ms now)
 {
-        struct standing *s = t->standing;
-
-        if (s && atomic_load_explicit(&s->failures, memory_order_relaxed))
-                atomic_store(&s->failures, 0);
-        if (s && atomic_load_explicit(&s->ejections, memory_order_relaxed))
-                atomic_store(&s->ejections, 0);
+        if (t->standing)
+                standing_succeed(t->standing, now);
 }

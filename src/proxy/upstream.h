@@ -1,5 +1,9 @@
 /*
- * proxy/upstream.h - a named group of targets: which one takes the next request, and the connections kept to each.
+ * proxy/upstream.h - a named group of targets: which of them may take the next request, and the connections kept to each.
+ *
+ * Who may: those that are up, else the backups that are, else, when every one is out by its failures alone, all of these;
+ * the choice among them is balance.h's. A target whose ejection is over is tried by one request at a time, by preference
+ * one that may be repeated, so that nobody pays for the question.
  *
  * Configuration is fixed when the snapshot is built; the counts and pools beside it are this worker's own. Health is in
  * memory shared by the workers (standing.h).
@@ -9,6 +13,7 @@
 #include "base/ip.h"
 #include "io/dial.h"
 #include "io/resolver.h"
+#include "proxy/balance.h"
 #include "proxy/measure.h"
 #include "proxy/standing.h"
 
@@ -16,7 +21,8 @@ struct tls_context;
 struct upstream;
 struct worker;
 
-enum upstream_balance { BALANCE_ROUND_ROBIN, BALANCE_LEAST_REQUESTS };
+/* What a consistent hash tells requests apart by. */
+enum upstream_hash_by { HASH_BY_SOURCE, HASH_BY_HEADER, HASH_BY_COOKIE };
 
 struct target {
         /* identity */
@@ -29,15 +35,14 @@ struct target {
         struct ip ip;         /* family 0: a name, resolved when dialled */
         uint16_t port;
         bool is_tls, is_backup;
-        uint32_t weight;          /* at least 1 */
-        uint32_t connections_max; /* 0: no bound */
+        uint32_t connections_max; /* requests at a time; 0: no bound */
         struct standing *standing;
 
         /* hot path: this worker's */
-        struct list idle; /* of up_h1.idle_node, most recent first */
+        struct balance_seat seat; /* weight, load, latency */
+        struct list idle;         /* of up_h1.idle_node, most recent first */
         uint32_t idle_count, requests_active, connections;
         uint32_t address_next; /* of several addresses of one name */
-        int64_t smooth_weight; /* weighted round robin */
 
         struct measure_target measure;
 };
@@ -46,7 +51,11 @@ struct upstream {
         struct str name;
         struct target *targets;
         size_t targets_count;
-        enum upstream_balance balance;
+        enum balance_kind balance;
+        enum upstream_hash_by hash_by;
+        struct str hash_name; /* of the header or cookie */
+        uint64_t random;      /* the choices' state */
+        int64_t slow_start_ms;
         struct tls_context *tls;    /* shared by the targets; NULL when none is https */
         struct str tls_server_name; /* empty: the target's host */
 
@@ -54,9 +63,9 @@ struct upstream {
         uint32_t idle_connections_max; /* per target */
         uint8_t tries_max;             /* targets tried for one request, at least 1 */
 
-        /* passive health: `failures_max` in a row (0: off) eject for `eject_ms`, doubled each time up to 10 minutes */
-        uint32_t failures_max;
-        int64_t eject_ms;
+        /* passive health */
+        struct standing_rule passive;
+        uint32_t ejected_percent_max; /* of the targets; one may always be, unless 0 */
 
         /* active health: path empty means none */
         struct str health_path;
@@ -65,13 +74,33 @@ struct upstream {
         uint16_t health_status_min, health_status_max; /* what counts as healthy */
 };
 
-/*
- * The target for the next request, or NULL when none may be used: usable ones first, backups when no other is, and when
- * every one is down the ones that are only ejected. `not_again` are the targets tried already.
- */
-struct target *upstream_pick(struct upstream *u, mono_ms now, struct target *const *not_again,
-                             size_t not_again_count);
+/* A request in want of a target. */
+struct upstream_ask {
+        mono_ms now;
+        struct target *const *not_again; /* tried already */
+        size_t not_again_count;
+        uint64_t hash; /* of what hash_by names, where it has that */
+        bool has_hash;
+        bool is_repeatable; /* if it fails it can be sent again */
+};
 
-/* A failure to connect or to answer, or a success; moves the ejection. True when this ejected the target. */
+enum upstream_answer {
+        UPSTREAM_FOUND,
+        UPSTREAM_FULL, /* some could, but all of them are at their limit: worth waiting for */
+        UPSTREAM_DOWN  /* none is left to try */
+};
+
+/*
+ * The target for the next request, in *out. *is_probe: it is out of its ejection and this request tries it; target_leave
+ * wants to know.
+ */
+enum upstream_answer upstream_pick(struct upstream *u, const struct upstream_ask *ask, struct target **out,
+                                   bool *is_probe);
+
+/* The request is the target's until it left: counts as load. */
+void target_enter(struct target *t);
+void target_leave(struct target *t, bool is_probe);
+
+/* A failure to connect or to answer. True when this ejected the target. */
 bool target_failed(struct target *t, mono_ms now);
-void target_succeeded(struct target *t);
+void target_succeeded(struct target *t, mono_ms now);

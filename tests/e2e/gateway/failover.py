@@ -23,7 +23,8 @@ def ask(gate, times=1, method="GET"):
 
 def story_targets_take_turns_by_weight(t):
     a, b = named(t, "a"), named(t, "b")
-    gate = t.proxy({"url": a.url, "weight": 3}, {"url": b.url, "weight": 1}, gateway=ONE)
+    gate = t.proxy({"url": a.url, "weight": 3}, {"url": b.url, "weight": 1}, gateway=ONE,
+                   upstream={"balance": "round-robin"})
     got = ask(gate, 40)
     same((got.count("a"), got.count("b")), (30, 10))
 
@@ -103,7 +104,8 @@ def story_a_backup_stands_in_only_while_all_others_fail(t):
 def story_a_failing_target_is_left_alone_for_a_while(t):
     failing = named(t, "failing", lambda peer, request: peer.send(b"HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n"))
     good = named(t, "good")
-    gate = t.proxy(failing, good, gateway=ONE, upstream={"passive": {"failures": 3, "window": "10s", "ejectTime": "1s"}})
+    gate = t.proxy(failing, good, gateway=ONE, upstream={"balance": "round-robin",
+                                                             "passive": {"failures": 3, "window": "10s", "ejectTime": "1s"}})
     for _ in range(20):
         gate.get("/", token=False)
     asked = len(failing.requests)

@@ -30,7 +30,8 @@ def asked(gate, times=8):
 
 def story_an_unwell_target_rests(t):
     a, b = Patient(t, "a"), Patient(t, "b")
-    gate = t.proxy(a.up, b.up, upstream={"health": {"path": "/healthz", "interval": "100ms", "timeout": "1s", "rise": 2, "fall": 2}},
+    gate = t.proxy(a.up, b.up, upstream={"balance": "round-robin", "slowStart": "0s",
+                                         "health": {"path": "/healthz", "interval": "100ms", "timeout": "1s", "rise": 2, "fall": 2}},
                    gateway={"workers": 2})
     same(asked(gate), {"a", "b"})
     a.is_well.clear()

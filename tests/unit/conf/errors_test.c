@@ -51,6 +51,13 @@ static const struct {
         { "unknown scope", "{\"gateway\": {\"apiTokens\": [{\"scopes\": [\"llms\"]}]}}", 1, 40, "scopes[0]" },
         { "no scope", "{\"gateway\": {\"apiTokens\": [{\"scopes\": []}]}}", 1, 39, "name at least one" },
 
+        { "hash by what",
+          T "\"upstreams\": {\"app\": {\"targets\": [\"http://127.0.0.1:1\"],\n\"hashBy\": \"path\"}}}", 3,
+          11, "\"path\" is not known; write source, header:NAME or cookie:NAME" },
+        { "hash by no name",
+          T "\"upstreams\": {\"app\": {\"targets\": [\"http://127.0.0.1:1\"],\n\"hashBy\": \"header:\"}}}", 3,
+          11, "write source, header:NAME or cookie:NAME" },
+
         { "auth and no token", "{\"gateway\": {}}", 1, 13, "gateway.auth is on, and there is no token" },
         { "auth and no token, nothing said", "{}", 0, 0, "'sekisho setup' makes one" },
         { "auth and an empty list", "{\"gateway\": {\"apiTokens\": []}}", 1, 27, "there is no token" },

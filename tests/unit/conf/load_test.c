@@ -119,7 +119,7 @@ static void defaults(void **state)
         const struct conf_upstream *u = &c->upstreams[0];
         assert_int_equal(u->targets[0].url.port, 80);
         assert_int_equal(u->targets[0].weight, 1);
-        assert_int_equal(u->balance, CONF_ROUND_ROBIN);
+        assert_int_equal(u->balance, CONF_TWO_CHOICES);
         assert_int_equal(u->health.path.len, 0);
         assert_int_equal(u->health.interval, 10000);
         assert_int_equal(u->health.timeout, 2000);

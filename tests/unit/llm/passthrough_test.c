@@ -201,7 +201,7 @@ static void provider_init(size_t i, const char *name, const char *model)
                                          .tries_max = 8 };
         p->target = (struct target){ .upstream = &p->upstream,
                                      .authority = str_of(name),
-                                     .weight = 1,
+                                     .seat = { .weight = 1 },
                                      .standing = standing_of(f.shared.standings, 2 * i + 1) };
         list_init(&p->target.idle);
         measure_target_init(f.shared.metrics, &p->target.measure, p->name, p->name);
