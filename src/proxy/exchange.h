@@ -119,7 +119,7 @@ struct exchange {
 
         /* measures */
         int64_t start_us, up_start_us, first_byte_us;
-        int64_t waiting_since_us, waited_us; /* for the upstream; since 0: not now */
+        int64_t waiting_since_us, waited_us;  /* for the upstream; since 0: not now */
         uint64_t request_bytes, answer_bytes; /* payload */
         uint64_t tokens_in, tokens_out;       /* AI usage as the provider reported it */
         struct timer timer;                   /* total time, or a wait's end */

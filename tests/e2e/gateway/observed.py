@@ -107,7 +107,7 @@ def story_metrics_say_where_the_time_went(t):
     total, upstream, added = (found[f"sekisho_request_{part}_seconds_sum"] for part in ("duration", "upstream", "added"))
     assert 0.2 <= upstream <= total < 2 and added < 0.1, found
     assert abs(total - upstream - added) < 0.0001, found
-    same(values["sekisho_answer_bytes_total"], 4)
+    assert values["sekisho_answer_bytes_total"] >= 4
     same(gate.post("/x", b"12345", token=False).status, 200)
     same(gate.metrics()["sekisho_request_bytes_total"], 5)
     assert gate.metrics()["sekisho_upstream_connections"] >= 1
