@@ -2,7 +2,7 @@
 
 #include <assert.h>
 #include <stdio.h>
-#include <unistd.h>
+#include <string.h>
 
 #include "http/status.h"
 #include "proxy/h1_in.h"
@@ -15,21 +15,12 @@ enum { RATE_WINDOW_MS = 5000, READS_PER_TURN = 8 };
 
 #define TO(s) (1u << DOWN_##s)
 
-enum down_state {
-        DOWN_OPENING,
-        DOWN_IDLE,
-        DOWN_READING,
-        DOWN_ACTIVE,
-        DOWN_FLUSHING,
-        DOWN_CLOSING,
-        DOWN_STATES
-};
+enum down_state { DOWN_IDLE, DOWN_READING, DOWN_ACTIVE, DOWN_FLUSHING, DOWN_CLOSING, DOWN_STATES };
 
 static const struct {
         const char *name;
         unsigned next;
 } states[DOWN_STATES] = {
-        [DOWN_OPENING] = { "opening", TO(IDLE) | TO(CLOSING) },
         [DOWN_IDLE] = { "idle", TO(READING) | TO(CLOSING) },
         [DOWN_READING] = { "reading", TO(ACTIVE) | TO(FLUSHING) | TO(CLOSING) | TO(IDLE) },
         [DOWN_ACTIVE] = { "active", TO(FLUSHING) | TO(CLOSING) },
@@ -38,35 +29,38 @@ static const struct {
 };
 
 struct down_h1 {
+        struct down conn;
         struct side side;
-        struct stream stream;
-        struct worker *w;
-        struct list node; /* worker.down_list */
-        struct exchange_origin origin;
 
         uint8_t state;
         bool keeps_alive;               /* after the present answer */
         bool pulls;                     /* the exchange wants the request's body */
         bool is_lent, is_gone;          /* an exchange reads its memory; its stream is closed */
         bool is_tunnel, answer_is_open; /* no length: the end of the answer is the end of the connection */
-        bool is_redirecting;
-        uint16_t https_port;
-        int32_t tally_slot;
         uint32_t served_count;
         mono_ms rate_since; /* the window of a body's least rate; 0: none yet */
         uint64_t rate_bytes;
 
         struct h1_in in;
         struct h1_out out;
-        struct timer timer;
 };
 
 const size_t down_h1_bytes = sizeof(struct down_h1);
 
 static const struct side_ops down_ops;
-static const struct stream_events down_events;
+static const struct down_protocol protocol;
 static void down_timeout(struct timer *t);
 static void down_step(struct down_h1 *c);
+
+static struct down_h1 *of(struct down *conn)
+{
+        return CONTAINER_OF(conn, struct down_h1, conn);
+}
+
+static struct down_h1 *of_side(struct side *s)
+{
+        return CONTAINER_OF(s, struct down_h1, side);
+}
 
 static void down_enter(struct down_h1 *c, enum down_state next)
 {
@@ -74,31 +68,13 @@ static void down_enter(struct down_h1 *c, enum down_state next)
         c->state = (uint8_t)next;
 }
 
-static const struct proxy_limits *limits(const struct down_h1 *c)
-{
-        return &c->w->snap->limits;
-}
-
-static void timer_start(struct down_h1 *c, int64_t ms)
-{
-        timer_set(c->w->loop, &c->timer, loop_now(c->w->loop) + ms);
-}
-
 /* ---- birth and death ---- */
 
-static void down_free(struct down_h1 *c)
+static void conn_free(struct down_h1 *c)
 {
-        struct worker *w = c->w;
-
-        timer_clear(&c->timer);
-        h1_in_fini(&c->in, w);
+        h1_in_fini(&c->in, c->conn.w);
         h1_out_fini(&c->out);
-        list_remove(&c->node);
-        tally_leave(w->shared->connections, w->index, c->tally_slot);
-        pool_put(w->downs, c);
-        measure_set(w, w->measure.connections, (int64_t)pool_taken_count(w->downs));
-        if (w->is_draining && list_is_empty(&w->down_list) && w->on_drained)
-                w->on_drained(w);
+        down_free(&c->conn);
 }
 
 static void down_close(struct down_h1 *c, enum stream_close_how how)
@@ -107,100 +83,41 @@ static void down_close(struct down_h1 *c, enum stream_close_how how)
                 return;
         down_enter(c, DOWN_CLOSING);
         h1_out_drop(&c->out);
-        timer_clear(&c->timer);
-        stream_close(&c->stream, how);
+        timer_clear(&c->conn.timer);
+        stream_close(&c->conn.stream, how);
 }
 
 /* An exchange that has not ended yet still reads the head and where it came from. */
-static void on_closed(struct stream *s)
+static void on_closed(struct down *conn)
 {
-        struct down_h1 *c = CONTAINER_OF(s, struct down_h1, stream);
+        struct down_h1 *c = of(conn);
 
         c->is_gone = true;
         if (!c->is_lent)
-                down_free(c);
+                conn_free(c);
 }
 
 static void op_let_go(struct side *s)
 {
-        struct down_h1 *c = (struct down_h1 *)s;
+        struct down_h1 *c = of_side(s);
 
         c->is_lent = false;
         if (c->is_gone)
-                down_free(c);
+                conn_free(c);
 }
 
-static uint64_t address_key(const struct worker *w, struct ip ip)
+void down_h1_start(struct down *conn)
 {
-        return hash_str(w->shared->hash_key, (struct str){ (const char *)&ip, sizeof(ip) });
-}
+        struct down_h1 *c = of(conn);
 
-void down_h1_open(struct worker *w, int fd, const struct listen_conf *listen, const struct down_peer *peer)
-{
-        const struct proxy_limits *l = &w->snap->limits;
-        struct down_h1 *c = pool_take(w->downs);
-        enum err e;
-
-        if (!c) {
-                measure_refused(w, "connections");
-                close(fd);
-                return;
-        }
-        *c = (struct down_h1){
-                .side.ops = &down_ops, .w = w, .tally_slot = TALLY_NO_SLOT, .keeps_alive = true
-        };
+        memset((char *)c + sizeof(*conn), 0, sizeof(*c) - sizeof(*conn));
+        c->side.ops = &down_ops;
+        c->keeps_alive = true;
+        conn->protocol = &protocol;
         h1_in_init(&c->in);
         h1_out_init(&c->out);
-        timer_init(&c->timer, down_timeout);
-        list_add_last(&w->down_list, &c->node);
-        c->is_redirecting = listen->redirects_to_https;
-        c->https_port = listen->https_port;
-        e = listen->tls ? stream_open_tls_server(&c->stream, w->loop, fd, &down_events, listen->tls)
-                        : stream_open(&c->stream, w->loop, fd, &down_events);
-        if (e != ERR_OK) {
-                down_free(c);
-                return;
-        }
-        if (peer) {
-                c->origin.peer = peer->ip;
-                c->origin.peer_port = peer->port;
-        } else {
-                c->origin.peer = stream_peer_address(&c->stream, &c->origin.peer_port);
-        }
-        c->origin.local = stream_local_address(&c->stream, &c->origin.local_port);
-        c->origin.is_tls = listen->tls != NULL;
-        c->origin.is_admin = listen->is_admin;
-        measure_add(w, w->measure.accepted, 1);
-        measure_set(w, w->measure.connections, (int64_t)pool_taken_count(w->downs));
-        if (l->connections_per_address_max && c->origin.peer.family) {
-                c->tally_slot = tally_enter(w->shared->connections, w->index, address_key(w, c->origin.peer),
-                                            l->connections_per_address_max);
-                if (c->tally_slot == TALLY_NO_SLOT) {
-                        measure_refused(w, "connections_per_address");
-                        down_close(c, STREAM_CLOSE_RESET);
-                        return;
-                }
-        }
-        timer_start(c, listen->tls ? l->tls_ms : l->header_ms);
-        if (!listen->tls)
-                down_enter(c, DOWN_IDLE);
-}
-
-static void on_open(struct stream *s, enum err e)
-{
-        struct down_h1 *c = CONTAINER_OF(s, struct down_h1, stream);
-
-        if (c->state != DOWN_OPENING)
-                return;
-        measure_tls(c->w, "client", s, e);
-        if (e != ERR_OK) {
-                measure_refused(c->w, e == ERR_TIMED_OUT ? "tls_timeout" : "tls_handshake");
-                down_close(c, STREAM_CLOSE_PLAIN);
-                return;
-        }
-        c->origin.server_name = stream_tls_server_name(s);
-        down_enter(c, DOWN_IDLE);
-        timer_start(c, limits(c)->header_ms);
+        timer_init(&conn->timer, down_timeout);
+        down_timer_start(conn, down_limits(conn)->header_ms);
 }
 
 /* ---- a request's head ---- */
@@ -211,7 +128,7 @@ static void refuse(struct down_h1 *c, const struct http_refusal *refusal)
         char body[256], head[384];
         struct side_data d;
 
-        record_refused(c->w, &c->origin, refusal);
+        record_refused(c->conn.w, &c->conn.origin, refusal);
         int body_len = snprintf(body, sizeof(body), "{\"error\":{\"type\":\"%s\",\"message\":\"%s (%s)\"}}\n",
                                 reply_error_type(refusal->status), http_status_reason(refusal->status).ptr,
                                 refusal->reason);
@@ -222,7 +139,7 @@ static void refuse(struct down_h1 *c, const struct http_refusal *refusal)
         struct str parts[2] = { { head, (size_t)head_len }, { body, (size_t)body_len } };
         d = (struct side_data){ parts, 2, true, NULL, 0 };
         c->out.is_chunked = false;
-        h1_out_data(&c->out, &c->stream, &c->w->down_vector, &d, NULL);
+        h1_out_data(&c->out, &c->conn.stream, &c->conn.w->down_vector, &d, NULL);
         down_close(c, STREAM_CLOSE_LINGER);
 }
 
@@ -234,19 +151,19 @@ static void begin_exchange(struct down_h1 *c, const struct http_head *head)
 
         h1_in_body_begin(&c->in, head);
         down_enter(c, DOWN_ACTIVE);
-        timer_clear(&c->timer);
-        c->keeps_alive = head->keeps_alive && !c->w->is_draining;
+        timer_clear(&c->conn.timer);
+        c->keeps_alive = head->keeps_alive && !c->conn.w->is_draining;
         c->pulls = c->is_tunnel = c->answer_is_open = false;
         c->rate_since = 0;
         c->served_count++;
-        x = exchange_new(c->w, &c->side, &c->origin, head);
+        x = exchange_new(c->conn.w, &c->side, &c->conn.origin, head);
         if (!x) {
                 refuse(c, &no_room);
                 return;
         }
         c->is_lent = true;
-        if (c->is_redirecting) {
-                reply_redirect_to_https(x, c->https_port);
+        if (c->conn.is_redirecting) {
+                reply_redirect_to_https(x, c->conn.https_port);
                 return;
         }
         exchange_run(x);
@@ -255,7 +172,7 @@ static void begin_exchange(struct down_h1 *c, const struct http_head *head)
 /* Parses what is there. ERR_AGAIN: more must come. */
 static enum err head_parse(struct down_h1 *c)
 {
-        struct worker *w = c->w;
+        struct worker *w = c->conn.w;
         struct http_refusal refusal = { 400, "malformed" };
         struct http_head head = { .fields = w->scratch_fields, .fields_max = ARRAY_SIZE(w->scratch_fields) };
         struct str bytes = h1_in_bytes(&c->in);
@@ -265,9 +182,9 @@ static enum err head_parse(struct down_h1 *c)
                 return ERR_AGAIN;
         if (c->state == DOWN_IDLE) { /* the first byte starts the header's time */
                 down_enter(c, DOWN_READING);
-                timer_start(c, limits(c)->header_ms);
+                down_timer_start(&c->conn, down_limits(&c->conn)->header_ms);
         }
-        e = h1_request_parse(bytes, &limits(c)->request, &c->in.scanned, &head, &refusal);
+        e = h1_request_parse(bytes, &down_limits(&c->conn)->request, &c->in.scanned, &head, &refusal);
         if (e == ERR_AGAIN)
                 return ERR_AGAIN;
         if (e != ERR_OK)
@@ -285,7 +202,7 @@ static void head_read(struct down_h1 *c)
         while (c->state == DOWN_IDLE || c->state == DOWN_READING) {
                 if (head_parse(c) != ERR_AGAIN)
                         return;
-                enum err e = h1_in_read(&c->in, c->w, &c->stream, &filled);
+                enum err e = h1_in_read(&c->in, c->conn.w, &c->conn.stream, &filled);
                 if (e == ERR_OK)
                         continue;
                 if (e == ERR_TOO_LARGE)
@@ -293,7 +210,7 @@ static void head_read(struct down_h1 *c)
                 else if (e != ERR_AGAIN)
                         down_close(c, STREAM_CLOSE_PLAIN);
                 else if (c->state == DOWN_IDLE)
-                        h1_in_next(&c->in, c->w); /* nothing came: no buffer is kept */
+                        h1_in_next(&c->in, c->conn.w); /* nothing came: no buffer is kept */
                 return;
         }
 }
@@ -315,16 +232,16 @@ static void continue_say(struct down_h1 *c)
                 return;
         x->continue_sent = true;
         if (h1_in_bytes(&c->in).len == 0) { /* a client that did not wait needs no word */
-                h1_vector_add(&c->w->down_vector, STR("HTTP/1.1 100 Continue\r\n\r\n"));
-                h1_out_flush(&c->out, &c->stream, &c->w->down_vector);
+                h1_vector_add(&c->conn.w->down_vector, STR("HTTP/1.1 100 Continue\r\n\r\n"));
+                h1_out_flush(&c->out, &c->conn.stream, &c->conn.w->down_vector);
         }
 }
 
 /* Waits for more of the body. False when it has come too slowly: less than the least rate over a whole window. */
 static bool body_wait(struct down_h1 *c)
 {
-        mono_ms now = loop_now(c->w->loop);
-        uint64_t came = c->in.body.bytes - c->rate_bytes, rate = limits(c)->minimum_rate;
+        mono_ms now = loop_now(c->conn.w->loop);
+        uint64_t came = c->in.body.bytes - c->rate_bytes, rate = down_limits(&c->conn)->minimum_rate;
 
         if (!c->rate_since) {
                 c->rate_since = now;
@@ -335,7 +252,7 @@ static bool body_wait(struct down_h1 *c)
                 c->rate_since = now;
                 c->rate_bytes = c->in.body.bytes;
         }
-        timer_start(c, limits(c)->body_idle_ms);
+        down_timer_start(&c->conn, down_limits(&c->conn)->body_idle_ms);
         return true;
 }
 
@@ -372,13 +289,13 @@ static void body_read(struct down_h1 *c)
         bool wants_more = false, filled = false;
 
         for (int reads = 0; c->state == DOWN_ACTIVE && c->side.x && c->pulls; reads++) {
-                enum err e = h1_in_offer(&c->in, c->w, give, c, &wants_more, &refusal);
+                enum err e = h1_in_offer(&c->in, c->conn.w, give, c, &wants_more, &refusal);
 
                 if (c->state != DOWN_ACTIVE || !c->side.x)
                         return;
                 if (e == ERR_OK) {
                         c->pulls = false;
-                        timer_clear(&c->timer);
+                        timer_clear(&c->conn.timer);
                         return;
                 }
                 if (e != ERR_AGAIN) {
@@ -389,15 +306,15 @@ static void body_read(struct down_h1 *c)
                 if (!wants_more) {
                         c->pulls = false; /* until the exchange has room again */
                         c->rate_since = 0;
-                        timer_clear(&c->timer);
+                        timer_clear(&c->conn.timer);
                         return;
                 }
                 if (reads == READS_PER_TURN) { /* others wait too */
-                        stream_poke(&c->stream, STREAM_READABLE);
+                        stream_poke(&c->conn.stream, STREAM_READABLE);
                         return;
                 }
                 continue_say(c);
-                e = h1_in_read(&c->in, c->w, &c->stream, &filled);
+                e = h1_in_read(&c->in, c->conn.w, &c->conn.stream, &filled);
                 if (e == ERR_AGAIN) {
                         if (!c->is_tunnel && !body_wait(c))
                                 body_is_late(c);
@@ -420,7 +337,7 @@ static void watch_read(struct down_h1 *c)
         bool filled = false;
 
         while (c->state == DOWN_ACTIVE && c->in.is_last && !c->in.is_ended) {
-                enum err e = h1_in_read(&c->in, c->w, &c->stream, &filled);
+                enum err e = h1_in_read(&c->in, c->conn.w, &c->conn.stream, &filled);
 
                 if (e == ERR_OK)
                         continue;
@@ -435,7 +352,7 @@ static void watch_read(struct down_h1 *c)
 static void out_write(struct down_h1 *c)
 {
         if (h1_out_is_pending(&c->out))
-                h1_out_flush(&c->out, &c->stream, &c->w->down_vector);
+                h1_out_flush(&c->out, &c->conn.stream, &c->conn.w->down_vector);
         if (c->out.is_broken || h1_out_is_pending(&c->out))
                 return;
         if (c->state == DOWN_FLUSHING) {
@@ -446,11 +363,11 @@ static void out_write(struct down_h1 *c)
         }
 }
 
-static void on_ready(struct stream *s, unsigned ready)
+static void on_ready(struct down *conn, unsigned ready)
 {
-        struct down_h1 *c = CONTAINER_OF(s, struct down_h1, stream);
+        struct down_h1 *c = of(conn);
 
-        if (c->state == DOWN_CLOSING || c->state == DOWN_OPENING)
+        if (c->state == DOWN_CLOSING)
                 return;
         if (ready & STREAM_WRITABLE)
                 out_write(c);
@@ -471,13 +388,9 @@ static void on_ready(struct stream *s, unsigned ready)
 static void down_timeout(struct timer *t)
 {
         static const struct http_refusal header_late = { 408, "header_timeout" };
-        struct down_h1 *c = CONTAINER_OF(t, struct down_h1, timer);
+        struct down_h1 *c = of(CONTAINER_OF(t, struct down, timer));
 
         switch ((enum down_state)c->state) {
-        case DOWN_OPENING:
-                measure_refused(c->w, "tls_timeout");
-                down_close(c, STREAM_CLOSE_PLAIN);
-                break;
         case DOWN_IDLE: down_close(c, STREAM_CLOSE_PLAIN); break;
         case DOWN_READING: refuse(c, &header_late); break;
         case DOWN_ACTIVE:
@@ -487,7 +400,7 @@ static void down_timeout(struct timer *t)
                         client_left(c, ERR_TIMED_OUT); /* it does not read its answer */
                 break;
         case DOWN_FLUSHING:
-                measure_refused(c->w, "write_timeout");
+                measure_refused(c->conn.w, "write_timeout");
                 down_close(c, STREAM_CLOSE_RESET);
                 break;
         case DOWN_CLOSING:
@@ -515,7 +428,7 @@ static enum err framing_set(struct down_h1 *c, struct exchange *x, struct http_h
 
 static void op_head(struct side *s, struct http_head *head)
 {
-        struct down_h1 *c = (struct down_h1 *)s;
+        struct down_h1 *c = of_side(s);
         struct exchange *x = s->x;
         enum err e = ERR_OK;
 
@@ -539,56 +452,57 @@ static void op_head(struct side *s, struct http_head *head)
                         e = http_add(head, STR("Connection"), STR("keep-alive"));
         }
         if (e == ERR_OK)
-                e = h1_response_write(head, &x->arena, h1_out_gather(&c->out, &c->w->down_vector));
+                e = h1_response_write(head, &x->arena, h1_out_gather(&c->out, &c->conn.w->down_vector));
         if (e != ERR_OK) {
                 c->out.is_broken = true;
-                stream_poke(&c->stream, STREAM_READABLE);
+                stream_poke(&c->conn.stream, STREAM_READABLE);
         }
 }
 
 static void room_see(struct down_h1 *c, bool took_all)
 {
         if (c->out.is_broken) {
-                stream_poke(&c->stream, STREAM_READABLE);
+                stream_poke(&c->conn.stream, STREAM_READABLE);
                 return;
         }
         c->side.has_room = took_all && !h1_out_is_pending(&c->out);
         if (!c->side.has_room)
-                timer_start(c, limits(c)->body_idle_ms); /* someone who does not read */
+                down_timer_start(&c->conn,
+                                 down_limits(&c->conn)->body_idle_ms); /* someone who does not read */
         else if (!c->pulls)
-                timer_clear(&c->timer);
+                timer_clear(&c->conn.timer);
 }
 
 static size_t op_data(struct side *s, const struct side_data *d)
 {
-        struct down_h1 *c = (struct down_h1 *)s;
+        struct down_h1 *c = of_side(s);
         size_t offered = side_data_len(d), taken;
 
         if (s->x->request.method == HTTP_HEAD) { /* our own answers have one; it is not sent */
-                h1_out_flush(&c->out, &c->stream, &c->w->down_vector);
+                h1_out_flush(&c->out, &c->conn.stream, &c->conn.w->down_vector);
                 room_see(c, true);
                 return offered;
         }
-        taken = h1_out_data(&c->out, &c->stream, &c->w->down_vector, d, &s->x->arena);
+        taken = h1_out_data(&c->out, &c->conn.stream, &c->conn.w->down_vector, d, &s->x->arena);
         room_see(c, taken == offered);
         if (d->is_last && taken == offered && c->is_tunnel && !h1_out_is_pending(&c->out))
-                stream_shutdown(&c->stream);
+                stream_shutdown(&c->conn.stream);
         return taken;
 }
 
 static void op_flush(struct side *s)
 {
-        struct down_h1 *c = (struct down_h1 *)s;
+        struct down_h1 *c = of_side(s);
 
-        if (c->w->down_vector.bytes == 0)
+        if (c->conn.w->down_vector.bytes == 0)
                 return;
-        h1_out_flush(&c->out, &c->stream, &c->w->down_vector);
+        h1_out_flush(&c->out, &c->conn.stream, &c->conn.w->down_vector);
         room_see(c, true);
 }
 
 static void op_pull(struct side *s)
 {
-        struct down_h1 *c = (struct down_h1 *)s;
+        struct down_h1 *c = of_side(s);
 
         if (c->in.is_last)
                 return;
@@ -598,7 +512,7 @@ static void op_pull(struct side *s)
 
 static void op_reset(struct side *s, enum err reason)
 {
-        struct down_h1 *c = (struct down_h1 *)s;
+        struct down_h1 *c = of_side(s);
 
         /* A length or chunks show by themselves that the end is missing, and what was sent arrives; else only a reset does. */
         (void)reason;
@@ -624,29 +538,29 @@ static void down_step(struct down_h1 *c)
 {
         bool request_is_read = body_skip(c);
 
-        if (c->w->is_draining)
+        if (c->conn.w->is_draining)
                 c->keeps_alive = false;
         if (!c->keeps_alive || !request_is_read) {
-                down_close(c,
-                           request_is_read && !h1_in_bytes(&c->in).len && !stream_may_have_input(&c->stream)
-                                   ? STREAM_CLOSE_PLAIN
-                                   : STREAM_CLOSE_LINGER);
+                down_close(c, request_is_read && !h1_in_bytes(&c->in).len &&
+                                              !stream_may_have_input(&c->conn.stream)
+                                      ? STREAM_CLOSE_PLAIN
+                                      : STREAM_CLOSE_LINGER);
                 return;
         }
-        h1_in_next(&c->in, c->w);
+        h1_in_next(&c->in, c->conn.w);
         if (c->in.is_ended) {
                 down_close(c, STREAM_CLOSE_PLAIN);
                 return;
         }
         down_enter(c, DOWN_IDLE);
-        timer_start(c, limits(c)->idle_ms);
-        if (h1_in_bytes(&c->in).len || stream_may_have_input(&c->stream))
-                stream_poke(&c->stream, STREAM_READABLE);
+        down_timer_start(&c->conn, down_limits(&c->conn)->idle_ms);
+        if (h1_in_bytes(&c->in).len || stream_may_have_input(&c->conn.stream))
+                stream_poke(&c->conn.stream, STREAM_READABLE);
 }
 
 static void op_release(struct side *s)
 {
-        struct down_h1 *c = (struct down_h1 *)s;
+        struct down_h1 *c = of_side(s);
 
         s->x = NULL;
         c->pulls = false;
@@ -656,19 +570,19 @@ static void op_release(struct side *s)
                 down_close(c, STREAM_CLOSE_PLAIN);
                 return;
         }
-        timer_clear(&c->timer);
+        timer_clear(&c->conn.timer);
         down_enter(c, DOWN_FLUSHING);
         if (h1_out_is_pending(&c->out))
-                timer_start(c, limits(c)->body_idle_ms);
+                down_timer_start(&c->conn, down_limits(&c->conn)->body_idle_ms);
         else
                 down_step(c);
 }
 
-void down_h1_drain(struct list *node)
+static void drain(struct down *conn)
 {
-        struct down_h1 *c = CONTAINER_OF(node, struct down_h1, node);
+        struct down_h1 *c = of(conn);
 
-        if (c->state == DOWN_IDLE && !h1_in_bytes(&c->in).len && !stream_may_have_input(&c->stream))
+        if (c->state == DOWN_IDLE && !h1_in_bytes(&c->in).len && !stream_may_have_input(&c->conn.stream))
                 down_close(c, STREAM_CLOSE_PLAIN);
 }
 
@@ -683,6 +597,9 @@ static const struct side_ops down_ops = {
         .let_go = op_let_go,
 };
 
-static const struct stream_events down_events = { .on_open = on_open,
-                                                  .on_ready = on_ready,
-                                                  .on_closed = on_closed };
+static const struct down_protocol protocol = {
+        .name = "h1",
+        .on_ready = on_ready,
+        .on_closed = on_closed,
+        .drain = drain,
+};

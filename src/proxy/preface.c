@@ -5,7 +5,7 @@
 
 #include "http/proxy_protocol.h"
 #include "io/peek.h"
-#include "proxy/down_h1.h"
+#include "proxy/down.h"
 #include "proxy/worker.h"
 
 struct preface {
@@ -41,7 +41,7 @@ static void open_behind(struct preface *p, const struct proxy_header *h)
                 refuse(p, "proxy_cut");
                 return;
         }
-        down_h1_open(p->w, p->fd, p->listen, h->has_addresses ? &peer : NULL);
+        down_open(p->w, p->fd, p->listen, h->has_addresses ? &peer : NULL);
         preface_free(p);
 }
 

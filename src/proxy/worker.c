@@ -1,6 +1,6 @@
 #include "proxy/worker.h"
 
-#include "proxy/down_h1.h"
+#include "proxy/down.h"
 #include "proxy/exchange.h"
 #include "proxy/preface.h"
 #include "proxy/up_h1.h"
@@ -22,7 +22,7 @@ enum err worker_init(struct worker *w, struct shared *shared, unsigned index, st
         buf_init(&w->record, RECORD_BYTES_MAX);
         map_init(&w->series, shared->hash_key, WORKER_SERIES_MAX);
         arena_init(&w->series_keys, NULL, 0, SERIES_KEYS_BYTES_MAX);
-        w->downs = pool_new(down_h1_bytes, l->connections_max);
+        w->downs = pool_new(down_bytes(), l->connections_max);
         w->ups = pool_new(up_h1_bytes, (size_t)l->connections_max * 2);
         w->exchanges = pool_new(sizeof(struct exchange), l->connections_max);
         w->buffers_small = pool_new(sizeof(struct rbuf) + RBUF_SMALL_BYTES, (size_t)l->connections_max * 2);
@@ -72,7 +72,7 @@ void worker_drain(struct worker *w)
 {
         w->is_draining = true;
         list_for_each_safe(node, &w->down_list)
-                down_h1_drain(node);
+                down_drain(node);
         preface_close_all(w);
         idle_ups_close(w->snap);
         if (list_is_empty(&w->down_list) && w->on_drained)
@@ -85,7 +85,7 @@ void worker_accept(struct worker *w, int fd, const struct listen_conf *listen, s
         if (listen->takes_proxy_protocol && ip_list_has(&w->snap->trusted_proxies, peer))
                 preface_open(w, fd, listen);
         else
-                down_h1_open(w, fd, listen, NULL);
+                down_open(w, fd, listen, NULL);
 }
 
 static struct pool *buffer_pool(struct worker *w, uint32_t cap)

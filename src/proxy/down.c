@@ -1,0 +1,158 @@
+#include "proxy/down.h"
+
+#include <unistd.h>
+
+#include "proxy/down_h1.h"
+
+static void on_open(struct stream *s, enum err e);
+static void on_ready(struct stream *s, unsigned ready);
+static void on_closed(struct stream *s);
+
+static const struct stream_events events = { .on_open = on_open,
+                                             .on_ready = on_ready,
+                                             .on_closed = on_closed };
+
+static struct down *of(struct stream *s)
+{
+        return CONTAINER_OF(s, struct down, stream);
+}
+
+size_t down_bytes(void)
+{
+        return down_h1_bytes;
+}
+
+void down_free(struct down *c)
+{
+        struct worker *w = c->w;
+
+        timer_clear(&c->timer);
+        list_remove(&c->node);
+        tally_leave(w->shared->connections, w->index, c->tally_slot);
+        pool_put(w->downs, c);
+        measure_set(w, w->measure.connections, (int64_t)pool_taken_count(w->downs));
+        if (w->is_draining && list_is_empty(&w->down_list) && w->on_drained)
+                w->on_drained(w);
+}
+
+/* Before there is a protocol. */
+static void give_up(struct down *c, enum stream_close_how how)
+{
+        timer_clear(&c->timer);
+        stream_close(&c->stream, how);
+}
+
+static void tls_is_late(struct timer *t)
+{
+        struct down *c = CONTAINER_OF(t, struct down, timer);
+
+        measure_refused(c->w, "tls_timeout");
+        give_up(c, STREAM_CLOSE_PLAIN);
+}
+
+static uint64_t address_key(const struct worker *w, struct ip ip)
+{
+        return hash_str(w->shared->hash_key, (struct str){ (const char *)&ip, sizeof(ip) });
+}
+
+static void origin_find(struct down *c, const struct listen_conf *listen, const struct down_peer *peer)
+{
+        if (peer) {
+                c->origin.peer = peer->ip;
+                c->origin.peer_port = peer->port;
+        } else {
+                c->origin.peer = stream_peer_address(&c->stream, &c->origin.peer_port);
+        }
+        c->origin.local = stream_local_address(&c->stream, &c->origin.local_port);
+        c->origin.is_tls = listen->tls != NULL;
+        c->origin.is_admin = listen->is_admin;
+}
+
+/* False: its address has as many connections as it may have. */
+static bool address_enter(struct down *c)
+{
+        uint32_t max = down_limits(c)->connections_per_address_max;
+
+        if (!max || !c->origin.peer.family)
+                return true;
+        c->tally_slot =
+                tally_enter(c->w->shared->connections, c->w->index, address_key(c->w, c->origin.peer), max);
+        return c->tally_slot != TALLY_NO_SLOT;
+}
+
+void down_open(struct worker *w, int fd, const struct listen_conf *listen, const struct down_peer *peer)
+{
+        struct down *c = pool_take(w->downs);
+        enum err e;
+
+        if (!c) {
+                measure_refused(w, "connections");
+                close(fd);
+                return;
+        }
+        *c = (struct down){ .w = w,
+                            .tally_slot = TALLY_NO_SLOT,
+                            .is_redirecting = listen->redirects_to_https,
+                            .https_port = listen->https_port };
+        timer_init(&c->timer, tls_is_late);
+        list_add_last(&w->down_list, &c->node);
+        e = listen->tls ? stream_open_tls_server(&c->stream, w->loop, fd, &events, listen->tls)
+                        : stream_open(&c->stream, w->loop, fd, &events);
+        if (e != ERR_OK) {
+                down_free(c);
+                return;
+        }
+        origin_find(c, listen, peer);
+        measure_add(w, w->measure.accepted, 1);
+        measure_set(w, w->measure.connections, (int64_t)pool_taken_count(w->downs));
+        if (!address_enter(c)) {
+                measure_refused(w, "connections_per_address");
+                give_up(c, STREAM_CLOSE_RESET);
+                return;
+        }
+        if (listen->tls)
+                down_timer_start(c, down_limits(c)->tls_ms);
+        else
+                down_h1_start(c);
+}
+
+static void on_open(struct stream *s, enum err e)
+{
+        struct down *c = of(s);
+
+        measure_tls(c->w, "client", s, e);
+        if (e != ERR_OK) {
+                measure_refused(c->w, e == ERR_TIMED_OUT ? "tls_timeout" : "tls_handshake");
+                give_up(c, STREAM_CLOSE_PLAIN);
+                return;
+        }
+        c->origin.server_name = stream_tls_server_name(s);
+        timer_clear(&c->timer);
+        down_h1_start(c);
+}
+
+static void on_ready(struct stream *s, unsigned ready)
+{
+        struct down *c = of(s);
+
+        if (c->protocol)
+                c->protocol->on_ready(c, ready);
+}
+
+static void on_closed(struct stream *s)
+{
+        struct down *c = of(s);
+
+        if (c->protocol)
+                c->protocol->on_closed(c);
+        else
+                down_free(c);
+}
+
+void down_drain(struct list *node)
+{
+        struct down *c = CONTAINER_OF(node, struct down, node);
+
+        if (c->protocol)
+                c->protocol->drain(c);
+}
