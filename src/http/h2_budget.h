@@ -1,0 +1,67 @@
+/*
+ * http/h2_budget.h - what one HTTP/2 connection may cost beyond its requests: floods seen in the bytes, before the library.
+ *
+ * Does:   follows frame headers in what a client sends and counts each kind that costs work and carries nothing, in buckets
+ *         that fill again; judges the share of streams that were reset.
+ * Not:    the frames' meaning: that is the session's. Streams at a time: the session and its caller.
+ *
+ * Sources: reliability findings 8 and 9, T5 and 3.2; CVE-2023-44487, CVE-2024-27316, CVE-2019-9511 to 9518, CVE-2025-8671.
+ */
+#pragma once
+
+#include "base/clock.h"
+#include "base/compiler.h"
+#include "base/str.h"
+
+enum {
+        H2_BLOCK_BYTES_MAX = 32 * 1024, /* of one compressed list */
+        H2_CONTINUATIONS_MAX = 8,       /* frames a list may go on in */
+        H2_RESET_STREAMS = 500,         /* judged from here on: half of them reset is a flood */
+        H2_RESET_AGE_MS = 1000          /* a stream reset later than this was honest work */
+};
+
+/* Each kind's bucket: frames at once, and how many come back in a second. */
+#define H2_BUCKET_LIST(X)                                \
+        X(SETTINGS, "h2_settings", 100, 5)               \
+        X(PING, "h2_ping", 500, 50)                      \
+        X(PRIORITY, "h2_priority", 1000, 100)            \
+        X(EMPTY_DATA, "h2_empty_data", 100, 10)          \
+        X(EMPTY_HEADERS, "h2_empty_headers", 100, 10)    \
+        X(WINDOW_UPDATE, "h2_window_update", 2000, 1000) \
+        X(RST_STREAM, "h2_reset_frames", 1000, 500)      \
+        X(UNKNOWN, "h2_unknown_frames", 100, 10)
+
+enum h2_bucket {
+#define X(name, reason, burst, per_second) H2_BUCKET_##name,
+        H2_BUCKET_LIST(X)
+#undef X
+                H2_BUCKETS
+};
+
+struct h2_budget {
+        /* private */
+        uint8_t magic_left; /* of the client's preface */
+        uint8_t header[9];  /* a frame header being gathered */
+        uint8_t header_len;
+        uint32_t payload_left; /* of the frame under way */
+        uint32_t block_bytes;
+        uint16_t continuations;
+        uint16_t streams, resets; /* of the present window of streams */
+        int32_t tokens[H2_BUCKETS];
+        mono_ms filled_at;
+};
+
+void h2_budget_init(struct h2_budget *b, mono_ms now);
+
+/*
+ * Looks at bytes before the session has them. NULL, or the reason word of the budget that was passed: nothing of `in` is
+ * to be given on, and the connection ends with ENHANCE_YOUR_CALM.
+ */
+MUST_USE const char *h2_budget_receive(struct h2_budget *b, struct str in, mono_ms now);
+
+/* A stream ended by RST_STREAM, whoever sent it for whatever the client did, `age_ms` after it began. As above. */
+MUST_USE const char *h2_budget_reset(struct h2_budget *b, mono_ms age_ms);
+void h2_budget_opened(struct h2_budget *b);
+
+/* A DATA frame was sent: its reader may answer with window updates. */
+void h2_budget_data_sent(struct h2_budget *b);

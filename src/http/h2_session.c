@@ -1,0 +1,625 @@
+#include "http/h2_session.h"
+
+#include <assert.h>
+#include <nghttp2/nghttp2.h>
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * Theory of operation. nghttp2 keeps the states; its own rules for messages are off, since h2_fields.h is stricter and
+ * says why. An answer's bytes are pulled: h2_stream_data sets the offer, wakes the stream's data source and lets the
+ * library send; the source frames slices of the offer straight into the caller's buffer. Outside of that call a stream
+ * has no offer, and its source says "later". Bytes are budgeted before the library sees them.
+ */
+
+enum { FRAME_HEADER_BYTES = 9, PIECE_LEAST = 1024, NV_MAX = HTTP_FIELDS_MAX + 8 };
+
+struct h2_session {
+        nghttp2_session *ng;
+        const struct h2_session_events *events;
+        void *context;
+        struct h2_session_conf conf;
+        struct h2_budget budget;
+        const char *reason; /* a budget that was passed */
+        mono_ms now;
+        struct list streams;
+        bool is_failed, is_draining, was_drained, peer_leaves;
+
+        /* during h2_session_send: where bytes go */
+        char *out;
+        size_t out_len, out_room;
+        const uint8_t *rest; /* of a frame that did not fit; the library's until its next call */
+        size_t rest_len;
+};
+
+/* ---- streams ---- */
+
+static struct h2_stream *stream_of(struct h2_session *s, int32_t id)
+{
+        return nghttp2_session_get_stream_user_data(s->ng, id);
+}
+
+static void over_budget(struct h2_session *s, const char *reason)
+{
+        if (reason && !s->reason)
+                s->reason = reason;
+}
+
+static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, void *context)
+{
+        struct h2_session *s = context;
+        struct h2_stream *st;
+
+        if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) {
+                st = stream_of(s, frame->hd.stream_id);
+                if (st && !st->has_trailers) {
+                        st->has_trailers = true;
+                        h2_section_init(&st->trailers, H2_SECTION_TRAILERS, &s->conf.limits);
+                }
+                return 0;
+        }
+        h2_budget_opened(&s->budget);
+        st = s->events->open(s->context);
+        if (!st) { /* the list is still decoded, or the tables of both ends would part */
+                nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_REFUSED_STREAM);
+                return 0;
+        }
+        *st = (struct h2_stream){ .id = frame->hd.stream_id, .opened_at = s->now };
+        h2_section_init(&st->request, H2_SECTION_REQUEST, &s->conf.limits);
+        nghttp2_session_set_stream_user_data(ng, st->id, st);
+        list_add_last(&s->streams, &st->node);
+        return 0;
+}
+
+static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint8_t *name, size_t name_len,
+                     const uint8_t *value, size_t value_len, uint8_t flags, void *context)
+{
+        struct h2_stream *st = stream_of(context, frame->hd.stream_id);
+
+        if (st && !st->is_reset)
+                h2_section_add(st->has_trailers ? &st->trailers : &st->request,
+                               (struct str){ (const char *)name, name_len },
+                               (struct str){ (const char *)value, value_len });
+        return 0;
+}
+
+/* The client's end of a stream. */
+static void input_end(struct h2_session *s, struct h2_stream *st)
+{
+        struct http_field trailers[H1_TRAILERS_MAX];
+        struct http_refusal refusal;
+        size_t count = 0;
+
+        if ((st->has_length && st->length_left) ||
+            (st->has_trailers && h2_section_trailers(&st->trailers, trailers, &count, &refusal) != ERR_OK)) {
+                h2_stream_reset(s, st, H2_PROTOCOL_ERROR, false);
+                return;
+        }
+        st->input_is_whole = true;
+        s->events->on_end(s->context, st, trailers, count);
+}
+
+static void on_headers(struct h2_session *s, const nghttp2_frame *frame, struct h2_stream *st)
+{
+        bool is_end = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
+
+        if (!st->has_head) {
+                st->has_head = true;
+                st->input_is_whole = is_end;
+                s->events->on_request(s->context, st);
+                return;
+        }
+        if (!is_end) /* RFC 9113 8.1: a second list is the trailers, and ends the stream */
+                h2_stream_reset(s, st, H2_PROTOCOL_ERROR, false);
+        else
+                input_end(s, st);
+}
+
+static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *context)
+{
+        struct h2_session *s = context;
+        struct h2_stream *st = stream_of(s, frame->hd.stream_id);
+
+        switch (frame->hd.type) {
+        case NGHTTP2_HEADERS:
+                if (st && !st->is_reset)
+                        on_headers(s, frame, st);
+                break;
+        case NGHTTP2_DATA:
+                if (st && !st->is_reset && frame->hd.flags & NGHTTP2_FLAG_END_STREAM)
+                        input_end(s, st);
+                break;
+        case NGHTTP2_RST_STREAM:
+                if (st)
+                        over_budget(s, h2_budget_reset(&s->budget, s->now - st->opened_at));
+                break;
+        case NGHTTP2_PING:
+                if (frame->hd.flags & NGHTTP2_FLAG_ACK && s->is_draining)
+                        h2_session_drain_now(s);
+                break;
+        case NGHTTP2_GOAWAY: s->peer_leaves = true; break;
+        default: break;
+        }
+        return 0;
+}
+
+static int on_data_chunk(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *data, size_t len,
+                         void *context)
+{
+        struct h2_session *s = context;
+        struct h2_stream *st = stream_of(s, id);
+
+        if (!st || st->is_reset) {
+                nghttp2_session_consume_connection(ng, len);
+                return 0;
+        }
+        if (st->has_length && len > st->length_left) {
+                nghttp2_session_consume_connection(ng, len);
+                h2_stream_reset(s, st, H2_PROTOCOL_ERROR, false);
+                return 0;
+        }
+        st->length_left -= st->has_length ? len : 0;
+        s->events->on_data(s->context, st, (struct str){ (const char *)data, len });
+        return 0;
+}
+
+/* RST_STREAM of ours costs the client's budget as its own would: whoever can make us reset can make us work (MadeYouReset). */
+static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *context)
+{
+        struct h2_session *s = context;
+        struct h2_stream *st;
+
+        if (frame->hd.type != NGHTTP2_RST_STREAM || frame->rst_stream.error_code == NGHTTP2_NO_ERROR)
+                return 0;
+        st = stream_of(s, frame->hd.stream_id);
+        if (!st || !st->is_blameless)
+                over_budget(s, h2_budget_reset(&s->budget, st ? s->now - st->opened_at : 0));
+        return 0;
+}
+
+static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t code, void *context)
+{
+        struct h2_session *s = context;
+        struct h2_stream *st = stream_of(s, id);
+
+        if (!st)
+                return 0;
+        nghttp2_session_set_stream_user_data(ng, id, NULL);
+        list_remove(&st->node);
+        if (st->has_trailers)
+                h2_section_fini(&st->trailers);
+        free(st->trailers_memory);
+        st->trailers_memory = NULL;
+        s->events->on_closed(s->context, st, code);
+        return 0;
+}
+
+/* ---- sending ---- */
+
+static size_t offered(const struct h2_stream *st)
+{
+        size_t len = 0;
+
+        for (size_t i = st->slice; i < st->slices_count; i++)
+                len += st->slices[i].len;
+        return len - st->offset;
+}
+
+static nghttp2_nv nv_of(const struct h2_pair *p)
+{
+        /* The library only reads them, whatever its type says. */
+        return (nghttp2_nv){ .name = (uint8_t *)(uintptr_t)p->name.ptr,
+                             .value = (uint8_t *)(uintptr_t)p->value.ptr,
+                             .namelen = p->name.len,
+                             .valuelen = p->value.len,
+                             .flags = p->is_secret ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE };
+}
+
+static enum err nvs_fill(nghttp2_nv nvs[NV_MAX], const struct h2_list *l)
+{
+        if (l->count > NV_MAX)
+                return ERR_TOO_LARGE;
+        for (size_t i = 0; i < l->count; i++)
+                nvs[i] = nv_of(&l->pairs[i]);
+        return ERR_OK;
+}
+
+static enum err error_of(int rv)
+{
+        return rv == 0 ? ERR_OK : rv == NGHTTP2_ERR_NOMEM ? ERR_NO_MEMORY : ERR_CLOSED;
+}
+
+static void ending_flags(nghttp2_session *ng, struct h2_stream *st, uint32_t *flags)
+{
+        nghttp2_nv nvs[NV_MAX];
+
+        *flags |= NGHTTP2_DATA_FLAG_EOF;
+        if (st->trailers_out.count == 0)
+                return;
+        *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+        if (nvs_fill(nvs, &st->trailers_out) != ERR_OK ||
+            nghttp2_submit_trailer(ng, st->id, nvs, st->trailers_out.count) != 0)
+                nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, st->id, NGHTTP2_INTERNAL_ERROR);
+}
+
+/* How much of the offer the next frame takes. */
+static ssize_t source_read(nghttp2_session *ng, int32_t id, uint8_t *buf, size_t len, uint32_t *flags,
+                           nghttp2_data_source *source, void *context)
+{
+        struct h2_session *s = context;
+        struct h2_stream *st = source->ptr;
+        size_t left = offered(st), room = s->out_room - s->out_len;
+
+        *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+        if (left == 0) {
+                if (!st->is_ending)
+                        return NGHTTP2_ERR_DEFERRED;
+                ending_flags(ng, st, flags);
+                return 0;
+        }
+        if (room < FRAME_HEADER_BYTES + MIN(left, (size_t)PIECE_LEAST))
+                return NGHTTP2_ERR_DEFERRED;
+        size_t n = MIN(MIN(left, len), room - FRAME_HEADER_BYTES);
+        if (n == left && st->is_last) {
+                st->is_ending = true;
+                ending_flags(ng, st, flags);
+        }
+        return (ssize_t)n;
+}
+
+static void out_put(struct h2_session *s, const void *bytes, size_t len)
+{
+        assert(len <= s->out_room - s->out_len);
+        if (len)
+                memcpy(s->out + s->out_len, bytes, len);
+        s->out_len += len;
+}
+
+static int source_send(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *header, size_t len,
+                       nghttp2_data_source *source, void *context)
+{
+        struct h2_session *s = context;
+        struct h2_stream *st = source->ptr;
+
+        if (s->out_room - s->out_len < FRAME_HEADER_BYTES + len)
+                return NGHTTP2_ERR_WOULDBLOCK; /* an empty last frame: others may have filled the room */
+        out_put(s, header, FRAME_HEADER_BYTES);
+        st->taken += len;
+        while (len) {
+                struct str piece = str_from(st->slices[st->slice], st->offset);
+                size_t n = MIN(piece.len, len);
+
+                out_put(s, piece.ptr, n);
+                len -= n;
+                st->offset += n;
+                if (n == piece.len) {
+                        st->slice++;
+                        st->offset = 0;
+                }
+        }
+        h2_budget_data_sent(&s->budget);
+        return 0;
+}
+
+static void rest_put(struct h2_session *s)
+{
+        size_t n = MIN(s->rest_len, s->out_room - s->out_len);
+
+        out_put(s, s->rest, n);
+        s->rest += n;
+        s->rest_len -= n;
+}
+
+size_t h2_session_send(struct h2_session *s, char *out, size_t room)
+{
+        ssize_t n;
+
+        s->out = out;
+        s->out_room = room;
+        s->out_len = 0;
+        rest_put(s);
+        while (s->rest_len == 0 && s->out_room - s->out_len > FRAME_HEADER_BYTES) {
+                size_t before = s->out_len;
+
+                n = nghttp2_session_mem_send(s->ng, &s->rest);
+                if (n < 0)
+                        s->is_failed = true;
+                if (n <= 0 && s->out_len == before)
+                        break;
+                if (n > 0) {
+                        s->rest_len = (size_t)n;
+                        rest_put(s);
+                }
+        }
+        s->out = NULL;
+        s->out_room = 0;
+        n = (ssize_t)s->out_len;
+        s->out_len = 0;
+        return (size_t)n;
+}
+
+bool h2_session_wants_send(const struct h2_session *s)
+{
+        return s->rest_len > 0 || nghttp2_session_want_write(s->ng);
+}
+
+bool h2_session_is_over(const struct h2_session *s)
+{
+        return s->is_failed ||
+               (s->rest_len == 0 && !nghttp2_session_want_read(s->ng) && !nghttp2_session_want_write(s->ng));
+}
+
+bool h2_session_is_idle(const struct h2_session *s)
+{
+        return list_is_empty(&s->streams);
+}
+
+/* ---- birth, death, receiving ---- */
+
+static nghttp2_session_callbacks *callbacks_make(void)
+{
+        nghttp2_session_callbacks *cb;
+
+        if (nghttp2_session_callbacks_new(&cb) != 0)
+                return NULL;
+        nghttp2_session_callbacks_set_on_begin_headers_callback(cb, on_begin_headers);
+        nghttp2_session_callbacks_set_on_header_callback(cb, on_header);
+        nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame_recv);
+        nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_data_chunk);
+        nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_frame_send);
+        nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_stream_close);
+        nghttp2_session_callbacks_set_send_data_callback(cb, source_send);
+        return cb;
+}
+
+/* Behind our own budgets, which are tighter: what the library does by itself if ours were ever passed round. */
+static nghttp2_option *option_make(void)
+{
+        nghttp2_option *o;
+
+        if (nghttp2_option_new(&o) != 0)
+                return NULL;
+        nghttp2_option_set_no_auto_window_update(o, 1);
+        nghttp2_option_set_no_http_messaging(o, 1);
+        nghttp2_option_set_no_closed_streams(o, 1);
+        nghttp2_option_set_max_outbound_ack(o, 200);
+        nghttp2_option_set_max_settings(o, 32);
+        nghttp2_option_set_max_deflate_dynamic_table_size(o, 4096);
+        nghttp2_option_set_max_send_header_block_length(o, 256 * 1024);
+        nghttp2_option_set_stream_reset_rate_limit(o, 1000, 33);
+        nghttp2_option_set_max_continuations(o, H2_CONTINUATIONS_MAX);
+        return o;
+}
+
+static enum err settings_submit(struct h2_session *s)
+{
+        const nghttp2_settings_entry entries[] = {
+                { NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, H2_STREAMS_MAX },
+                { NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, H2_STREAM_WINDOW },
+                { NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, s->conf.limits.head_bytes_max },
+                { NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1 },
+                { NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1 },
+        };
+        size_t count = ARRAY_SIZE(entries) - (s->conf.offers_tunnels ? 0 : 1);
+        int rv = nghttp2_submit_settings(s->ng, NGHTTP2_FLAG_NONE, entries, count);
+
+        if (rv == 0)
+                rv = nghttp2_session_set_local_window_size(s->ng, NGHTTP2_FLAG_NONE, 0, H2_CONNECTION_WINDOW);
+        return error_of(rv);
+}
+
+enum err h2_session_new(const struct h2_session_conf *conf, const struct h2_session_events *events,
+                        void *context, mono_ms now, struct h2_session **out)
+{
+        struct h2_session *s = calloc(1, sizeof(*s));
+        nghttp2_session_callbacks *cb = callbacks_make();
+        nghttp2_option *option = option_make();
+        enum err e = ERR_NO_MEMORY;
+
+        if (s && cb && option) {
+                *s = (struct h2_session){ .conf = *conf, .events = events, .context = context, .now = now };
+                list_init(&s->streams);
+                h2_budget_init(&s->budget, now);
+                e = error_of(nghttp2_session_server_new2(&s->ng, cb, s, option));
+        }
+        nghttp2_session_callbacks_del(cb);
+        nghttp2_option_del(option);
+        if (e == ERR_OK)
+                e = settings_submit(s);
+        if (e != ERR_OK) {
+                h2_session_free(s);
+                return ERR_NO_MEMORY;
+        }
+        *out = s;
+        return ERR_OK;
+}
+
+void h2_session_free(struct h2_session *s)
+{
+        if (!s)
+                return;
+        if (s->ng) {
+                /* The library forgets its streams silently: they are told one by one first. */
+                list_for_each_safe(node, &s->streams)
+                        on_stream_close(s->ng, CONTAINER_OF(node, struct h2_stream, node)->id, NGHTTP2_CANCEL,
+                                        s);
+                nghttp2_session_del(s->ng);
+        }
+        free(s);
+}
+
+enum err h2_session_receive(struct h2_session *s, struct str in, mono_ms now, const char **reason_out)
+{
+        s->now = now;
+        *reason_out = "h2_protocol";
+        if (s->is_failed)
+                return ERR_MALFORMED;
+        over_budget(s, h2_budget_receive(&s->budget, in, now));
+        if (!s->reason) {
+                ssize_t n = nghttp2_session_mem_recv(s->ng, (const uint8_t *)in.ptr, in.len);
+
+                if (n < 0 && n != NGHTTP2_ERR_FLOODED) {
+                        s->is_failed = n == NGHTTP2_ERR_BAD_CLIENT_MAGIC || n == NGHTTP2_ERR_NOMEM ||
+                                       n == NGHTTP2_ERR_CALLBACK_FAILURE;
+                        *reason_out = n == NGHTTP2_ERR_BAD_CLIENT_MAGIC ? "h2_preface" : "h2_protocol";
+                        return ERR_MALFORMED;
+                }
+                if (n == NGHTTP2_ERR_FLOODED)
+                        over_budget(s, "h2_acks");
+        }
+        if (s->reason) {
+                *reason_out = s->reason;
+                h2_session_fail(s, H2_ENHANCE_YOUR_CALM);
+                return ERR_DENIED;
+        }
+        return nghttp2_session_want_read(s->ng) || s->was_drained || s->peer_leaves ? ERR_OK : ERR_MALFORMED;
+}
+
+void h2_session_drain(struct h2_session *s)
+{
+        if (s->is_draining)
+                return;
+        s->is_draining = true;
+        if (nghttp2_submit_shutdown_notice(s->ng) != 0 ||
+            nghttp2_submit_ping(s->ng, NGHTTP2_FLAG_NONE, NULL) != 0)
+                h2_session_drain_now(s);
+}
+
+void h2_session_drain_now(struct h2_session *s)
+{
+        if (s->was_drained)
+                return;
+        s->is_draining = s->was_drained = true;
+        if (nghttp2_submit_goaway(s->ng, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(s->ng),
+                                  NGHTTP2_NO_ERROR, NULL, 0) != 0)
+                s->is_failed = true;
+}
+
+void h2_session_fail(struct h2_session *s, enum h2_code code)
+{
+        if (nghttp2_session_terminate_session(s->ng, code) != 0)
+                s->is_failed = true;
+}
+
+/* ---- a stream's answer ---- */
+
+enum err h2_stream_head(struct h2_session *s, struct h2_stream *st, const struct h2_list *list, bool is_final,
+                        bool is_end)
+{
+        nghttp2_data_provider source = { .source.ptr = st, .read_callback = source_read };
+        nghttp2_nv nvs[NV_MAX];
+        enum err e = nvs_fill(nvs, list);
+
+        if (e != ERR_OK)
+                return e;
+        if (!is_final)
+                return error_of(nghttp2_submit_headers(s->ng, NGHTTP2_FLAG_NONE, st->id, NULL, nvs,
+                                                       list->count, NULL) < 0
+                                        ? NGHTTP2_ERR_INVALID_STATE
+                                        : 0);
+        st->answer_is_open = !is_end;
+        st->output_is_whole = is_end;
+        return error_of(nghttp2_submit_response(s->ng, st->id, nvs, list->count, is_end ? NULL : &source));
+}
+
+/* One block: the pairs, then their bytes. */
+static enum err trailers_keep(struct h2_stream *st, const struct h2_list *l)
+{
+        size_t bytes = l->count * sizeof(*l->pairs);
+
+        for (size_t i = 0; i < l->count; i++)
+                bytes += l->pairs[i].name.len + l->pairs[i].value.len;
+        struct h2_pair *pairs = malloc(bytes ? bytes : 1);
+        if (!pairs)
+                return ERR_NO_MEMORY;
+        char *at = (char *)(pairs + l->count);
+        for (size_t i = 0; i < l->count; i++) {
+                const struct h2_pair *p = &l->pairs[i];
+
+                memcpy(at, p->name.ptr, p->name.len);
+                if (p->value.len)
+                        memcpy(at + p->name.len, p->value.ptr, p->value.len);
+                pairs[i] = (struct h2_pair){ { at, p->name.len },
+                                             { at + p->name.len, p->value.len },
+                                             p->is_secret };
+                at += p->name.len + p->value.len;
+        }
+        free(st->trailers_memory);
+        st->trailers_memory = pairs;
+        st->trailers_out = (struct h2_list){ pairs, l->count };
+        return ERR_OK;
+}
+
+enum err h2_stream_end(struct h2_session *s, struct h2_stream *st, const struct h2_list *trailers)
+{
+        if (trailers && trailers->count && trailers_keep(st, trailers) != ERR_OK)
+                return ERR_NO_MEMORY;
+        st->is_ending = true;
+        st->output_is_whole = true;
+        nghttp2_session_resume_data(s->ng, st->id);
+        return ERR_OK;
+}
+
+size_t h2_stream_data(struct h2_session *s, struct h2_stream *st, const struct str *slices,
+                      size_t slices_count, bool is_last, const struct h2_list *trailers, char *out,
+                      size_t room, size_t *taken_out)
+{
+        size_t len = 0, written;
+
+        for (size_t i = 0; i < slices_count; i++)
+                len += slices[i].len;
+        *taken_out = 0;
+        if (is_last && trailers && trailers->count && trailers_keep(st, trailers) != ERR_OK) {
+                h2_stream_reset(s, st, H2_INTERNAL_ERROR, true);
+                return 0;
+        }
+        st->slices = slices;
+        st->slices_count = slices_count;
+        st->slice = st->offset = st->taken = 0;
+        while (st->slice < slices_count && slices[st->slice].len == 0)
+                st->slice++;
+        st->is_last = is_last;
+        st->is_ending = is_last && len == 0;
+        st->output_is_whole = is_last; /* the stream may close inside the call, and is the caller's then */
+        nghttp2_session_resume_data(s->ng, st->id);
+        int32_t id = st->id;
+        written = h2_session_send(s, out, room);
+        if (stream_of(s, id) != st) { /* it is closed: all of it went, or it was reset */
+                *taken_out = len;
+                return written;
+        }
+        *taken_out = st->taken;
+        st->output_is_whole = is_last && st->taken == len;
+        st->is_ending = st->output_is_whole;
+        st->slices = NULL;
+        st->slices_count = st->slice = st->offset = 0;
+        return written;
+}
+
+bool h2_stream_has_room(const struct h2_session *s, const struct h2_stream *st)
+{
+        return nghttp2_session_get_remote_window_size(s->ng) > 0 &&
+               nghttp2_session_get_stream_remote_window_size(s->ng, st->id) > 0;
+}
+
+void h2_stream_reset(struct h2_session *s, struct h2_stream *st, enum h2_code code, bool is_blameless)
+{
+        if (st->is_reset)
+                return;
+        st->is_reset = true;
+        st->is_blameless = is_blameless;
+        if (nghttp2_submit_rst_stream(s->ng, NGHTTP2_FLAG_NONE, st->id, code) != 0)
+                s->is_failed = true;
+}
+
+void h2_stream_length(struct h2_stream *st, uint64_t content_length)
+{
+        st->has_length = true;
+        st->length_left = content_length;
+}
+
+void h2_stream_took(struct h2_session *s, struct h2_stream *st, size_t n)
+{
+        if (n && nghttp2_session_consume(s->ng, st->id, n) != 0)
+                s->is_failed = true;
+}
