@@ -106,6 +106,7 @@ struct conf_gateway {
         size_t certificates_count;
         uint64_t workers; /* 0: one per CPU of the affinity mask */
         int64_t drain_timeout;
+        int64_t watchdog; /* 0: off */
         struct conf_limits limits;
         struct conf_dns dns;
 };

@@ -6,7 +6,7 @@
 
 static const struct conf_key listen_keys[] = {
         { "address", CONF_TYPE_TEXT, CONF_REQUIRED, AT(draft_listen, address),
-          .doc = "Where to listen: `127.0.0.1:3000`, `[::1]:3000`, `:3000` (every address) or `unix:/run/sekisho.sock`." },
+          .doc = "Where to listen: `127.0.0.1:3000`, `[::1]:3000`, `:3000` (every address), `unix:/run/sekisho.sock`, or `systemd:NAME`: the socket a socket unit opens under this `FileDescriptorName`." },
         { "tls", CONF_TYPE_BOOL, 0, AT(draft_listen, is_tls), "false",
           .doc = "Speak TLS, with `gateway.certificates`." },
         { "proxyProtocol", CONF_TYPE_BOOL, 0, AT(draft_listen, takes_proxy_protocol), "false",
@@ -180,6 +180,8 @@ static const struct conf_key gateway_keys[] = {
           .doc = "Worker processes; 0: one per CPU the program may use." },
         { "drainTimeout", CONF_TYPE_DURATION, 0, AT(draft_gateway, gateway.drain_timeout), "\"30s\"", 0,
           24 * HOUR, .doc = "How long requests may go on after the gateway was told to stop." },
+        { "watchdog", CONF_TYPE_DURATION, 0, AT(draft_gateway, gateway.watchdog), "\"5s\"", 0, HOUR,
+          .doc = "A worker whose loop stands still for so long is killed and replaced; 0: never." },
         { "limits", CONF_TYPE_TABLE, 0, AT(draft_gateway, gateway.limits), .table = &conf_table_limits,
           .doc = "Limits." },
         { "dns", CONF_TYPE_TABLE, 0, AT(draft_gateway, gateway.dns), .table = &conf_table_dns,

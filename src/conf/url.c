@@ -85,8 +85,8 @@ bool resolve_listen(struct loader *l, const char *what, const struct draft_text 
         if (listen_address_parse(text->text, out) != ERR_OK) {
                 loader_error_at(
                         l, text->at,
-                        "%s: \"%.*s\" is no address to listen on; write \"127.0.0.1:3000\", \"[::1]:3000\", \":3000\" "
-                        "or \"unix:/path\"",
+                        "%s: \"%.*s\" is no address to listen on; write \"127.0.0.1:3000\", \"[::1]:3000\", \":3000\", "
+                        "\"unix:/path\" or \"systemd:NAME\"",
                         what, STR_FMT(text->text));
                 return false;
         }

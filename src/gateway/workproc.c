@@ -32,6 +32,7 @@ struct workproc {
         struct health *health;
         struct log_sink access; /* the access log; closed where it is off */
         struct timer drain_timer;
+        struct heart heart;
         int exit_status;
 };
 
@@ -249,6 +250,7 @@ int workproc_run(const struct workproc_input *in)
         company_start(p);
         if (doors_open(p, in->listen_fds, in->listen_fds_count) != ERR_OK)
                 return 1;
+        heart_start(&p->heart, p->loop, in->watchdog, in->index);
         say(p, MESSAGE_READY, in->number);
         loop_run(p->loop);
         log_sink_close(&p->access);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "conf/conf.h"
+#include "gateway/watchdog.h"
 #include "llm/llm.h"
 #include "proxy/worker.h"
 
@@ -17,6 +18,7 @@ struct workproc_input {
         const int *listen_fds; /* this worker's own, in the order of the snapshot's listens; taken */
         size_t listen_fds_count;
         int mailbox_fd; /* taken */
+        const struct watchdog *watchdog;
 };
 
 /* Runs until drained or the supervisor is gone; returns the exit status. */

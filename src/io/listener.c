@@ -11,7 +11,7 @@
 #include "base/units.h"
 #include "io/address_priv.h"
 
-enum { BACKLOG = 4096, BATCH_MAX = 64, PAUSE_MS = 100 };
+enum { BACKLOG = 4096, BATCH_MAX = 64, PAUSE_MS = 100, HANDED_NAME_BYTES_MAX = 64 };
 
 enum err listen_address_parse(struct str text, struct listen_address *out)
 {
@@ -27,6 +27,15 @@ enum err listen_address_parse(struct str text, struct listen_address *out)
                 if (e == ERR_OK)
                         *out = a;
                 return e;
+        }
+        if (str_has_prefix(text, STR("systemd:"))) {
+                a.path = str_from(text, 8);
+                a.is_handed = true;
+                if (a.path.len == 0 || a.path.len >= HANDED_NAME_BYTES_MAX ||
+                    str_find_char(a.path, ':') != STR_NONE)
+                        return ERR_MALFORMED;
+                *out = a;
+                return ERR_OK;
         }
         for (size_t i = 0; i < text.len; i++)
                 if (text.ptr[i] == ':')
@@ -54,7 +63,8 @@ struct str listen_address_format(const struct listen_address *a, char out[LISTEN
         int n;
 
         if (a->ip.family == 0)
-                n = snprintf(out, LISTEN_ADDRESS_TEXT_MAX, "unix:%.*s", STR_FMT(a->path));
+                n = snprintf(out, LISTEN_ADDRESS_TEXT_MAX, "%s:%.*s", a->is_handed ? "systemd" : "unix",
+                             STR_FMT(a->path));
         else if (a->ip.family == 4)
                 n = snprintf(out, LISTEN_ADDRESS_TEXT_MAX, "%s:%u", ip_format(a->ip, ip).ptr,
                              (unsigned)a->port);
@@ -117,6 +127,8 @@ enum err listen_socket_open(const struct listen_address *a, bool reuse_port, int
         enum err e = ERR_OK;
         int fd;
 
+        if (a->is_handed)
+                return ERR_NOT_FOUND;
         if (a->ip.family == 0) {
                 if ((e = address_of_path(&address, a->path, &len)) != ERR_OK)
                         return e;
@@ -142,9 +154,30 @@ enum err listen_socket_open(const struct listen_address *a, bool reuse_port, int
         return ERR_OK;
 }
 
-static int open_spare(void)
+enum err listen_socket_address(int fd, struct listen_address *out, char place[108])
 {
-        return open("/dev/null", O_RDONLY | O_CLOEXEC);
+        union address address = { 0 };
+        socklen_t len = sizeof(address), int_len = sizeof(int);
+        int type = 0, accepts = 0;
+
+        if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &int_len) != 0 || type != SOCK_STREAM ||
+            getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &accepts, &int_len) != 0 || !accepts ||
+            getsockname(fd, &address.any, &len) != 0)
+                return ERR_NOT_FOUND;
+        *out = (struct listen_address){ 0 };
+        if (address.any.sa_family == AF_UNIX) {
+                snprintf(place, 108, "%.107s", address.un.sun_path);
+                out->path = str_of(place);
+                return ERR_OK;
+        }
+        out->ip = address_ip(&address, &out->port);
+        return out->ip.family ? ERR_OK : ERR_NOT_FOUND;
+}
+
+/* Any descriptor keeps a place free, and a worker without a file system has this one. */
+static int open_spare(const struct listener *l)
+{
+        return fcntl(l->listen_fd, F_DUPFD_CLOEXEC, 0);
 }
 
 static void accept_ready(struct watch *w, unsigned events);
@@ -154,7 +187,7 @@ static void resume(struct timer *t)
         struct listener *l = CONTAINER_OF(t, struct listener, timer);
 
         if (l->spare_fd < 0)
-                l->spare_fd = open_spare();
+                l->spare_fd = open_spare(l);
         if (loop_add_level(l->loop, &l->watch, l->listen_fd, accept_ready) != ERR_OK)
                 timer_set(l->loop, &l->timer, loop_now(l->loop) + PAUSE_MS);
 }
@@ -167,7 +200,7 @@ static void pause_accepting(struct listener *l)
                 l->spare_fd = accept4(l->listen_fd, NULL, NULL, SOCK_CLOEXEC);
                 if (l->spare_fd >= 0)
                         close(l->spare_fd);
-                l->spare_fd = open_spare();
+                l->spare_fd = open_spare(l);
         }
         l->paused_count++;
         loop_remove(l->loop, &l->watch);
@@ -224,7 +257,7 @@ enum err listener_start(struct listener *l, struct loop *loop, int listen_fd, li
         timer_init(&l->timer, resume);
         setsockopt(listen_fd, IPPROTO_TCP, TCP_NODELAY, &yes,
                    sizeof(yes)); /* inherited; a Unix socket refuses it */
-        l->spare_fd = open_spare();
+        l->spare_fd = open_spare(l);
         if (l->spare_fd < 0)
                 return err_from_errno(errno);
         e = loop_add_level(loop, &l->watch, listen_fd, accept_ready);

@@ -10,11 +10,13 @@ struct listen_address {
         struct ip ip;    /* family 0: a Unix socket at `path` */
         uint16_t port;   /* 0: the kernel chooses */
         struct str path; /* borrowed from the text that was parsed */
+        bool is_handed;  /* `path` is the name of a socket that the service manager opens (io/service.h) */
 };
 
 enum { LISTEN_ADDRESS_TEXT_MAX = 128 };
 
-/* "127.0.0.1:3000", "[::1]:3000", ":3000" (every address, IPv6 and IPv4), "unix:/run/sekisho.sock". */
+/* "127.0.0.1:3000", "[::1]:3000", ":3000" (every address, IPv6 and IPv4), "unix:/run/sekisho.sock",
+ * "systemd:NAME" (FileDescriptorName= of a socket unit). */
 MUST_USE
 enum err listen_address_parse(struct str text, struct listen_address *out);
 struct str listen_address_format(const struct listen_address *a, char out[LISTEN_ADDRESS_TEXT_MAX]);
@@ -23,10 +25,14 @@ struct str listen_address_format(const struct listen_address *a, char out[LISTEN
  * A bound, listening, non-blocking, close-on-exec socket. ERR_EXISTS: in use. ERR_DENIED: a port below 1024. An IPv6
  * address other than :: is IPV6_V6ONLY; :: takes IPv4 too (and is 0.0.0.0 where the system has no IPv6). A stale Unix
  * socket file is replaced, a live one is not. With reuse_port, sockets of the same user that also ask for it share the
- * port: whether another program has it is seen by opening once without.
+ * port: whether another program has it is seen by opening once without. ERR_NOT_FOUND: only a service manager opens it.
  */
 MUST_USE
 enum err listen_socket_open(const struct listen_address *a, bool reuse_port, int *fd_out);
+
+/* What a listening stream socket is bound to; a path is put into `place`. ERR_NOT_FOUND: it is no such socket. */
+MUST_USE
+enum err listen_socket_address(int fd, struct listen_address *out, char place[108]);
 
 struct listener;
 /* Takes the connection's descriptor (non-blocking, close-on-exec). May stop the listener. */

@@ -1,0 +1,204 @@
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "gateway/supervisor_priv.h"
+#include "gateway/workproc.h"
+#include "io/process.h"
+
+static void on_worker_message(struct mailbox *m, uint32_t kind, struct str body, int *fds, size_t fds_count);
+static void on_worker_gone(struct mailbox *m);
+
+/* In the child: forget what is the supervisor's, and be a worker. */
+static _Noreturn void become_worker(struct supervisor *s, struct place *p, int mailbox_fd)
+{
+        int fds[LISTENS_MAX];
+        struct workproc_input input = { .index = p->index,
+                                        .shared = &s->shared,
+                                        .llm_shared = s->llm_shared,
+                                        .conf = s->conf,
+                                        .number = s->number,
+                                        .ticket_key = s->ticket_key,
+                                        .listen_fds = fds,
+                                        .listen_fds_count = s->listens_count,
+                                        .mailbox_fd = mailbox_fd,
+                                        .watchdog = &s->watchdog };
+
+        memcpy(fds, p->fds, sizeof(fds));
+        signals_leave_to_parent();
+        for (unsigned w = 0; w < s->workers_count; w++) {
+                if (w != p->index)
+                        fds_close(s->places[w].fds, s->listens_count);
+                if (s->places[w].pid)
+                        mailbox_forget(&s->places[w].mailbox);
+        }
+        loop_forget(s->loop);
+        buf_wipe(&s->bundle);
+        envkeeper_fini(&s->environment);
+        _exit(workproc_run(&input));
+}
+
+enum err worker_start(struct supervisor *s, struct place *p)
+{
+        int pair[2];
+        enum err e = mailbox_pair(pair);
+
+        if (e != ERR_OK)
+                return e;
+        pid_t pid = fork();
+        if (pid < 0) {
+                fds_close(pair, 2);
+                return ERR_NO_MEMORY;
+        }
+        if (pid == 0) {
+                close(pair[0]);
+                become_worker(s, p, pair[1]);
+        }
+        close(pair[1]);
+        p->pid = pid;
+        p->started_at = loop_now(s->loop);
+        p->applied = 0;
+        watchdog_begin(&s->watchdog, p->index);
+        s->running_count++;
+        return mailbox_open(&p->mailbox, s->loop, pair[0], on_worker_message, on_worker_gone);
+}
+
+static void on_restart(struct timer *t)
+{
+        struct place *p = CONTAINER_OF(t, struct place, restart);
+
+        if (!p->supervisor->is_stopping && !p->pid && worker_start(p->supervisor, p) != ERR_OK)
+                timer_set(p->supervisor->loop, t, loop_now(p->supervisor->loop) + RESTART_MS_MAX);
+}
+
+static struct place *place_of(struct supervisor *s, pid_t pid)
+{
+        for (unsigned i = 0; i < s->workers_count; i++)
+                if (s->places[i].pid == pid)
+                        return &s->places[i];
+        return NULL;
+}
+
+/* The first death is mended at once; one that keeps dying waits longer each time. */
+static void worker_died(struct supervisor *s, struct place *p, int status)
+{
+        mono_ms now = loop_now(s->loop);
+        bool was_short = now - p->started_at < 10000;
+        int64_t wait_ms;
+
+        mailbox_close(&p->mailbox);
+        p->pid = 0;
+        s->running_count--;
+        watchdog_forget(&s->watchdog, p->index);
+        shared_forget_worker(&s->shared, p->index);
+        if (s->is_stopping) {
+                if (s->running_count == 0)
+                        loop_stop(s->loop);
+                return;
+        }
+        p->deaths = was_short ? p->deaths + 1 : 0;
+        wait_ms = p->deaths <= 1 ? 0 : MIN((int64_t)50 << MIN(p->deaths, 7u), (int64_t)RESTART_MS_MAX);
+        log_error("worker_died", LOG_N("worker", p->index),
+                  LOG_N("signal", WIFSIGNALED(status) ? WTERMSIG(status) : 0),
+                  LOG_N("status", WIFEXITED(status) ? WEXITSTATUS(status) : 0), LOG_N("restart_ms", wait_ms));
+        if (!s->was_ready && p->deaths > 2) { /* it never worked: say so instead of trying for ever */
+                fprintf(stderr, "sekisho: the workers do not start; the log says why\n");
+                s->exit_status = 1;
+                loop_stop(s->loop);
+                return;
+        }
+        if (wait_ms == 0)
+                on_restart(&p->restart);
+        else
+                timer_set(s->loop, &p->restart, now + wait_ms);
+}
+
+void children_reap(struct supervisor *s)
+{
+        int status;
+        pid_t pid;
+
+        while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+                struct place *p = place_of(s, pid);
+                if (p)
+                        worker_died(s, p, status);
+        }
+}
+
+static bool all_have(const struct supervisor *s, uint64_t number)
+{
+        for (unsigned i = 0; i < s->workers_count; i++)
+                if (s->places[i].applied != number)
+                        return false;
+        return true;
+}
+
+static void ready_say(struct supervisor *s)
+{
+        if (s->was_ready)
+                return;
+        s->was_ready = true;
+        for (size_t i = 0; i < s->listens_count; i++) {
+                char text[LISTEN_ADDRESS_TEXT_MAX];
+                log_info("listening", LOG_S("address", listen_address_format(&s->addresses[i], text)),
+                         LOG_B("admin", s->conf->admin.is_on && i + 1 == s->listens_count));
+        }
+        log_info("gateway_ready", LOG_N("workers", s->workers_count), LOG_B("auth", s->conf->gateway.auth),
+                 LOG_N("tokens", s->conf->gateway.tokens_count), LOG_S("config", s->conf->version));
+        service_say("READY=1\nSTATUS=Serving with %u workers, configuration %.*s", s->workers_count,
+                    STR_FMT(s->conf->version));
+}
+
+static void on_worker_message(struct mailbox *m, uint32_t kind, struct str body, int *fds, size_t fds_count)
+{
+        struct place *p = CONTAINER_OF(m, struct place, mailbox);
+        struct supervisor *s = p->supervisor;
+        struct message_applied applied;
+
+        if (body.len != sizeof(applied))
+                return;
+        memcpy(&applied, body.ptr, sizeof(applied));
+        if (kind == MESSAGE_FAILED) {
+                log_error("config_not_applied", LOG_N("worker", p->index), LOG_N("number", applied.number));
+                reload_over(s, false);
+                return;
+        }
+        p->applied = applied.number;
+        if (!all_have(s, s->number))
+                return;
+        if (kind == MESSAGE_READY)
+                ready_say(s);
+        else
+                reload_over(s, true);
+}
+
+/* Its death is told by SIGCHLD; here only the channel ended. */
+static void on_worker_gone(struct mailbox *m)
+{
+        (void)m;
+}
+
+/* ---- all of them ---- */
+
+void places_init(struct supervisor *s)
+{
+        unsigned wanted = s->conf->gateway.workers ? (unsigned)s->conf->gateway.workers : process_cpus();
+
+        s->workers_count = MIN(wanted, (unsigned)WORKERS_MAX);
+        for (unsigned i = 0; i < s->workers_count; i++) {
+                struct place *p = &s->places[i];
+
+                p->supervisor = s;
+                p->index = i;
+                timer_init(&p->restart, on_restart);
+                memset(p->fds, -1, sizeof(p->fds));
+        }
+}
+
+void workers_kill(struct supervisor *s)
+{
+        for (unsigned i = 0; i < s->workers_count; i++)
+                if (s->places[i].pid)
+                        kill(s->places[i].pid, SIGKILL);
+}

@@ -1,0 +1,95 @@
+/*
+ * gateway/supervisor_priv.h - the supervisor's nouns: its places for workers, its sockets, its configuration.
+ *
+ * One process, one thread, one loop. supervisor.c begins, ends and hears signals; places.c has the workers, sockets.c
+ * what they listen on, reload.c the configuration.
+ */
+#pragma once
+
+#include <sys/types.h>
+
+#include "conf/conf.h"
+#include "gateway/envkeeper.h"
+#include "gateway/gateway.h"
+#include "gateway/message.h"
+#include "gateway/watchdog.h"
+#include "io/listener.h"
+#include "io/logsink.h"
+#include "io/mailbox.h"
+#include "io/service.h"
+#include "io/signals.h"
+#include "io/tls.h"
+#include "llm/llm.h"
+#include "proxy/shared.h"
+
+enum { WORKERS_MAX = 64, LISTENS_MAX = MAILBOX_FDS_MAX - 1, RESTART_MS_MAX = 5000 };
+
+struct supervisor;
+
+struct place { /* where a worker runs */
+        struct mailbox mailbox;
+        struct supervisor *supervisor;
+        struct timer restart;
+        unsigned index;
+        pid_t pid;       /* 0: none */
+        uint32_t deaths; /* in quick succession */
+        mono_ms started_at;
+        uint64_t applied; /* the configuration it said is in force */
+        int fds[LISTENS_MAX];
+};
+
+struct supervisor {
+        const struct gateway_options *options;
+        struct loop *loop;
+        struct signals signals;
+        struct shared shared;
+        struct llm_shared *llm_shared;
+        struct log_sink log;
+        uint8_t ticket_key[TLS_TICKET_KEY_BYTES];
+        struct envkeeper environment;
+
+        /* the configuration: reload.c */
+        struct conf *conf;
+        struct buf bundle; /* what it was read from */
+        uint64_t number;
+
+        /* the sockets: sockets.c */
+        struct listen_address addresses[LISTENS_MAX];
+        size_t listens_count;
+        struct service_socket
+                handed[SERVICE_SOCKETS_MAX]; /* by the service manager; kept open for later reloads */
+        size_t handed_count;
+
+        /* the workers: places.c */
+        struct place places[WORKERS_MAX];
+        unsigned workers_count, running_count;
+        struct watchdog watchdog;
+
+        bool is_stopping, was_ready, is_reloading;
+        struct timer kill_timer, alive_timer;
+        int exit_status;
+};
+
+/* ---- reload.c ---- */
+
+/* Reads and checks the configuration; on success *conf and *bundle are the caller's. */
+MUST_USE enum err conf_read(struct supervisor *s, struct report *r, struct conf **conf, struct buf *bundle);
+void reload(struct supervisor *s);
+void reload_over(struct supervisor *s, bool is_applied); /* every worker has it, or it was refused */
+
+/* ---- sockets.c ---- */
+
+/* gateway.listens, then the admin's: the order of the snapshot. ERR_TOO_LARGE. */
+MUST_USE enum err addresses_list(const struct conf *c, struct listen_address out[LISTENS_MAX], size_t *count);
+/* Opens what the new list has and the old has not, keeps what both have, and only then closes what is no longer wanted.
+ * On an error, which was told, nothing changed. */
+MUST_USE enum err sockets_change(struct supervisor *s, const struct listen_address *wanted,
+                                 size_t wanted_count);
+void fds_close(const int *fds, size_t count);
+
+/* ---- places.c ---- */
+
+void places_init(struct supervisor *s);
+MUST_USE enum err worker_start(struct supervisor *s, struct place *p);
+void children_reap(struct supervisor *s);
+void workers_kill(struct supervisor *s);
