@@ -9,6 +9,7 @@
 #include "llm/llm.h"
 #include "proxy/forward.h"
 #include "proxy/reply.h"
+#include "proxy/up.h"
 
 enum { SNAPSHOT_BYTES_MAX = 256 << 20, H1_LINES_MAX = 200 };
 
@@ -155,7 +156,7 @@ static void target_build(struct build *b, struct upstream *u, const struct conf_
                               .connections_max = (uint32_t)c->max_connections };
         if (c->url.scheme == CONF_UNIX)
                 t->path = c->url.path;
-        list_init(&t->idle);
+        up_target_init(t);
         t->authority = conf_url_authority(&c->url, b->arena);
         t->standing = standing_of(b->in->shared->standings, key_of(b, arena_join(b->arena, id, 3)));
         measure_target_init(b->in->shared->metrics, &t->measure, u->name, t->url);

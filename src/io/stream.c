@@ -8,6 +8,7 @@
 
 #include "io/address_priv.h"
 #include "io/linger_priv.h"
+#include "io/loop_priv.h"
 #include "io/stream_priv.h"
 #include "io/tls_priv.h"
 
@@ -74,6 +75,24 @@ enum err stream_start(struct stream *s, struct loop *l, int fd, const struct str
 enum err stream_open(struct stream *s, struct loop *l, int fd, const struct stream_events *events)
 {
         return stream_start(s, l, fd, events, plain_event);
+}
+
+enum err stream_move(struct stream *to, struct stream *from, const struct stream_events *events)
+{
+        *to = *from;
+        enum err e = loop_move(from->loop, &from->watch, &to->watch, from->watch.fn);
+
+        if (e != ERR_OK)
+                return e;
+        to->events = events;
+        task_init(&to->task, run_posted);
+        loop_unpost(&from->task);
+        if (to->tls)
+                tls_stream_moved(to);
+        from->tls = NULL;
+        from->is_closing = true;
+        stream_poke(to, STREAM_READABLE | from->posted); /* what came before the move was told to nobody */
+        return ERR_OK;
 }
 
 enum err stream_raw_read(struct stream *s, void *bytes, size_t len, size_t *got)

@@ -64,6 +64,14 @@ enum err stream_open_tls_client(struct stream *s, struct loop *l, int fd, const 
                                 struct tls_context *context, struct str server_name);
 
 /*
+ * Moves an open stream to another owner: whoever connected hands it to whoever speaks on it. `from` is closed for its owner,
+ * gets no event any more and must stay in memory until the turn's end; `to` gets an on_ready in the next turn. A TLS
+ * stream's handshake must be over (in its on_open at the earliest). On an error nothing changed.
+ */
+MUST_USE
+enum err stream_move(struct stream *to, struct stream *from, const struct stream_events *events);
+
+/*
  * ERR_OK: *got > 0 bytes were read. ERR_AGAIN: wait for STREAM_READABLE. ERR_CLOSED: the peer ended cleanly (FIN;
  * with TLS a close_notify). ERR_IO: reset, or TLS cut without close_notify: what came before is not known to be whole.
  */

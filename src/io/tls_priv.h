@@ -159,6 +159,7 @@ MUST_USE
 enum err tls_stream_write(struct stream *s, const struct iovec *parts, int parts_count, size_t *written);
 bool tls_stream_may_have_input(const struct stream *s);
 void tls_stream_shutdown(struct stream *s);
+void tls_stream_moved(struct stream *s); /* the session's stream is at a new place */
 /* Writes the close_notify unless the stream is being reset, and frees the session. Gives the records that are still to be
  * sent (free them with free), or NULL; changes *how where the connection asks for it. */
 char *tls_stream_end(struct stream *s, enum stream_close_how *how, size_t *len_out);

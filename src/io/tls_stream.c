@@ -274,6 +274,11 @@ void tls_stream_shutdown(struct stream *s)
                 break_off(t, ERR_IO);
 }
 
+void tls_stream_moved(struct stream *s)
+{
+        s->tls->stream = s;
+}
+
 char *tls_stream_end(struct stream *s, enum stream_close_how *how, size_t *len_out)
 {
         struct tls_session *t = s->tls;

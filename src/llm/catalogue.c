@@ -4,6 +4,7 @@
 
 #include "io/tls.h"
 #include "proxy/exchange.h"
+#include "proxy/up.h"
 #include "proxy/worker.h"
 
 enum {
@@ -29,7 +30,7 @@ static void target_build(struct provider *p, struct shared *shared, struct arena
                                      .is_tls = url->scheme == CONF_HTTPS,
                                      .seat = { .weight = 1 },
                                      .connections_max = (uint32_t)p->conf->max_concurrency };
-        list_init(&p->target.idle);
+        up_target_init(&p->target);
         p->target.standing = standing_of(shared->standings, hash_str(shared->hash_key, arena_join(a, id, 2)));
         measure_target_init(shared->metrics, &p->target.measure, p->name, url->text);
 }

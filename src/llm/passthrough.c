@@ -5,7 +5,7 @@
 
 #include "llm/dialect.h"
 #include "proxy/reply.h"
-#include "proxy/up_h1.h"
+#include "proxy/up.h"
 #include "proxy/worker.h"
 #include "json/scanner.h"
 #include "json/writer.h"
@@ -194,10 +194,10 @@ static enum step_result attempt(struct exchange *x, struct asked *a, const struc
                 return exchange_refuse(x, 503, "memory", "The gateway has no memory for this request.");
         x->upstream = (struct upstream *)&c->provider->upstream;
         a->target = t;
-        if (up_h1_connect(x, t) != ERR_OK)
+        if (up_connect(x, t) != ERR_OK)
                 return exchange_refuse(x, 503, "upstream_connections",
                                        "The gateway has no connection left for the provider.");
-        return x->connecting ? STEP_WAIT : STEP_NEXT;
+        return x->is_connecting ? STEP_WAIT : STEP_NEXT;
 }
 
 /* Usable providers first, in order; when none is, whichever is left: a doubtful answer is better than none. */
@@ -294,7 +294,7 @@ static void cancel(struct exchange *x)
 {
         if (x->extra)
                 slot_leave(x, x->extra);
-        up_h1_abandon(x);
+        up_abandon(x);
 }
 
 /* ---- an answer ---- */

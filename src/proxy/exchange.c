@@ -73,6 +73,7 @@ struct exchange *exchange_new(struct worker *w, struct side *down, const struct 
         bodystore_init(&x->body);
         timer_init(&x->timer, exchange_timeout);
         task_init(&x->again, exchange_task);
+        list_init(&x->connect_node);
         list_add_last(&w->exchange_list, &x->node);
         id_make(x);
         if (!fields_copy(

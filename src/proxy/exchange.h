@@ -23,7 +23,7 @@ struct upstream;
 struct worker;
 struct filter;
 struct exchange_note;
-struct up_h1;
+struct up_dial;
 
 enum {
         EXCHANGE_ARENA_FIRST = 4096,
@@ -68,8 +68,9 @@ struct exchange {
 
         /* the two ends */
         struct side *down, *up;
-        struct side *lender;      /* the down side, also when it was reset, while it lends memory */
-        struct up_h1 *connecting; /* an upstream connection on its way up, or NULL */
+        struct side *lender;        /* the down side, also when it was reset, while it lends memory */
+        struct up_dial *connecting; /* the upstream connection waited for, or NULL */
+        struct list connect_node;   /* among those who wait for a connection */
 
         /* the request; slices point into the down side's buffer or the arena */
         struct http_head request;
@@ -94,6 +95,7 @@ struct exchange {
         /* progress */
         uint8_t step;
         bool is_waiting, is_running; /* in a step; inside exchange_run */
+        bool is_connecting;          /* waits for an upstream connection (up.h) */
         bool is_internal;            /* a call of our own: no client, not logged as a request */
         bool wants_upgrade, is_websocket, is_tunnel;
         bool has_bad_token;

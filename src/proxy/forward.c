@@ -1,7 +1,7 @@
 #include "proxy/forward.h"
 
 #include "proxy/reply.h"
-#include "proxy/up_h1.h"
+#include "proxy/up.h"
 #include "proxy/worker.h"
 
 /* The target of the attempt before failed: not again, unless only its kept connection was stale. */
@@ -120,10 +120,10 @@ enum step_result forward_to(struct exchange *x, struct upstream *u, struct str h
                 host = t->authority;
         if (host.len && http_replace(&x->request, STR("Host"), host) != ERR_OK)
                 return exchange_refuse(x, 431, "fields", "The request has too many fields.");
-        if (up_h1_connect(x, t) != ERR_OK)
+        if (up_connect(x, t) != ERR_OK)
                 return exchange_refuse(x, 503, "upstream_connections",
                                        "The gateway has no connection left for the upstream.");
-        return x->connecting ? STEP_WAIT : STEP_NEXT;
+        return x->is_connecting ? STEP_WAIT : STEP_NEXT;
 }
 
 static enum step_result pick(struct exchange *x)
@@ -135,7 +135,7 @@ static enum step_result pick(struct exchange *x)
 
 static void cancel(struct exchange *x)
 {
-        up_h1_abandon(x);
+        up_abandon(x);
 }
 
 const struct handler forward_handler = { .name = "forward", .pick = pick, .cancel = cancel };

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "proxy/call.h"
-#include "proxy/up_h1.h"
+#include "proxy/up.h"
 
 /* One target under watch. */
 struct probe {
@@ -30,14 +30,14 @@ static enum step_result pick(struct exchange *x)
 
         if (x->attempts > 0)
                 return exchange_refuse(x, 502, "health", "The target did not answer.");
-        if (http_replace(&x->request, STR("Host"), t->authority) != ERR_OK || up_h1_connect(x, t) != ERR_OK)
+        if (http_replace(&x->request, STR("Host"), t->authority) != ERR_OK || up_connect(x, t) != ERR_OK)
                 return exchange_refuse(x, 503, "health", "No connection for the check.");
-        return x->connecting ? STEP_WAIT : STEP_NEXT;
+        return x->is_connecting ? STEP_WAIT : STEP_NEXT;
 }
 
 static void cancel(struct exchange *x)
 {
-        up_h1_abandon(x);
+        up_abandon(x);
 }
 
 static const struct handler probe_handler = { .name = "health", .pick = pick, .cancel = cancel };

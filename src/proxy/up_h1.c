@@ -6,28 +6,27 @@
 #include "proxy/h1_in.h"
 #include "proxy/h1_out.h"
 #include "proxy/route.h"
+#include "proxy/up.h"
+#include "proxy/up_dial.h"
 #include "proxy/worker.h"
 
 enum { READS_PER_TURN = 8, INTERIM_ANSWERS_MAX = 16 };
 
 #define TO(s) (1u << UP_##s)
 
-enum up_state { UP_RESOLVING, UP_DIALLING, UP_OPENING, UP_ACTIVE, UP_IDLE, UP_CLOSING, UP_STATES };
+enum up_state { UP_ACTIVE, UP_IDLE, UP_CLOSING, UP_STATES };
 
 static const struct {
         const char *name;
         unsigned next;
 } states[UP_STATES] = {
-        [UP_RESOLVING] = { "resolving", TO(DIALLING) | TO(CLOSING) },
-        [UP_DIALLING] = { "dialling", TO(DIALLING) | TO(OPENING) | TO(ACTIVE) | TO(CLOSING) },
-        [UP_OPENING] = { "opening", TO(ACTIVE) | TO(CLOSING) },
-        [UP_ACTIVE] = { "active", TO(IDLE) | TO(CLOSING) },
+        [UP_ACTIVE] = { "active", TO(ACTIVE) | TO(IDLE) | TO(CLOSING) },
         [UP_IDLE] = { "idle", TO(ACTIVE) | TO(CLOSING) },
         [UP_CLOSING] = { "closing", 0 },
 };
 
 struct up_h1 {
-        struct side side; /* side.x is set from the first moment, also while connecting */
+        struct side side;
         struct stream stream;
         struct worker *w;
         struct target *target;
@@ -36,7 +35,6 @@ struct up_h1 {
         struct list idle_node; /* target.idle */
 
         uint8_t state;
-        bool has_stream;
         bool pulled;          /* the exchange wants the answer's body */
         bool request_is_sent; /* its last byte was taken */
         bool saw_answer;      /* at least one byte of it */
@@ -47,13 +45,6 @@ struct up_h1 {
         struct h1_in in;
         struct h1_out out;
         struct timer timer;
-
-        /* connecting */
-        struct resolver_query query;
-        struct dial dial;
-        struct ip addresses[RESOLVER_ADDRESSES_MAX];
-        uint8_t addresses_count, addresses_tried;
-        mono_ms connect_until;
 };
 
 const size_t up_h1_bytes = sizeof(struct up_h1);
@@ -104,17 +95,10 @@ static void up_close(struct up_h1 *u, enum stream_close_how how)
         }
         if (u->state == UP_ACTIVE)
                 u->target->requests_active--;
-        if (u->state == UP_RESOLVING)
-                resolver_cancel(&u->query);
-        if (u->state == UP_DIALLING)
-                dial_cancel(&u->dial);
         up_enter(u, UP_CLOSING);
         h1_out_drop(&u->out);
         timer_clear(&u->timer);
-        if (u->has_stream)
-                stream_close(&u->stream, how);
-        else
-                up_free(u);
+        stream_close(&u->stream, how);
 }
 
 static struct up_h1 *up_new(struct exchange *x, struct target *t)
@@ -135,38 +119,13 @@ static struct up_h1 *up_new(struct exchange *x, struct target *t)
         return u;
 }
 
-/* For passive health: it could not be reached, broke off, or answered with 5xx. */
 static void failure_note(struct up_h1 *u)
 {
-        if (target_failed(u->target, loop_now(u->w->loop)))
-                measure_add(u->w, u->target->measure.ejections, 1);
+        up_note_failure(u->w, u->target);
 }
 
-/* ---- connecting ---- */
-
-/* Tells the exchange that no connection came of it; nothing was sent, so it may try elsewhere. */
-static void connect_failed(struct up_h1 *u, enum err e)
+static void activate(struct up_h1 *u, struct exchange *x)
 {
-        struct exchange *x = u->side.x;
-
-        u->side.x = NULL;
-        failure_note(u);
-        measure_add(u->w, u->target->measure.failures, 1);
-        unsigned left_out;
-        if (log_limit_pass(&u->w->connect_failures, loop_now(u->w->loop), &left_out))
-                log_info("upstream_connect_failed", LOG_S("upstream", u->target->upstream->name),
-                         LOG_S("target", u->target->url), LOG_E(e), LOG_N("left_out", left_out));
-        up_close(u, STREAM_CLOSE_RESET);
-        if (x) {
-                x->connecting = NULL;
-                exchange_up_reset(x, e, true);
-        }
-}
-
-static void activate(struct up_h1 *u)
-{
-        struct exchange *x = u->side.x;
-
         up_enter(u, UP_ACTIVE);
         u->target->requests_active++;
         u->request_is_sent = u->saw_answer = u->head_is_done = u->is_tunnel = false;
@@ -175,133 +134,35 @@ static void activate(struct up_h1 *u)
         u->keeps_alive = false;
         measure_add(u->w, u->target->measure.requests, 1);
         timer_start(u, u->target->upstream->first_byte_ms);
-        x->connecting = NULL;
         exchange_start_up(x, &u->side);
 }
 
-static void dial_next(struct up_h1 *u);
-
-static void on_dialled(struct dial *d, enum err e, int fd)
+enum err up_h1_start(struct exchange *x, struct up_dial *d)
 {
-        struct up_h1 *u = CONTAINER_OF(d, struct up_h1, dial);
-        const struct upstream *up = u->target->upstream;
-        struct str name = up->tls_server_name.len ? up->tls_server_name : u->target->host;
-
-        if (e != ERR_OK) {
-                if (u->addresses_tried < u->addresses_count && loop_now(u->w->loop) < u->connect_until)
-                        dial_next(u);
-                else
-                        connect_failed(u, e);
-                return;
-        }
-        measure_add(u->w, u->target->measure.connects, 1);
-        e = u->target->is_tls ? stream_open_tls_client(&u->stream, u->w->loop, fd, &up_events, up->tls, name)
-                              : stream_open(&u->stream, u->w->loop, fd, &up_events);
-        if (e != ERR_OK) {
-                connect_failed(u, e);
-                return;
-        }
-        u->has_stream = true;
-        if (u->target->is_tls)
-                up_enter(u, UP_OPENING); /* the connect timer runs on */
-        else
-                activate(u);
-}
-
-static void on_open(struct stream *s, enum err e)
-{
-        struct up_h1 *u = CONTAINER_OF(s, struct up_h1, stream);
-
-        if (u->state != UP_OPENING)
-                return;
-        measure_tls(u->w, "upstream", s, e);
-        if (e != ERR_OK)
-                connect_failed(u, e);
-        else
-                activate(u);
-}
-
-static void dial_next(struct up_h1 *u)
-{
-        struct target *t = u->target;
-        struct dial_target target = { .port = t->port, .path = t->path };
-        int64_t left = u->connect_until - loop_now(u->w->loop);
-
-        if (t->path.len == 0) { /* a later exchange begins with another address of the name */
-                assert(u->addresses_count > 0);
-                target.ip = u->addresses[(t->address_next + u->addresses_tried) % u->addresses_count];
-        }
-        u->addresses_tried++;
-        up_enter(u, UP_DIALLING);
-        dial_start(&u->dial, u->w->loop, &target, MAX(left, (int64_t)1), on_dialled);
-}
-
-static void dial_first(struct up_h1 *u, const struct ip *addresses, size_t count)
-{
-        u->addresses_count = (uint8_t)MIN(count, (size_t)RESOLVER_ADDRESSES_MAX);
-        for (size_t i = 0; i < u->addresses_count; i++)
-                u->addresses[i] = addresses[i];
-        u->target->address_next++;
-        dial_next(u);
-}
-
-static void on_resolved(struct resolver_query *q, enum err e, const struct ip *addresses, size_t count)
-{
-        struct up_h1 *u = CONTAINER_OF(q, struct up_h1, query);
-
-        if (e != ERR_OK || count == 0)
-                connect_failed(u, e == ERR_OK ? ERR_NOT_FOUND : e);
-        else
-                dial_first(u, addresses, count);
-}
-
-static enum err connect_new(struct exchange *x, struct target *t)
-{
-        struct ip known[RESOLVER_ADDRESSES_MAX];
-        struct up_h1 *u = up_new(x, t);
-        size_t count;
+        struct up_h1 *u = up_new(x, d->target);
+        enum err e;
 
         if (!u)
                 return ERR_NO_MEMORY;
-        u->side.x = x;
-        x->connecting = u;
-        u->connect_until = loop_now(u->w->loop) + t->upstream->connect_ms;
-        timer_start(u, t->upstream->connect_ms);
-        if (t->path.len) {
-                dial_first(u, NULL, 0);
-        } else if (t->ip.family) {
-                dial_first(u, &t->ip, 1);
-        } else if ((count = resolver_peek(u->w->resolver, t->host, known)) > 0) {
-                dial_first(u, known, count);
-        } else {
-                resolver_find(u->w->resolver, &u->query, t->host, on_resolved);
+        if ((e = up_dial_take(d, &u->stream, &up_events)) != ERR_OK) {
+                up_free(u);
+                return e;
         }
+        activate(u, x);
         return ERR_OK;
 }
 
-enum err up_h1_connect(struct exchange *x, struct target *t)
+bool up_h1_reuse(struct exchange *x, struct target *t)
 {
-        x->target_in_use = t;
-        if (list_is_empty(&t->idle))
-                return connect_new(x, t);
-        struct up_h1 *u = CONTAINER_OF(t->idle.next, struct up_h1, idle_node);
-        list_remove(&u->idle_node);
-        t->idle_count--;
-        u->side.x = x;
-        measure_add(u->w, t->measure.reuses, 1);
-        activate(u);
-        return ERR_OK;
-}
-
-void up_h1_abandon(struct exchange *x)
-{
-        struct up_h1 *u = x->connecting;
+        struct up_h1 *u = LIST_FIRST(&t->idle, struct up_h1, idle_node);
 
         if (!u)
-                return;
-        x->connecting = NULL;
-        u->side.x = NULL;
-        up_close(u, STREAM_CLOSE_RESET);
+                return false;
+        list_remove(&u->idle_node);
+        t->idle_count--;
+        measure_add(u->w, t->measure.reuses, 1);
+        activate(u, x);
+        return true;
 }
 
 void up_h1_close_idle(struct target *t)
@@ -500,9 +361,6 @@ static void up_timeout(struct timer *t)
         struct up_h1 *u = CONTAINER_OF(t, struct up_h1, timer);
 
         switch ((enum up_state)u->state) {
-        case UP_RESOLVING:
-        case UP_DIALLING:
-        case UP_OPENING: connect_failed(u, ERR_TIMED_OUT); break;
         case UP_ACTIVE:
                 /* Not its fault while the client does not take what is there, or has not sent all of the request. */
                 if (u->is_tunnel && u->pulled)
@@ -613,6 +471,4 @@ static const struct side_ops up_ops = {
         .release = op_release,
 };
 
-static const struct stream_events up_events = { .on_open = on_open,
-                                                .on_ready = on_ready,
-                                                .on_closed = on_closed };
+static const struct stream_events up_events = { .on_ready = on_ready, .on_closed = on_closed };

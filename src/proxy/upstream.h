@@ -41,6 +41,7 @@ struct target {
         /* hot path: this worker's */
         struct balance_seat seat; /* weight, load, latency */
         struct list idle;         /* of up_h1.idle_node, most recent first */
+        struct list dials;        /* of up_dial.node: on their way up, several may wait for one */
         uint32_t idle_count, requests_active, connections;
         uint32_t address_next; /* of several addresses of one name */
 
@@ -57,6 +58,7 @@ struct upstream {
         uint64_t random;      /* the choices' state */
         int64_t slow_start_ms;
         struct tls_context *tls;    /* shared by the targets; NULL when none is https */
+        struct tls_context *tls_h2; /* the same, offering HTTP/2; NULL when that is not wanted */
         struct str tls_server_name; /* empty: the target's host */
 
         int64_t connect_ms, first_byte_ms, idle_ms, tunnel_ms, keep_alive_ms;

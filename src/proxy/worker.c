@@ -3,6 +3,8 @@
 #include "proxy/down.h"
 #include "proxy/exchange.h"
 #include "proxy/preface.h"
+#include "proxy/up.h"
+#include "proxy/up_dial.h"
 #include "proxy/up_h1.h"
 
 enum { RECORD_BYTES_MAX = 32 * 1024, SERIES_KEYS_BYTES_MAX = 256 * 1024 };
@@ -24,10 +26,11 @@ enum err worker_init(struct worker *w, struct shared *shared, unsigned index, st
         arena_init(&w->series_keys, NULL, 0, SERIES_KEYS_BYTES_MAX);
         w->downs = pool_new(down_bytes(), l->connections_max);
         w->ups = pool_new(up_h1_bytes, (size_t)l->connections_max * 2);
+        w->dials = pool_new(sizeof(struct up_dial), l->connections_max);
         w->exchanges = pool_new(sizeof(struct exchange), l->connections_max);
         w->buffers_small = pool_new(sizeof(struct rbuf) + RBUF_SMALL_BYTES, (size_t)l->connections_max * 2);
         w->buffers_large = pool_new(sizeof(struct rbuf) + RBUF_LARGE_BYTES, (size_t)l->connections_max * 2);
-        if (!w->downs || !w->ups || !w->exchanges || !w->buffers_small || !w->buffers_large ||
+        if (!w->downs || !w->ups || !w->dials || !w->exchanges || !w->buffers_small || !w->buffers_large ||
             resolver_new(loop, &snap->names, &w->resolver) != ERR_OK) {
                 worker_fini(w);
                 return ERR_NO_MEMORY;
@@ -42,6 +45,7 @@ void worker_fini(struct worker *w)
         resolver_free(w->resolver);
         pool_free(w->downs);
         pool_free(w->ups);
+        pool_free(w->dials);
         pool_free(w->exchanges);
         pool_free(w->buffers_small);
         pool_free(w->buffers_large);
@@ -56,7 +60,7 @@ static void idle_ups_close(struct snapshot *s)
 {
         for (size_t i = 0; i < s->upstreams_count; i++)
                 for (size_t j = 0; j < s->upstreams[i]->targets_count; j++)
-                        up_h1_close_idle(&s->upstreams[i]->targets[j]);
+                        up_close_idle(&s->upstreams[i]->targets[j]);
 }
 
 void worker_set_snapshot(struct worker *w, struct snapshot *snap)

@@ -35,7 +35,7 @@ struct worker {
         bool is_draining;
 
         /* memory; bounded by the snapshot's limits when the worker starts */
-        struct pool *downs, *ups, *exchanges, *buffers_small, *buffers_large;
+        struct pool *downs, *ups, *dials, *exchanges, *buffers_small, *buffers_large;
 
         /* scratch of the turn: nothing lives in it across calls of the loop */
         struct h1_vector down_vector, up_vector;

@@ -470,6 +470,37 @@ static void test_addresses(void **state)
         close(fds[1]);
 }
 
+static void test_move(void **state)
+{
+        struct conn a, b = { 0 };
+        int fds[2];
+        char bytes[16];
+        size_t n;
+
+        tcp_pair(fds);
+        conn_open(&a, fds[0]);
+        send_text(fds[1], "early");
+        turn_until(&a.readies);
+        stream_poke(&a.stream, STREAM_WRITABLE);
+        assert_err(stream_move(&b.stream, &a.stream, &events), ERR_OK);
+        a.readies = 0;
+        turn_until(&b.readies); /* what is there already is told to the new owner */
+        assert_int_equal(b.ready, STREAM_READABLE | STREAM_WRITABLE);
+        assert_err(read_text(&b, bytes, sizeof(bytes), &n), ERR_OK);
+        assert_int_equal(n, 5);
+        b.readies = 0;
+        send_text(fds[1], "late");
+        turn_until(&b.readies);
+        assert_err(read_text(&b, bytes, sizeof(bytes), &n), ERR_OK);
+        assert_int_equal(n, 4);
+        assert_err(write_text(&b, "answer", &n), ERR_OK);
+        assert_int_equal(recv(fds[1], bytes, sizeof(bytes), 0), 6);
+        assert_err(read_text(&a, bytes, sizeof(bytes), &n), ERR_CLOSED); /* for the old one it is over */
+        assert_int_equal(a.readies + a.closed, 0);
+        finish(&b);
+        close(fds[1]);
+}
+
 static void test_size(void **state)
 {
         assert_true(sizeof(struct stream) <= 96);
@@ -493,6 +524,7 @@ int main(void)
                 T(test_linger),
                 T(test_linger_is_bounded_in_time),
                 T(test_addresses),
+                T(test_move),
                 T(test_size),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

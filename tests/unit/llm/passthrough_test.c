@@ -13,6 +13,7 @@
 #include "base/units.h"
 #include "llm/dialect.h"
 #include "proxy/steps.h"
+#include "proxy/up.h"
 #include "proxy/worker.h"
 
 #include "../test.h"
@@ -203,7 +204,7 @@ static void provider_init(size_t i, const char *name, const char *model)
                                      .authority = str_of(name),
                                      .seat = { .weight = 1 },
                                      .standing = standing_of(f.shared.standings, 2 * i + 1) };
-        list_init(&p->target.idle);
+        up_target_init(&p->target);
         measure_target_init(f.shared.metrics, &p->target.measure, p->name, p->name);
         peer_open(&f.peers[i], &p->target);
         f.upstreams[i] = &p->upstream;

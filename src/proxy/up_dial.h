@@ -1,0 +1,63 @@
+/*
+ * proxy/up_dial.h - a connection to an upstream target on its way up: name, address, TCP, TLS and the protocol agreed on.
+ *
+ *   resolving → dialling → opening (TLS) → done
+ *
+ * Pooled by the worker. Several exchanges may wait for one (up.h); who speaks on the connection takes it over when done.
+ */
+#pragma once
+
+#include "io/dial.h"
+#include "io/resolver.h"
+#include "io/stream.h"
+#include "io/timer.h"
+#include "proxy/upstream.h"
+
+struct snapshot;
+struct up_dial;
+struct worker;
+
+/* ERR_OK: the connection is there, to be taken with up_dial_take. Never inside up_dial_start; up_dial_free follows from whoever
+ * started it. */
+typedef void up_dial_fn(struct up_dial *d, enum err e);
+
+struct up_dial {
+        /* identity */
+        struct worker *w;
+        struct target *target;
+        struct snapshot *snap; /* owns the target */
+        up_dial_fn *fn;
+        bool offers_h2; /* in the TLS handshake */
+        bool is_shared; /* what comes of it may serve several exchanges */
+
+        /* who waits: exchange.connect_node */
+        struct list waiting;
+        uint32_t waiting_count;
+        struct list node; /* target.dials while it is shared and under way */
+
+        /* private */
+        uint8_t state;
+        bool has_stream;
+        int fd; /* plain and connected; -1: none */
+        struct stream stream;
+        struct timer timer;
+        struct task task; /* frees it */
+        struct resolver_query query;
+        struct dial dial;
+        struct ip addresses[RESOLVER_ADDRESSES_MAX];
+        uint8_t addresses_count, addresses_tried;
+        mono_ms until;
+};
+
+/* NULL: the pool is used up. Shares the snapshot. */
+MUST_USE struct up_dial *up_dial_start(struct worker *w, struct snapshot *snap, struct target *t,
+                                       bool offers_h2, int64_t timeout_ms, up_dial_fn *fn);
+
+/* The open stream moves to `out`. Once, after ERR_OK. */
+MUST_USE enum err up_dial_take(struct up_dial *d, struct stream *out, const struct stream_events *events);
+
+/* What TLS agreed on. */
+bool up_dial_is_h2(const struct up_dial *d);
+
+/* Ends it in whatever state; what was not taken is closed. Nobody may wait for it any more. */
+void up_dial_free(struct up_dial *d);
