@@ -263,6 +263,8 @@ static void input_ended(struct up_h1 *u, enum err e)
         u->in.is_last = true;
         u->keeps_alive = false;
         exchange_answer_data(u->side.x, &d);
+        if (u->out.is_broken)
+                stream_poke(&u->stream, STREAM_READABLE);
 }
 
 /* Passes on what is there; true when more should be read. */
@@ -341,8 +343,9 @@ static void on_ready(struct stream *s, unsigned ready)
                 if (u->state == UP_ACTIVE && u->side.x)
                         exchange_answer_flush(u->side.x);
         }
-        /* An upstream that answered and closed while we still wrote is heard first. */
-        if (u->state == UP_ACTIVE && u->out.is_broken && !u->head_is_done)
+        /* An upstream that answered and closed while we still wrote is heard first; a tunnel's both halves are over then. */
+        if (u->state == UP_ACTIVE && u->out.is_broken &&
+            (!u->head_is_done || (u->is_tunnel && u->in.is_last)))
                 broken(u, ERR_CLOSED);
 }
 
