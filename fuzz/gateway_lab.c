@@ -154,18 +154,28 @@ void lab_close(struct lab *lab)
         folder_remove(lab);
 }
 
+static void watch(const struct lab *lab, bool is_running)
+{
+        if (lab->watch)
+                lab->watch(is_running);
+}
+
 void lab_reload(struct lab *lab)
 {
         struct snapshot *snap;
 
+        watch(lab, true);
         if (snapshot_make(lab, &snap) == ERR_OK)
                 worker_set_snapshot(&lab->worker, snap);
+        watch(lab, false);
 }
 
 void lab_turn(struct lab *lab)
 {
+        watch(lab, true);
         for (int i = 0; i < 3; i++)
                 loop_turn(lab->loop, 0);
+        watch(lab, false);
 }
 
 /* ---- clients ---- */
@@ -179,7 +189,9 @@ void lab_client_connect(struct lab *lab, unsigned client)
         CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == 0);
         CHECK(ip_parse(STR("192.0.2.7"), &peer) == ERR_OK);
         lab->clients[client] = fds[0];
+        watch(lab, true);
         worker_accept(&lab->worker, fds[1], &lab->worker.snap->listens[0], peer);
+        watch(lab, false);
 }
 
 void lab_client_send(struct lab *lab, unsigned client, struct str bytes)

@@ -23,6 +23,8 @@ struct lab_upstream {
 };
 
 struct lab {
+        /* Set by the caller after lab_open, or NULL: told when the worker's code begins and ends to run. */
+        void (*watch)(bool is_running);
         struct loop *loop;
         struct shared shared;
         struct llm_shared *llm_shared;
