@@ -278,13 +278,16 @@ struct conf_admin {
         struct conf_prefixes allowed_ips; /* who may ask; never empty (loopback by default) */
 };
 
-enum conf_access_log { CONF_LOG_STDOUT, CONF_LOG_STDERR, CONF_LOG_OFF, CONF_LOG_FILE };
+enum conf_access_log { CONF_LOG_STDOUT, CONF_LOG_STDERR, CONF_LOG_OFF, CONF_LOG_FILE, CONF_LOG_JOURNAL };
+enum conf_access_format { CONF_ACCESS_JSON, CONF_ACCESS_COMBINED };
 
 struct conf_log {
         enum log_level level;
         enum log_format format;
         enum conf_access_log access;
-        struct str access_path; /* CONF_LOG_FILE */
+        struct str access_path; /* CONF_LOG_FILE; CONF_LOG_JOURNAL: the socket's */
+        enum conf_access_format access_format;
+        struct units_rate refused_lines; /* of each worker */
 };
 
 /* ---- the whole ---- */

@@ -2,6 +2,7 @@
 #include "conf/loader_priv.h"
 #include "crypto/sha256.h"
 #include "crypto/text.h"
+#include "io/journal.h"
 #include "io/tls.h"
 
 enum { TOKEN_BYTES_MIN = 8, TOKEN_BYTES_WEAK = 22 };
@@ -301,12 +302,17 @@ void resolve_log(struct loader *l, struct draft_log *d)
                         log->access = words[i].to;
         if (log->access != CONF_LOG_FILE)
                 return;
+        if (str_eq(d->access.text, STR("journal")) || str_has_prefix(d->access.text, STR("journal:/"))) {
+                log->access = CONF_LOG_JOURNAL;
+                log->access_path = d->access.text.len > 8 ? str_from(d->access.text, 8) : STR(JOURNAL_SOCKET);
+                return;
+        }
         if (str_find_char(d->access.text, '/') != STR_NONE)
                 log->access_path = loader_file_name(l, d->access.text);
         else
                 loader_error_at(
                         l, d->access.at,
-                        "log.access: \"%.*s\" is neither \"stdout\", \"stderr\" nor \"off\"; a file's path "
+                        "log.access: \"%.*s\" is neither \"stdout\", \"stderr\", \"journal\" nor \"off\"; a file's path "
                         "has a '/' in it, as \"./access.log\"",
                         STR_FMT(d->access.text));
 }

@@ -32,13 +32,26 @@ static const struct conf_word formats[] = {
         { NULL },
 };
 
+static const struct conf_word access_formats[] = {
+        { "json", CONF_ACCESS_JSON, "one object a line" },
+        { "combined", CONF_ACCESS_COMBINED, "as nginx and Apache write it" },
+        { NULL },
+};
+
 static const struct conf_key log_keys[] = {
         { "level", CONF_TYPE_WORD, 0, AT(draft_log, log.level), "\"info\"", .words = levels,
           .doc = "The least important events that are written." },
         { "format", CONF_TYPE_WORD, 0, AT(draft_log, log.format), "\"json\"", .words = formats,
           .doc = "Their form." },
         { "access", CONF_TYPE_TEXT, 0, AT(draft_log, access), "\"stdout\"", .check = conf_check_not_empty,
-          .doc = "Where one line a request goes: `stdout`, `stderr`, `off` or a file's path." },
+          .doc = "Where one line a request goes: `stdout`, `stderr`, `off`, `journal` (systemd's; `journal:/path` names "
+                 "another socket) or a file's path. SIGUSR1 opens the file anew, for log rotation." },
+        { "accessFormat", CONF_TYPE_WORD, 0, AT(draft_log, log.access_format), "\"json\"",
+          .words = access_formats,
+          .doc = "Their form. Neither has queries, field values, tokens or bodies in it." },
+        { "refusedLines", CONF_TYPE_RATE, 0, AT(draft_log, log.refused_lines), "\"200/s\"",
+          .doc = "Of requests refused without a valid token, how many each worker writes a line of; the rest are counted "
+                 "only." },
 };
 const struct conf_table conf_table_log = {
         "log",

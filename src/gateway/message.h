@@ -8,7 +8,8 @@
 enum message_kind {
         /* supervisor → worker */
         MESSAGE_APPLY, /* struct message_apply; fds: the bundle, then the listening sockets in the snapshot's order */
-        MESSAGE_DRAIN, /* struct message_drain: finish what is under way, then exit */
+        MESSAGE_DRAIN,  /* struct message_drain: finish what is under way, then exit */
+        MESSAGE_REOPEN, /* no body: open the access log anew, its file was moved away */
         /* worker → supervisor */
         MESSAGE_READY,   /* struct message_applied: accepts, with that configuration */
         MESSAGE_APPLIED, /* struct message_applied: the new configuration is in force */

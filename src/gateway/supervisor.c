@@ -78,6 +78,16 @@ static void on_alive(struct timer *t)
         timer_set(s->loop, t, loop_now(s->loop) + service_watchdog_ms());
 }
 
+/* Somebody has moved the file of the access log away. */
+static void logs_reopen(struct supervisor *s)
+{
+        for (unsigned i = 0; i < s->workers_count; i++)
+                if (s->places[i].pid &&
+                    mailbox_send(&s->places[i].mailbox, MESSAGE_REOPEN, STR_NULL, NULL, 0) != ERR_OK)
+                        log_error("access_log_not_reopened", LOG_N("worker", i));
+        log_info("access_log_reopened", LOG_N("workers", s->running_count));
+}
+
 static void on_signal(struct signals *signals, int number)
 {
         struct supervisor *s = CONTAINER_OF(signals, struct supervisor, signals);
@@ -88,6 +98,7 @@ static void on_signal(struct signals *signals, int number)
                 if (!s->is_stopping)
                         reload(s);
                 break;
+        case SIGUSR1: logs_reopen(s); break;
         case SIGTERM:
         case SIGINT: stop(s); break;
         default: break;

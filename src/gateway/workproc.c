@@ -30,7 +30,9 @@ struct workproc {
         struct door doors[LISTENERS_MAX];
         size_t doors_count;
         struct health *health;
-        struct log_sink access; /* the access log; closed where it is off */
+        struct log_sink access;        /* the access log; closed where it is off */
+        struct journal journal;        /* where it goes there */
+        uint64_t access_dropped_count; /* of the sink's, what the metric has */
         struct timer drain_timer;
         struct heart heart;
         int exit_status;
@@ -132,16 +134,37 @@ static void say(struct workproc *p, enum message_kind kind, uint64_t number)
                 log_warning("mailbox_full", LOG_N("kind", kind));
 }
 
+/* After the sink has written what the turn gathered. */
+static void access_log_count(void *context)
+{
+        struct workproc *p = context;
+
+        for (; p->access_dropped_count < p->access.dropped_count; p->access_dropped_count++)
+                measure_count(&p->worker, MEASURE_LOG_DROPPED, "access", "full", NULL);
+}
+
 static void access_log_place(struct workproc *p, const struct conf_log *log)
 {
         bool is_on = log->access != CONF_LOG_OFF;
 
+        log_sink_move(&p->access, -1); /* what was gathered is written where it was to go */
+        journal_close(&p->journal);
         if (log->access == CONF_LOG_STDOUT || log->access == CONF_LOG_STDERR)
                 log_sink_move(&p->access, log->access == CONF_LOG_STDOUT ? STDOUT_FILENO : STDERR_FILENO);
         if (log->access == CONF_LOG_FILE && log_sink_move_file(&p->access, log->access_path.ptr) != ERR_OK) {
                 log_error("access_log_not_opened", LOG_S("path", log->access_path));
                 is_on = false;
         }
+        if (log->access == CONF_LOG_JOURNAL) {
+                if (journal_open(&p->journal, log->access_path) == ERR_OK)
+                        log_sink_move_journal(&p->access, &p->journal);
+                else
+                        is_on = false;
+        }
+        p->worker.record_is_combined = log->access_format == CONF_ACCESS_COMBINED;
+        p->worker.record_time_at = 0; /* its text has the other form */
+        p->worker.record_refused.burst = (unsigned)MIN(log->refused_lines.count, (uint64_t)UINT32_MAX);
+        p->worker.record_refused.period_ms = log->refused_lines.period_ms;
         p->worker.write_record = is_on ? log_sink_write : NULL;
         p->worker.record_context = &p->access;
 }
@@ -219,6 +242,8 @@ static void on_message(struct mailbox *m, uint32_t kind, struct str body, int *f
                 apply(p, body, fds, fds_count);
         else if (kind == MESSAGE_DRAIN)
                 drain(p, body);
+        else if (kind == MESSAGE_REOPEN)
+                access_log_place(p, &((const struct conf *)p->worker.snap->conf)->log);
 }
 
 /* Without a supervisor nobody could stop or reload us. */
@@ -246,6 +271,8 @@ int workproc_run(const struct workproc_input *in)
         }
         p->worker.on_drained = on_drained;
         log_sink_open(&p->access, -1, p->loop);
+        p->journal.fd = -1;
+        loop_before_wait(p->loop, access_log_count, p);
         access_log_place(p, &in->conf->log);
         company_start(p);
         if (doors_open(p, in->listen_fds, in->listen_fds_count) != ERR_OK)
@@ -254,5 +281,6 @@ int workproc_run(const struct workproc_input *in)
         say(p, MESSAGE_READY, in->number);
         loop_run(p->loop);
         log_sink_close(&p->access);
+        journal_close(&p->journal);
         return p->exit_status;
 }

@@ -58,11 +58,21 @@ static void lines_write(struct log_sink *s, struct str lines)
         }
 }
 
+static void journal_lines(struct log_sink *s, struct str lines)
+{
+        enum { PRIORITY_INFO = 6 };
+        struct str line;
+
+        while (str_split(&lines, '\n', &line))
+                if (line.len && journal_write(s->journal, PRIORITY_INFO, line) != ERR_OK)
+                        s->dropped_count++;
+}
+
 void log_sink_flush(void *sink)
 {
         struct log_sink *s = sink;
 
-        lines_write(s, buf_str(&s->lines));
+        (s->journal ? journal_lines : lines_write)(s, buf_str(&s->lines));
         buf_clear(&s->lines);
 }
 
@@ -71,7 +81,7 @@ void log_sink_write(void *sink, struct str line)
         struct log_sink *s = sink;
 
         if (!s->loop) {
-                lines_write(s, line);
+                (s->journal ? journal_lines : lines_write)(s, line);
                 return;
         }
         if (line.len > GATHER_BYTES_MAX - s->lines.len)
@@ -125,6 +135,13 @@ void log_sink_move(struct log_sink *s, int fd)
         s->fd = fd;
         s->is_ours = false;
         s->is_file = is_regular(fd);
+        s->journal = NULL;
+}
+
+void log_sink_move_journal(struct log_sink *s, struct journal *journal)
+{
+        log_sink_move(s, -1);
+        s->journal = journal;
 }
 
 enum err log_sink_move_file(struct log_sink *s, const char *path)

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "io/journal.h"
 #include "io/loop.h"
 
 struct log_sink {
@@ -16,8 +17,9 @@ struct log_sink {
         /* private */
         struct loop *loop; /* NULL: each line at once */
         int fd;
-        bool is_ours; /* close it */
-        bool is_file; /* regular: one write for all that was gathered */
+        bool is_ours;            /* close it */
+        bool is_file;            /* regular: one write for all that was gathered */
+        struct journal *journal; /* the lines go there, not to fd */
         struct buf lines;
 };
 
@@ -32,6 +34,8 @@ enum err log_sink_open_file(struct log_sink *s, const char *path, struct loop *l
 void log_sink_move(struct log_sink *s, int fd);
 MUST_USE
 enum err log_sink_move_file(struct log_sink *s, const char *path);
+/* Keeps `journal` until the next move or the close. */
+void log_sink_move_journal(struct log_sink *s, struct journal *journal);
 
 void log_sink_write(void *sink, struct str line); /* a log_sink of base/log.h */
 void log_sink_flush(void *sink);

@@ -36,6 +36,7 @@ enum measure {
         MEASURE_UPSTREAM_RETRIES,
         MEASURE_UPSTREAM_EJECTIONS,
         MEASURE_UPSTREAM_FIRST_BYTE,
+        MEASURE_LOG_DROPPED,
         /* facts: formatted where the page is made */
         MEASURE_UPSTREAM_UP,
         MEASURE_BUILD_INFO,

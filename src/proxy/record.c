@@ -61,24 +61,48 @@ static void add_ms(struct buf *b, struct str name, int64_t us)
         buf_add(b, (struct str){ fraction, sizeof(fraction) });
 }
 
-static void add_time(struct worker *w, struct buf *b)
+static const char *time_of(struct worker *w)
 {
         unix_ms now = loop_wall(w->loop);
 
         if (now != w->record_time_at) { /* requests of one turn share it */
-                units_format_time(now, w->record_time);
+                if (w->record_is_combined)
+                        record_combined_time(now, w->record_time);
+                else
+                        units_format_time(now, w->record_time);
                 w->record_time_at = now;
         }
+        return w->record_time;
+}
+
+static void add_time(struct worker *w, struct buf *b)
+{
         buf_add(b, STR("{\"time\":\""));
-        buf_add(b, str_of(w->record_time));
+        buf_add(b, str_of(time_of(w)));
+}
+
+static void write_out(struct worker *w)
+{
+        if (!w->record.full)
+                w->write_record(w->record_context, buf_str(&w->record));
+        buf_clear(&w->record);
 }
 
 static void write_line(struct worker *w)
 {
         buf_add(&w->record, STR("}\n"));
-        if (!w->record.full)
-                w->write_record(w->record_context, buf_str(&w->record));
-        buf_clear(&w->record);
+        write_out(w);
+}
+
+/* Whether a line may be written of what any stranger can cause; what was left out since the last one is counted, and in
+ * *left_out. */
+static bool refused_pass(struct worker *w, unsigned *left_out)
+{
+        *left_out = 0;
+        if (w->record_refused.burst == 0 || log_limit_pass(&w->record_refused, loop_now(w->loop), left_out))
+                return true;
+        measure_count(w, MEASURE_LOG_DROPPED, "access", "rate", NULL);
+        return false;
 }
 
 static void add_upstream(struct buf *b, const struct exchange *x)
@@ -93,7 +117,7 @@ static void add_upstream(struct buf *b, const struct exchange *x)
                 add_ms(b, STR(",\"first_byte_ms\":"), x->first_byte_us - x->up_start_us);
 }
 
-static void line_write(const struct exchange *x, int64_t duration_us)
+static void line_write(const struct exchange *x, int64_t duration_us, unsigned left_out)
 {
         struct buf *b = &x->w->record;
 
@@ -128,11 +152,14 @@ static void line_write(const struct exchange *x, int64_t duration_us)
         const struct http_field *agent = http_find(&x->request, HTTP_FIELD_USER_AGENT);
         if (agent)
                 add_text(b, STR(",\"user_agent\":\""), str_sub(agent->value, 0, 200));
+        if (left_out)
+                add_named_number(b, STR(",\"left_out\":"), left_out);
         write_line(x->w);
 }
 
 void record_exchange(struct exchange *x)
 {
+        unsigned left_out = 0;
         int64_t duration_us;
 
         if (x->is_internal)
@@ -140,22 +167,38 @@ void record_exchange(struct exchange *x)
         /* The turn's reading would hide the time the turn itself took, which is ours. */
         duration_us = loop_clock_us() - x->start_us;
         measure_exchange(x, duration_us, x->waited_us);
-        if (x->w->write_record && !(x->route && x->route->is_quiet && x->status < 400))
-                line_write(x, duration_us);
+        if (!x->w->write_record || (x->route && x->route->is_quiet && x->status < 400))
+                return;
+        if (x->refused && !x->token && !refused_pass(x->w, &left_out))
+                return;
+        if (!x->w->record_is_combined) {
+                line_write(x, duration_us, left_out);
+                return;
+        }
+        record_combined_request(&x->w->record, x, time_of(x->w));
+        write_out(x->w);
 }
 
 void record_refused(struct worker *w, const struct exchange_origin *origin,
                     const struct http_refusal *refusal)
 {
         struct buf *b = &w->record;
+        unsigned left_out;
 
         measure_refused(w, refusal->reason);
-        if (!w->write_record)
+        if (!w->write_record || !refused_pass(w, &left_out))
                 return;
+        if (w->record_is_combined) {
+                record_combined_refused(b, origin->peer, refusal->status, time_of(w));
+                write_out(w);
+                return;
+        }
         add_time(w, b);
         buf_add(b, STR("\",\"event\":\"refused\""));
         add_address(b, STR(",\"peer\":\""), origin->peer);
         add_named_number(b, STR(",\"status\":"), refusal->status);
         add_text(b, STR(",\"reason\":\""), str_of(refusal->reason));
+        if (left_out)
+                add_named_number(b, STR(",\"left_out\":"), left_out);
         write_line(w);
 }

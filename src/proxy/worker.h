@@ -13,6 +13,7 @@
 #include "io/resolver.h"
 #include "io/timer.h"
 #include "proxy/measure.h"
+#include "proxy/record_combined.h"
 #include "proxy/shared.h"
 #include "proxy/snapshot.h"
 
@@ -51,8 +52,10 @@ struct worker {
         void (*write_record)(void *context, struct str line);
         void *record_context;
         struct buf record;
+        bool record_is_combined;
+        struct log_limit record_refused; /* lines strangers can cause; burst 0: no bound */
         unix_ms record_time_at;
-        char record_time[UNITS_TIME_TEXT_MAX];
+        char record_time[MAX((int)UNITS_TIME_TEXT_MAX, (int)RECORD_COMBINED_TIME_MAX)];
         /* called when draining and the last connection is gone */
         void (*on_drained)(struct worker *w);
 
