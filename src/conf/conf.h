@@ -216,6 +216,12 @@ struct conf_keep_alive {
         int64_t idle;
 };
 
+/* Requests that wait while every target is at its limit. */
+struct conf_queue {
+        uint64_t length; /* 0: none waits */
+        int64_t wait;
+};
+
 struct conf_upstream {
         struct str name;
         struct conf_target *targets;
@@ -227,7 +233,9 @@ struct conf_upstream {
         struct conf_health health;
         struct conf_passive passive;
         struct conf_timeouts timeouts;
-        uint64_t retries;
+        uint64_t retries, retry_budget_percent;
+        int64_t try_timeout; /* 0: none */
+        struct conf_queue queue;
         struct conf_keep_alive keep_alive;
         struct conf_client_tls tls;
 };
@@ -267,6 +275,7 @@ struct conf_route {
         struct conf_header_rules request_headers, response_headers;
         struct conf_timeouts timeouts; /* the upstream's where the route has none of its own */
         struct units_rate rate_limit;  /* per token or address; count 0: none */
+        uint64_t minimum_rate;         /* bytes a second of a body, either way; 0: none */
         uint64_t max_body_bytes;       /* gateway.limits.requestBytes where the route has none; 0: no limit */
 };
 

@@ -98,7 +98,7 @@ static const struct conf_key target_keys[] = {
         { "backup", CONF_TYPE_BOOL, 0, AT(draft_target, target.is_backup), "false",
           .doc = "Used only while no other target is healthy." },
         { "maxConnections", CONF_TYPE_NUMBER, 0, AT(draft_target, target.max_connections), "0", 0, 1000000,
-          .doc = "Connections to it at a time, per worker; 0: no limit." },
+          .doc = "Requests at it at a time, per worker; 0: no limit. Above: another target, or the `queue`." },
 };
 static const struct conf_table conf_table_target = {
         "upstreams.NAME.targets[]", sizeof(struct draft_target),
@@ -169,6 +169,20 @@ static const struct conf_table conf_table_keep_alive = {
         .doc = "Connections kept for the next request.",
 };
 
+static const struct conf_key queue_keys[] = {
+        { "length", CONF_TYPE_NUMBER, 0, AT(conf_queue, length), "100", 0, 1000000,
+          .doc = "Requests that wait, per worker; 0: none does. Above: 503 with Retry-After." },
+        { "wait", CONF_TYPE_DURATION, 0, AT(conf_queue, wait), "\"1s\"", 10, MS_MAX,
+          .doc = "How long one waits. After: 503 with Retry-After. The oldest is served first; once it has waited half of "
+                 "this, the newest, so that some are answered in time." },
+};
+static const struct conf_table conf_table_queue = {
+        "upstreams.NAME.queue",
+        .keys = queue_keys,
+        .keys_count = ARRAY_SIZE(queue_keys),
+        .doc = "Where requests wait while every target is at its `maxConnections`.",
+};
+
 static const struct conf_key upstream_keys[] = {
         { "targets", CONF_TYPE_LIST, CONF_REQUIRED, AT(draft_upstream, targets), .table = &conf_table_target,
           .doc = "The servers, as URLs or objects." },
@@ -185,7 +199,17 @@ static const struct conf_key upstream_keys[] = {
         { "timeouts", CONF_TYPE_TABLE, 0, AT(draft_upstream, upstream.timeouts),
           .table = &conf_table_timeouts, .doc = "Timeouts." },
         { "retries", CONF_TYPE_NUMBER, 0, AT(draft_upstream, upstream.retries), "1", 0, 10,
-          .doc = "Further tries at other targets, before the first byte of an answer." },
+          .doc = "Further tries at other targets, before the first byte of an answer. What was sent is sent again only "
+                 "with a method that may be repeated." },
+        { "retryBudgetPercent", CONF_TYPE_NUMBER, 0, AT(draft_upstream, upstream.retry_budget_percent), "20",
+          0, 100,
+          .doc = "Tries again are at most this share of the last ten seconds' requests, and 3 a second beside it, per "
+                 "worker; 0: none at all." },
+        { "tryTimeout", CONF_TYPE_DURATION, 0, AT(draft_upstream, upstream.try_timeout), "\"0s\"", 0, MS_MAX,
+          .doc = "A try without an answer is given up after this, where the request may be repeated and another target "
+                 "can take it; 0: never." },
+        { "queue", CONF_TYPE_TABLE, 0, AT(draft_upstream, upstream.queue), .table = &conf_table_queue,
+          .doc = "Waiting for a target with room." },
         { "keepAlive", CONF_TYPE_TABLE, 0, AT(draft_upstream, upstream.keep_alive),
           .table = &conf_table_keep_alive, .doc = "Kept connections." },
         { "tls", CONF_TYPE_TABLE, 0, AT(draft_upstream, tls), .table = &conf_table_client_tls,
@@ -302,6 +326,9 @@ static const struct conf_key route_keys[] = {
           .table = &conf_table_route_timeouts, .doc = "Timeouts of its own." },
         { "rateLimit", CONF_TYPE_RATE, 0, AT(draft_route, route.rate_limit), .unless = "no limit",
           .doc = "Requests per token (public: per address) in a time, as `60/min`. Above: 429." },
+        { "minimumRate", CONF_TYPE_BYTES, 0, AT(draft_route, route.minimum_rate), "0", 0, 1ULL << 30,
+          .doc = "Bytes a second the caller must send of a request's body, and take of an answer's, while nothing waits "
+                 "but for the caller, over 5 s; 0: none. Below: 408, or the connection is cut." },
         { "maxBodyBytes", CONF_TYPE_BYTES, 0, AT(draft_route, route.max_body_bytes), NULL, 0, 1ULL << 50,
           .unless = "`gateway.limits.requestBytes`", .doc = "A request's body; 0: no limit. Above: 413." },
 };

@@ -183,12 +183,14 @@ static enum err upstream_build(struct build *b, const struct conf_upstream *c, s
                                 .hash_name = c->hash_name,
                                 .slow_start_ms = c->slow_start,
                                 .tls_server_name = c->tls.server_name,
-                                .connect_ms = c->timeouts.connect,
-                                .first_byte_ms = c->timeouts.first_byte,
-                                .idle_ms = c->timeouts.idle,
-                                .tunnel_ms = c->timeouts.tunnel,
+                                .waits = { .connect_ms = c->timeouts.connect,
+                                           .first_byte_ms = c->timeouts.first_byte,
+                                           .idle_ms = c->timeouts.idle,
+                                           .tunnel_ms = c->timeouts.tunnel },
                                 .keep_alive_ms = c->keep_alive.idle,
                                 .idle_connections_max = (uint32_t)c->keep_alive.connections,
+                                .try_ms = c->try_timeout,
+                                .retries = { .percent = (uint32_t)c->retry_budget_percent },
                                 .tries_max = (uint8_t)MIN(c->retries + 1, (uint64_t)EXCHANGE_TRIED_MAX),
                                 .passive = { .failures_max = (uint32_t)c->passive.failures,
                                              .window_ms = c->passive.window,
@@ -201,6 +203,7 @@ static enum err upstream_build(struct build *b, const struct conf_upstream *c, s
                                 .health_fall = (uint32_t)c->health.fall,
                                 .health_status_min = c->health.status_min,
                                 .health_status_max = c->health.status_max };
+        waitline_init(&u->line, (uint32_t)c->queue.length, c->queue.wait);
         crypto_random(&u->random, sizeof(u->random)); /* workers must not draw alike */
         u->targets = ARENA_ARRAY(b->arena, struct target, c->targets_count);
         if (!u->targets)
@@ -300,6 +303,17 @@ static enum path_kind path_kind_of(enum conf_path_kind kind)
         return PATH_PREFIX;
 }
 
+static enum err waits_build(struct build *b, const struct conf_timeouts *c, const struct upstream_waits **out)
+{
+        struct upstream_waits *waits = ARENA_NEW(b->arena, struct upstream_waits);
+
+        if (!waits)
+                return ERR_NO_MEMORY;
+        *waits = (struct upstream_waits){ c->connect, c->first_byte, c->idle, c->tunnel };
+        *out = waits;
+        return ERR_OK;
+}
+
 static enum err route_build(struct build *b, const struct conf_route *c, struct str host, struct route *r)
 {
         enum err e;
@@ -317,10 +331,12 @@ static enum err route_build(struct build *b, const struct conf_route *c, struct 
                              .preserve_host = c->preserve_host,
                              .rate = c->rate_limit,
                              .body_bytes_max = c->max_body_bytes,
+                             .minimum_rate = c->minimum_rate,
                              .total_ms = c->timeouts.total,
                              .replay_bytes_max = b->s->limits.replay_bytes,
                              .key = key_of(b, c->name) };
-        if ((e = handler_build(b, c, r)) != ERR_OK ||
+        if ((e = waits_build(b, &c->timeouts, &r->waits)) != ERR_OK ||
+            (e = handler_build(b, c, r)) != ERR_OK ||
             (e = rules_build(b, &c->request_headers, &r->request_rules, &r->request_rules_count)) != ERR_OK)
                 return e;
         return rules_build(b, &c->response_headers, &r->answer_rules, &r->answer_rules_count);

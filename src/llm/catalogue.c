@@ -12,7 +12,8 @@ enum {
         KEEP_ALIVE_MS = 30000,
         FAILURES_MAX = 3,
         FAILURES_WINDOW_MS = 600000, /* a model's answer may take minutes */
-        EJECT_MS = 10000
+        EJECT_MS = 10000,
+        RETRY_PERCENT = 20
 };
 
 static void target_build(struct provider *p, struct shared *shared, struct arena *a)
@@ -58,10 +59,10 @@ static enum err provider_build(struct provider *p, const struct conf_provider *c
                                          .targets = &p->target,
                                          .targets_count = 1,
                                          .tls_server_name = c->tls.server_name,
-                                         .connect_ms = c->timeouts.connect,
-                                         .first_byte_ms = c->timeouts.first_byte,
-                                         .idle_ms = c->timeouts.idle,
-                                         .tunnel_ms = c->timeouts.tunnel,
+                                         .waits = { .connect_ms = c->timeouts.connect,
+                                                    .first_byte_ms = c->timeouts.first_byte,
+                                                    .idle_ms = c->timeouts.idle,
+                                                    .tunnel_ms = c->timeouts.tunnel },
                                          .keep_alive_ms = KEEP_ALIVE_MS,
                                          .idle_connections_max = IDLE_CONNECTIONS_MAX,
                                          .tries_max = EXCHANGE_TRIED_MAX,
@@ -69,6 +70,8 @@ static enum err provider_build(struct provider *p, const struct conf_provider *c
                                                       .window_ms = FAILURES_WINDOW_MS,
                                                       .eject_ms = EJECT_MS },
                                          .ejected_percent_max = 100 };
+        p->upstream.retries.percent = RETRY_PERCENT;
+        waitline_init(&p->upstream.line, 0, 0);
         target_build(p, shared, a);
         listing_init(&p->listing, c, &p->upstream);
         return tls_build(p, r);

@@ -331,12 +331,20 @@ static void body_read(struct down_h1 *c)
         }
 }
 
+/* Its body was given; or it has none, and waits for its turn at an upstream. */
+static bool is_whole(const struct down_h1 *c)
+{
+        const struct exchange *x = c->side.x;
+
+        return c->in.is_last || (x && x->is_waiting && !x->up && x->request.framing == HTTP_BODY_NONE);
+}
+
 /* The request is whole and its answer is awaited: look for the client's end, and let a next request wait. */
 static void watch_read(struct down_h1 *c)
 {
         bool filled = false;
 
-        while (c->state == DOWN_ACTIVE && c->in.is_last && !c->in.is_ended) {
+        while (c->state == DOWN_ACTIVE && is_whole(c) && !c->in.is_ended) {
                 enum err e = h1_in_read(&c->in, c->conn.w, &c->conn.stream, &filled);
 
                 if (e == ERR_OK)
@@ -381,7 +389,7 @@ static void on_ready(struct down *conn, unsigned ready)
                 head_read(c);
         else if (c->state == DOWN_ACTIVE && c->pulls)
                 body_read(c);
-        else if (c->state == DOWN_ACTIVE && c->in.is_last)
+        else if (c->state == DOWN_ACTIVE && is_whole(c))
                 watch_read(c);
 }
 

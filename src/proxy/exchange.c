@@ -6,6 +6,7 @@
 #include "http/websocket_handshake.h"
 #include "io/loop.h"
 #include "proxy/forward.h"
+#include "proxy/pace.h"
 #include "proxy/record.h"
 #include "proxy/reply.h"
 #include "proxy/route.h"
@@ -72,6 +73,7 @@ struct exchange *exchange_new(struct worker *w, struct side *down, const struct 
         arena_init(&x->arena, x->first, sizeof(x->first), ARENA_BYTES_MAX);
         bodystore_init(&x->body);
         timer_init(&x->timer, exchange_timeout);
+        forward_init(x);
         task_init(&x->again, exchange_task);
         list_init(&x->connect_node);
         list_add_last(&w->exchange_list, &x->node);
@@ -154,6 +156,7 @@ static void exchange_finish(struct exchange *x)
         handler_cancel(x);
         steps_end(x);
         forward_leave(x);
+        pace_end(x);
         for (size_t i = 0; i < x->filters_count; i++)
                 if (x->filters[i].filter->on_end)
                         x->filters[i].filter->on_end(x, x->filters[i].state);
@@ -580,6 +583,19 @@ bool exchange_is_safe_to_repeat(const struct exchange *x)
         case HTTP_POST: return x->route && x->route->retries_posts;
         default: return false;
         }
+}
+
+bool exchange_try_again(struct exchange *x, enum err why)
+{
+        if (x->is_ended || !exchange_is_replayable(x) || !exchange_is_safe_to_repeat(x))
+                return false;
+        handler_cancel(x);
+        up_drop(x, why);
+        wait_end(x);
+        x->step = STEP_pick;
+        x->up_error = why;
+        exchange_run_later(x);
+        return true;
 }
 
 static void up_lost_words(enum err reason, uint16_t *status, const char **refused, const char **message)

@@ -14,6 +14,7 @@
 #include "io/timer.h"
 #include "proxy/bodystore.h"
 #include "proxy/side.h"
+#include "proxy/waitline.h"
 
 struct route;
 struct snapshot;
@@ -51,6 +52,12 @@ struct exchange_origin {
         bool is_tls;
         bool is_admin;          /* the admin listener: its own routes */
         struct str server_name; /* TLS SNI, empty when none */
+};
+
+/* How one half of a body keeps up; see pace.h. */
+struct pace {
+        uint64_t bytes;     /* where this window began */
+        uint64_t waited_ms; /* in it */
 };
 
 /* A state of one filter for one exchange; see filter.h. */
@@ -125,7 +132,12 @@ struct exchange {
         uint64_t request_bytes, answer_bytes; /* payload */
         uint64_t tokens_in, tokens_out;       /* AI usage as the provider reported it */
         struct timer timer;                   /* total time, or a wait's end */
-        struct task again;                    /* run on in the next turn */
+        struct timer try_timer;  /* the attempt's time, or that of waiting for a target with room */
+        struct waiter waiter;    /* in the upstream's line */
+        bool is_called;          /* out of it, to pick now */
+        struct timer pace_timer; /* in use where the route has a least rate */
+        struct pace request_pace, answer_pace;
+        struct task again; /* run on in the next turn */
 
         struct list node; /* in worker.exchanges */
         struct arena arena;
@@ -154,6 +166,9 @@ void exchange_abort(struct exchange *x);
 
 /* Attaches the side that will answer and sends it the request: head, what is stored of the body, then the rest. */
 void exchange_start_up(struct exchange *x, struct side *up);
+
+/* Gives the present attempt up, for another target; false, and nothing is changed, once that is not possible. */
+bool exchange_try_again(struct exchange *x, enum err why);
 
 /* Lets the body come in while no up side is there; `on_body` of the route's handler sees it. Bounded by
  * limits.model_lookahead_bytes: 413 past it. */

@@ -4,15 +4,25 @@
 #include "proxy/up.h"
 #include "proxy/worker.h"
 
-/* The target of the attempt before failed: not again, unless only its kept connection was stale. */
-static void remember_tried(struct exchange *x)
+/*
+ * Theory of operation. An exchange enters a target when it is chosen and leaves it when the attempt is over; that is the
+ * load the choice and the limits see. Where all targets are at their limits it joins the upstream's line; whoever leaves a
+ * target calls the next of the line, and who was called and has picked calls one more, until one finds no room and goes
+ * back to its place. So no room stays unused, and nobody passes those who wait.
+ */
+
+/* The target of the attempt before failed: not again, unless only its kept connection was stale. True: it is a retry. */
+static bool remember_tried(struct exchange *x)
 {
-        if (x->target_in_use && !x->is_stale_retry && x->tried_count < EXCHANGE_TRIED_MAX) {
+        bool is_retry = x->target_in_use && !x->is_stale_retry && x->tried_count < EXCHANGE_TRIED_MAX;
+
+        if (is_retry) {
                 measure_add(x->w, x->target_in_use->measure.retries, 1);
                 x->tried[x->tried_count++] = x->target_in_use;
         }
         x->target_in_use = NULL;
         x->is_stale_retry = false;
+        return is_retry;
 }
 
 /* ---- the choice ---- */
@@ -61,13 +71,19 @@ static void hash_find(const struct exchange *x, const struct upstream *u, struct
         ask->hash = ask->has_hash ? hash_str(key, text) : 0;
 }
 
+static struct upstream_ask ask_of(struct exchange *x, const struct upstream *u)
+{
+        bool is_repeatable = exchange_is_safe_to_repeat(x) && x->tried_count + 1 < u->tries_max;
+
+        return (struct upstream_ask){ .now = loop_now(x->w->loop),
+                                      .not_again = x->tried,
+                                      .not_again_count = x->tried_count,
+                                      .is_repeatable = is_repeatable };
+}
+
 static enum upstream_answer choose(struct exchange *x, struct upstream *u, struct target **t)
 {
-        struct upstream_ask ask = { .now = loop_now(x->w->loop),
-                                    .not_again = x->tried,
-                                    .not_again_count = x->tried_count,
-                                    .is_repeatable = exchange_is_safe_to_repeat(x) &&
-                                                     x->tried_count + 1 < u->tries_max };
+        struct upstream_ask ask = ask_of(x, u);
         enum upstream_answer answer;
 
         if (u->balance == BALANCE_HASH)
@@ -80,42 +96,163 @@ static enum upstream_answer choose(struct exchange *x, struct upstream *u, struc
         return answer;
 }
 
+/* ---- the line ---- */
+
+static void line_call_next(struct upstream *u, mono_ms now)
+{
+        struct waiter *waiter = waitline_next(&u->line, now);
+
+        if (!waiter)
+                return;
+        struct exchange *x = CONTAINER_OF(waiter, struct exchange, waiter);
+        x->is_called = true;
+        u->called_count++;
+        timer_clear(&x->try_timer);
+        exchange_run_later(x);
+}
+
+/* Out of the line, called or not. True when it was called. */
+static bool line_leave(struct exchange *x)
+{
+        bool was_called = x->is_called;
+
+        if (!x->upstream)
+                return false;
+        waitline_leave(&x->upstream->line, &x->waiter);
+        if (was_called)
+                x->upstream->called_count--;
+        x->is_called = false;
+        return was_called;
+}
+
+static enum step_result full_refuse(struct exchange *x, const char *refused)
+{
+        reply_will_have(x, "Retry-After", STR("1"));
+        return exchange_refuse(x, 503, refused, "All upstream servers are busy. Try again soon.");
+}
+
+static void on_wait_over(struct timer *t)
+{
+        struct exchange *x = CONTAINER_OF(t, struct exchange, try_timer);
+
+        if (!x->is_ended)
+                full_refuse(x, "queue_timeout");
+}
+
+static enum step_result line_join(struct exchange *x, struct upstream *u, bool was_called)
+{
+        mono_ms now = loop_now(x->w->loop);
+        bool joined = was_called ? waitline_join_again(&u->line, &x->waiter)
+                                 : waitline_join(&u->line, &x->waiter, now);
+
+        if (!joined)
+                return full_refuse(x, "queue_full");
+        timer_clear(&x->try_timer);
+        timer_init(&x->try_timer, on_wait_over);
+        timer_set(x->w->loop, &x->try_timer, waitline_until(&u->line, &x->waiter));
+        return STEP_WAIT;
+}
+
+/* ---- the hold ---- */
+
+void forward_init(struct exchange *x)
+{
+        list_init(&x->waiter.node);
+        timer_init(&x->try_timer, on_wait_over);
+}
+
 void forward_leave(struct exchange *x)
 {
-        if (x->entered)
-                target_leave(x->entered, x->is_probe);
+        struct target *t = x->entered;
+
+        timer_clear(&x->try_timer);
+        if (!t)
+                return;
         x->entered = NULL;
+        target_leave(t, x->is_probe);
         x->is_probe = false;
+        line_call_next(t->upstream, loop_now(x->w->loop));
 }
 
 void forward_answered(struct exchange *x)
 {
+        timer_clear(&x->try_timer);
         if (x->entered && x->status < 500)
                 balance_answered(&x->entered->seat, x->first_byte_us - x->up_start_us, loop_now(x->w->loop));
 }
 
-static enum step_result refuse(struct exchange *x, const struct upstream *u)
+/* The attempt has its time, as long as there is somewhere else to go. */
+static void on_try_over(struct timer *timer)
+{
+        struct exchange *x = CONTAINER_OF(timer, struct exchange, try_timer);
+        struct target *t = x->entered;
+        mono_ms now = loop_now(x->w->loop);
+
+        if (x->is_ended || !t)
+                return;
+        struct upstream_ask ask = ask_of(x, t->upstream);
+        if (!ask.is_repeatable || !upstream_has_other(t->upstream, &ask, t) ||
+            !retry_budget_has(&t->upstream->retries, now) || !exchange_try_again(x, ERR_TIMED_OUT))
+                return;
+        measure_add(x->w, t->measure.failures, 1);
+        if (target_failed(t, now))
+                measure_add(x->w, t->measure.ejections, 1);
+}
+
+static void try_begin(struct exchange *x, const struct upstream *u)
+{
+        if (!u->try_ms)
+                return;
+        timer_init(&x->try_timer, on_try_over);
+        timer_set(x->w->loop, &x->try_timer, loop_now(x->w->loop) + u->try_ms);
+}
+
+static enum step_result refuse(struct exchange *x)
 {
         if (x->tried_count == 0) {
                 reply_will_have(x, "Retry-After", STR("1"));
                 return exchange_refuse(x, 503, "no_target", "No healthy upstream can take this request now.");
         }
-        (void)u;
         return exchange_refuse(x, x->up_error == ERR_TIMED_OUT ? 504 : 502, "upstream_unreachable",
                                "The upstream could not be reached.");
 }
 
+/* Counts the request, or asks for leave to send it again. */
+static bool may_try(struct exchange *x, struct upstream *u, bool is_retry)
+{
+        mono_ms now = loop_now(x->w->loop);
+
+        if (x->tried_count >= u->tries_max)
+                return false;
+        if (is_retry)
+                return retry_budget_take(&u->retries, now);
+        if (x->attempts == 0 && !x->is_called)
+                retry_budget_request(&u->retries, now);
+        return true;
+}
+
 enum step_result forward_to(struct exchange *x, struct upstream *u, struct str host)
 {
+        bool is_retry = remember_tried(x), may, was_called;
         struct target *t;
+        enum upstream_answer answer;
 
         x->upstream = u;
-        remember_tried(x);
         forward_leave(x);
-        if (x->tried_count >= u->tries_max)
-                return refuse(x, u);
-        if (choose(x, u, &t) != UPSTREAM_FOUND)
-                return refuse(x, u);
+        may = may_try(x, u, is_retry);
+        was_called = line_leave(x);
+        if (!may)
+                return refuse(x);
+        if (!was_called && !is_retry && (u->line.count || u->called_count))
+                return line_join(x, u, false);
+        answer = choose(x, u, &t);
+        if (answer == UPSTREAM_FULL)
+                return line_join(x, u, was_called);
+        if (was_called) /* there may be more room than the one that was left */
+                line_call_next(u, loop_now(x->w->loop));
+        if (answer == UPSTREAM_DOWN)
+                return refuse(x);
+        try_begin(x, u);
         if (host.len == 0 && t->authority.len)
                 host = t->authority;
         if (host.len && http_replace(&x->request, STR("Host"), host) != ERR_OK)
@@ -135,6 +272,8 @@ static enum step_result pick(struct exchange *x)
 
 static void cancel(struct exchange *x)
 {
+        if (line_leave(x)) /* its turn is another's */
+                line_call_next(x->upstream, loop_now(x->w->loop));
         up_abandon(x);
 }
 

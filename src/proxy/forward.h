@@ -13,6 +13,8 @@ extern const struct handler forward_handler;
  */
 enum step_result forward_to(struct exchange *x, struct upstream *u, struct str host);
 
+void forward_init(struct exchange *x); /* a new exchange has no target and waits for none */
+
 /* The exchange's hold on its target: it is part of the target's load from the choice until here. Again is fine. */
 void forward_leave(struct exchange *x);
 /* The answer has begun: what its target's latency is. */

@@ -67,9 +67,11 @@ struct route {
         const struct route_filter *filters;
         size_t filters_count;
 
-        struct units_rate rate;  /* per client address; count 0: none */
-        uint64_t body_bytes_max; /* 0: none */
-        int64_t total_ms;        /* 0: none */
+        const struct upstream_waits *waits; /* NULL: the upstream's */
+        struct units_rate rate;             /* per client address; count 0: none */
+        uint64_t body_bytes_max;            /* 0: none */
+        uint64_t minimum_rate;              /* bytes a second of a body, either way; 0: none */
+        int64_t total_ms;                   /* 0: none */
         uint32_t replay_bytes_max;
         bool retries_posts; /* a POST may be sent again before the first byte of an answer */
         bool is_builtin;    /* ours, at every name */

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "http/websocket_handshake.h"
+#include "proxy/pace.h"
 #include "proxy/reply.h"
 #include "proxy/route.h"
 #include "proxy/worker.h"
@@ -267,6 +268,7 @@ static enum step_result step_filters(struct exchange *x)
         if (fields_rewrite(x) != ERR_OK || x->arena.full)
                 return exchange_refuse(x, 431, "fields", "The request has too many fields.");
         x->keep_body = r->replay_bytes_max > 0 && exchange_is_safe_to_repeat(x);
+        pace_watch(x);
         if (r->total_ms)
                 timer_set(x->w->loop, &x->timer, loop_now(x->w->loop) + r->total_ms);
         for (size_t i = 0; i < r->filters_count && i < EXCHANGE_FILTERS_MAX; i++) {

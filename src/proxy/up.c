@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "proxy/route.h"
 #include "proxy/up_dial.h"
 #include "proxy/up_h1.h"
 #include "proxy/worker.h"
@@ -18,6 +19,11 @@ void up_note_failure(struct worker *w, struct target *t)
 {
         if (target_failed(t, loop_now(w->loop)))
                 measure_add(w, t->measure.ejections, 1);
+}
+
+const struct upstream_waits *up_waits(const struct exchange *x, const struct target *t)
+{
+        return x && x->route && x->route->waits ? x->route->waits : &t->upstream->waits;
 }
 
 /* ---- waiting ---- */
@@ -89,7 +95,7 @@ static void on_dialled(struct up_dial *d, enum err e)
 
 static enum err dial_for(struct exchange *x, struct target *t)
 {
-        struct up_dial *d = up_dial_start(x->w, x->snap, t, false, t->upstream->connect_ms, on_dialled);
+        struct up_dial *d = up_dial_start(x->w, x->snap, t, false, up_waits(x, t)->connect_ms, on_dialled);
 
         if (!d)
                 return ERR_NO_MEMORY;

@@ -25,5 +25,8 @@ void up_close_idle(struct target *t);
 /* For passive health: the target could not be reached, broke off, or answered with 5xx. */
 void up_note_failure(struct worker *w, struct target *t);
 
+/* How long what serves x (or nobody: NULL) may take: its route's times, where it has its own. */
+const struct upstream_waits *up_waits(const struct exchange *x, const struct target *t);
+
 /* What embeds struct target in it begins with this. */
 void up_target_init(struct target *t);

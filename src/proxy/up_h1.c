@@ -59,6 +59,11 @@ static void up_enter(struct up_h1 *u, enum up_state next)
         u->state = (uint8_t)next;
 }
 
+static const struct upstream_waits *waits(const struct up_h1 *u)
+{
+        return up_waits(u->side.x, u->target);
+}
+
 static void timer_start(struct up_h1 *u, int64_t ms)
 {
         timer_set(u->w->loop, &u->timer, loop_now(u->w->loop) + ms);
@@ -133,7 +138,7 @@ static void activate(struct up_h1 *u, struct exchange *x)
         u->pulled = true;
         u->keeps_alive = false;
         measure_add(u->w, u->target->measure.requests, 1);
-        timer_start(u, u->target->upstream->first_byte_ms);
+        timer_start(u, up_waits(x, u->target)->first_byte_ms);
         exchange_start_up(x, &u->side);
 }
 
@@ -234,7 +239,7 @@ static bool head_parse(struct up_h1 *u)
         if (u->is_tunnel)
                 head.framing = HTTP_BODY_UNTIL_CLOSE;
         if (u->is_tunnel)
-                timer_start(u, u->target->upstream->tunnel_ms);
+                timer_start(u, waits(u)->tunnel_ms);
         h1_in_body_begin(&u->in, &head);
         if (head.status < 500)
                 target_succeeded(u->target, loop_now(u->w->loop));
@@ -309,7 +314,7 @@ static void answer_read(struct up_h1 *u)
                         input_ended(u, e == ERR_TOO_LARGE ? ERR_MALFORMED : e);
                         return;
                 }
-                timer_start(u, u->is_tunnel ? u->target->upstream->tunnel_ms : u->target->upstream->idle_ms);
+                timer_start(u, u->is_tunnel ? waits(u)->tunnel_ms : waits(u)->idle_ms);
         }
 }
 
@@ -369,7 +374,7 @@ static void up_timeout(struct timer *t)
                 if (u->is_tunnel && u->pulled)
                         tunnel_is_quiet(u);
                 else if (!u->pulled || (!u->request_is_sent && u->side.has_room))
-                        timer_start(u, u->target->upstream->idle_ms);
+                        timer_start(u, waits(u)->idle_ms);
                 else
                         broken(u, ERR_TIMED_OUT);
                 break;
@@ -402,7 +407,7 @@ static size_t op_data(struct side *s, const struct side_data *d)
         taken = h1_out_data(&u->out, &u->stream, &u->w->up_vector, d, &s->x->arena);
         u->side.has_room = taken == offered && !h1_out_is_pending(&u->out);
         if (u->is_tunnel)
-                timer_start(u, u->target->upstream->tunnel_ms);
+                timer_start(u, waits(u)->tunnel_ms);
         if (u->out.is_broken)
                 stream_poke(&u->stream, STREAM_READABLE);
         if (d->is_last && taken == offered) {

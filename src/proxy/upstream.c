@@ -63,7 +63,7 @@ static void candidates_find(struct candidates *c, struct upstream *u, const stru
 /* A target that waits to be tried. After as long again as its ejection, by any request: there may be no other kind. */
 static struct target *probe_find(struct upstream *u, const struct upstream_ask *ask)
 {
-        int64_t lease_ms = u->connect_ms + u->first_byte_ms;
+        int64_t lease_ms = u->waits.connect_ms + u->waits.first_byte_ms;
 
         for (size_t i = 0; i < u->targets_count; i++) {
                 struct target *t = &u->targets[i];
@@ -103,6 +103,18 @@ enum upstream_answer upstream_pick(struct upstream *u, const struct upstream_ask
                         return UPSTREAM_FULL; /* a backup is for targets that are down, not for busy ones */
         }
         return UPSTREAM_DOWN;
+}
+
+bool upstream_has_other(const struct upstream *u, const struct upstream_ask *ask, const struct target *but)
+{
+        for (size_t i = 0; i < u->targets_count; i++) {
+                const struct target *t = &u->targets[i];
+
+                if (t != but && standing_look(t->standing, ask->now) == STANDING_UP && !is_full(t) &&
+                    !is_tried(ask, t))
+                        return true;
+        }
+        return false;
 }
 
 void target_enter(struct target *t)

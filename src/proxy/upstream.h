@@ -15,7 +15,9 @@
 #include "io/resolver.h"
 #include "proxy/balance.h"
 #include "proxy/measure.h"
+#include "proxy/retry_budget.h"
 #include "proxy/standing.h"
+#include "proxy/waitline.h"
 
 struct tls_context;
 struct upstream;
@@ -48,6 +50,11 @@ struct target {
         struct measure_target measure;
 };
 
+/* How long things may take. */
+struct upstream_waits {
+        int64_t connect_ms, first_byte_ms, idle_ms, tunnel_ms;
+};
+
 struct upstream {
         struct str name;
         struct target *targets;
@@ -61,9 +68,15 @@ struct upstream {
         struct tls_context *tls_h2; /* the same, offering HTTP/2; NULL when that is not wanted */
         struct str tls_server_name; /* empty: the target's host */
 
-        int64_t connect_ms, first_byte_ms, idle_ms, tunnel_ms, keep_alive_ms;
+        struct upstream_waits waits; /* a route may have its own */
+        int64_t keep_alive_ms;
         uint32_t idle_connections_max; /* per target */
-        uint8_t tries_max;             /* targets tried for one request, at least 1 */
+
+        uint8_t tries_max; /* targets tried for one request, at least 1 */
+        int64_t try_ms;    /* an attempt without an answer is then given up for another target; 0: none */
+        struct retry_budget retries;
+        struct waitline line;
+        uint32_t called_count; /* out of the line, on their way to pick */
 
         /* passive health */
         struct standing_rule passive;
@@ -98,6 +111,9 @@ enum upstream_answer {
  */
 enum upstream_answer upstream_pick(struct upstream *u, const struct upstream_ask *ask, struct target **out,
                                    bool *is_probe);
+
+/* True when a target that is up, has room and was not tried could take it as well. */
+bool upstream_has_other(const struct upstream *u, const struct upstream_ask *ask, const struct target *but);
 
 /* The request is the target's until it left: counts as load. */
 void target_enter(struct target *t);

@@ -193,13 +193,12 @@ static void provider_init(size_t i, const char *name, const char *model)
         p->base_path = STR("/base/v1");
         p->dialects = CONF_OPENAI;
         p->authorization = STR("Bearer sk-provider");
-        p->upstream = (struct upstream){ .name = p->name,
-                                         .targets = &p->target,
-                                         .targets_count = 1,
-                                         .connect_ms = 5000,
-                                         .first_byte_ms = 5000,
-                                         .idle_ms = 5000,
-                                         .tries_max = 8 };
+        p->upstream =
+                (struct upstream){ .name = p->name,
+                                   .targets = &p->target,
+                                   .targets_count = 1,
+                                   .waits = { .connect_ms = 5000, .first_byte_ms = 5000, .idle_ms = 5000 },
+                                   .tries_max = 8 };
         p->target = (struct target){ .upstream = &p->upstream,
                                      .authority = str_of(name),
                                      .seat = { .weight = 1 },

@@ -16,8 +16,7 @@ static void fixture_init(struct fixture *f, enum balance_kind balance)
         f->upstream = (struct upstream){ .targets = f->targets,
                                          .targets_count = TARGETS,
                                          .balance = balance,
-                                         .connect_ms = 1000,
-                                         .first_byte_ms = 1000,
+                                         .waits = { .connect_ms = 1000, .first_byte_ms = 1000 },
                                          .tries_max = 2,
                                          .passive = { 2, 10000, 1000 },
                                          .ejected_percent_max = 100 };

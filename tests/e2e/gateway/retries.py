@@ -1,0 +1,166 @@
+"""Trying again, waiting for room, and bodies that trickle: each has a bound and an answer."""
+
+import threading
+import time
+
+from lib import wire
+from lib.stage import eventually, same
+from lib.upstream import ok
+
+ONE = {"workers": 1}
+
+
+def send(gate, method="GET", path="/", body=None):
+    c = gate.conn(timeout=20)
+    c.send(wire.request_bytes(method, path, body=body))
+    return c
+
+
+def story_retries_have_a_budget(t):
+    broken = t.upstream(lambda peer, request: peer.reset())
+    also = t.upstream(lambda peer, request: peer.reset())
+    gate = t.proxy(broken, also, gateway=ONE, upstream={"passive": {"failures": 0}, "retryBudgetPercent": 10, "retries": 1})
+    for _ in range(200):
+        same(gate.get("/", token=False).status, 502)
+    asked = len(broken.requests) + len(also.requests)
+    assert 225 <= asked <= 255, f"200 requests became {asked}"  # a tenth, and 30 of ten quiet seconds
+
+
+def story_without_a_budget_nothing_is_repeated(t):
+    broken = t.upstream(lambda peer, request: peer.reset())
+    also = t.upstream(lambda peer, request: peer.reset())
+    gate = t.proxy(broken, also, gateway=ONE, upstream={"passive": {"failures": 0}, "retryBudgetPercent": 0, "retries": 1})
+    for _ in range(10):
+        same(gate.get("/", token=False).status, 502)
+    same(len(broken.requests) + len(also.requests), 10)
+
+
+def story_a_slow_try_is_given_up_for_another_target(t):
+    slow = t.upstream(lambda peer, request: (time.sleep(3), peer.send(ok("slow"))))
+    fast = t.upstream(lambda peer, request: peer.send(ok("fast")))
+    gate = t.proxy(slow, fast, gateway=ONE, upstream={"balance": "round-robin", "tryTimeout": "200ms", "passive": {"failures": 0}})
+    for _ in range(4):
+        begin = time.monotonic()
+        same(gate.get("/", token=False).text, "fast")
+        assert time.monotonic() - begin < 1
+    # What may not be repeated waits for its answer, and so does what has nowhere else to go.
+    same({wire.post(gate.port, "/", b"pay").text for _ in range(2)}, {"slow", "fast"})
+    alone = t.proxy(slow, gateway=ONE, upstream={"tryTimeout": "200ms"})
+    same(alone.get("/", token=False).text, "slow")
+
+
+def story_a_route_has_timeouts_of_its_own(t):
+    slow = t.upstream(lambda peer, request: (time.sleep(1), peer.send(ok("slow"))))
+    gate = t.gateway(gateway=ONE, upstreams={"app": {"targets": [slow.url]}}, routes=[
+        {"path": "/quick", "upstream": "app", "access": "public", "timeouts": {"firstByte": "200ms"}},
+        {"path": "/", "upstream": "app", "access": "public"}])
+    same(gate.get("/", token=False).text, "slow")
+    begin = time.monotonic()
+    same(gate.get("/quick", token=False).status, 504)
+    assert time.monotonic() - begin < 0.9
+
+
+def busy(t, seconds):
+    """An upstream that knows how many requests it had at a time."""
+    state, lock = {"now": 0, "most": 0}, threading.Lock()
+
+    def script(peer, request):
+        with lock:
+            state["now"] += 1
+            state["most"] = max(state["most"], state["now"])
+        time.sleep(seconds)
+        with lock:
+            state["now"] -= 1
+        peer.send(ok(request.target))
+
+    return t.upstream(script), state
+
+
+def story_requests_wait_for_a_target_with_room(t):
+    up, state = busy(t, 0.1)
+    gate = t.proxy({"url": up.url, "maxConnections": 2}, gateway=ONE, upstream={"queue": {"length": 20, "wait": "10s"}})
+    held = []
+    for i in range(16):
+        held.append(send(gate, path=f"/{i}"))
+        time.sleep(0.005)
+    same([c.answer().text for c in held], [f"/{i}" for i in range(16)])
+    same(state["most"], 2, "requests at the target at a time")
+    order = [int(r.target[1:]) for r in up.requests]
+    assert all(abs(n - i) <= 2 for i, n in enumerate(order)), order  # in their order, two at a time
+
+
+def story_the_line_has_a_length_and_a_time(t):
+    up, state = busy(t, 0.8)
+    gate = t.proxy({"url": up.url, "maxConnections": 1}, gateway=ONE, upstream={"queue": {"length": 2, "wait": "300ms"}})
+    first = send(gate)
+    eventually(lambda: state["now"] == 1, 5, "not asked")
+    waiting = [send(gate), send(gate)]
+    time.sleep(0.1)
+    begin = time.monotonic()
+    a = send(gate).answer()
+    same((a.status, a.get("Retry-After")), (503, "1"))
+    assert time.monotonic() - begin < 0.2, "a full line must answer at once"
+    for c in waiting:
+        a = c.answer()
+        same((a.status, a.get("Retry-After")), (503, "1"))
+    same(first.answer().status, 200)
+    found = gate.metrics()
+    same(found['sekisho_refused_total{reason="queue_full"}'], 1)
+    same(found['sekisho_refused_total{reason="queue_timeout"}'], 2)
+
+
+def story_who_leaves_the_line_holds_nobody_up(t):
+    up, state = busy(t, 0.3)
+    gate = t.proxy({"url": up.url, "maxConnections": 1}, gateway=ONE, upstream={"queue": {"length": 20, "wait": "10s"}})
+    first = send(gate, path="/first")
+    eventually(lambda: state["now"] == 1, 5, "not asked")
+    gone = [send(gate, path="/gone") for _ in range(5)]
+    last = send(gate, path="/last")
+    time.sleep(0.05)
+    for c in gone:
+        c.reset()
+    same((first.answer().text, last.answer().text), ("/first", "/last"))
+    same([r.target for r in up.requests], ["/first", "/last"])
+
+
+def story_a_trickling_upload_is_cut_off_and_an_honest_one_is_not(t):
+    up = t.upstream(lambda peer, request: peer.send(ok(str(len(request.body)))))
+    gate = t.proxy(up, gateway=ONE, route={"minimumRate": "2KiB", "maxBodyBytes": "0"})
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n"
+    slow, honest = gate.conn(timeout=20), gate.conn(timeout=20)
+    slow.send(head)
+    honest.send(head)
+
+    def trickle():
+        try:
+            for _ in range(40):
+                slow.send(b"x" * 100)
+                time.sleep(0.25)
+        except OSError:
+            pass
+
+    thread = threading.Thread(target=trickle)
+    thread.start()
+    begin = time.monotonic()
+    for _ in range(28):
+        honest.send(b"y" * 1000)
+        time.sleep(0.25)
+    honest.send(b"y" * (1000000 - 28000))
+    same(honest.answer().text, "1000000")
+    a = slow.answer()
+    thread.join()
+    same(a.status, 408)
+    assert time.monotonic() - begin < 12
+    same(gate.metrics()['sekisho_refused_total{reason="minimum_rate"}'], 1)
+
+
+def story_who_does_not_take_the_answer_is_cut_off(t):
+    big = b"z" * (64 << 20)
+    up = t.upstream(lambda peer, request: peer.send(ok(big)))
+    gate = t.proxy(up, gateway=ONE, route={"minimumRate": "1KiB"})
+    c = gate.conn(timeout=20)
+    c.send(wire.request_bytes("GET", "/"))
+    c.until(b"\r\n\r\n")
+    time.sleep(8)  # takes nothing
+    eventually(lambda: gate.metrics().get('sekisho_refused_total{reason="minimum_rate"}') == 1, 5, "it was not cut off")
+    same(len(gate.get("/", token=False).body), len(big))  # who takes it gets all of it
