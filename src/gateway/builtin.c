@@ -3,6 +3,7 @@
 #include "base/units.h"
 #include "conf/conf.h"
 #include "gateway/version.h"
+#include "io/tls.h"
 #include "proxy/reply.h"
 
 enum { PAGE_BYTES_MAX = 16 << 20 };
@@ -62,6 +63,15 @@ static void facts_format(struct exchange *x, struct buf *out)
         fact_format(MEASURE_CONFIG_NUMBER, STR_NULL, (int64_t)s->number, out);
         fact_format(MEASURE_SERIES_DROPPED, STR_NULL, (int64_t)metrics_dropped_count(x->w->shared->metrics),
                     out);
+        fact_format(MEASURE_CONNECTIONS_MAX, STR_NULL,
+                    (int64_t)s->limits.connections_max * x->w->shared->workers_count, out);
+        fact_format(MEASURE_REQUESTS_MAX, STR_NULL, s->limits.requests_max, out);
+        for (size_t i = 0; i < s->listens_count; i++) /* they all present the same ones */
+                if (s->listens[i].tls) {
+                        fact_format(MEASURE_CERTIFICATE_EXPIRY, STR_NULL, tls_not_after(s->listens[i].tls),
+                                    out);
+                        break;
+                }
         if (s->upstreams_count)
                 metric_family_format(&measure_metrics[MEASURE_UPSTREAM_UP], out);
         for (size_t i = 0; i < s->upstreams_count; i++)

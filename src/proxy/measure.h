@@ -39,6 +39,9 @@ enum measure {
         MEASURE_LOG_DROPPED,
         /* facts: formatted where the page is made */
         MEASURE_UPSTREAM_UP,
+        MEASURE_CONNECTIONS_MAX,
+        MEASURE_REQUESTS_MAX,
+        MEASURE_CERTIFICATE_EXPIRY,
         MEASURE_BUILD_INFO,
         MEASURE_CONFIG_NUMBER,
         MEASURE_SERIES_DROPPED,
