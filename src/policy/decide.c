@@ -162,21 +162,42 @@ static struct policy_answer decide_slowly(const struct policy_tables *t, const s
         return (struct policy_answer){ false, POLICY_BIT_NONE };
 }
 
+/* As policy_unit_takes_port, on what lies close together. */
+static bool brief_takes_port(const struct policy_units *u, const struct policy_unit_brief *brief,
+                             int16_t proto, bool is_usual, uint16_t first, uint16_t last)
+{
+        for (uint32_t i = brief->lines; i < brief->lines_end; i++) {
+                const struct policy_port_line *line = &u->lines[i];
+
+                if ((line->proto == POLICY_PROTO_ANY ? is_usual : line->proto == proto) &&
+                    line->first <= first && line->last >= last)
+                        return true;
+        }
+        return false;
+}
+
 struct policy_answer policy_decide(const struct policy_tables *t, const struct policy_question *q)
 {
-        const struct policy_address *src = policy_tables_find_address(t, q->src);
-        const struct policy_address *dst = policy_tables_find_address(t, q->dst);
+        static const struct policy_ports usual = { .proto = POLICY_PROTO_ANY };
+        bool is_usual = policy_ports_proto_allows(&usual, q->proto),
+             has_ports = policy_proto_has_ports(q->proto);
+        const struct policy_address *src, *dst;
         uint32_t n;
 
+        policy_tables_find_ends(t, q->src, q->dst, &src, &dst);
         if (!src || !dst)
                 return decide_slowly(t, q);
+        policy_sets_fetch(src->src, dst->dst);
         struct policy_meet both = policy_sets_meet(src->src, dst->dst);
         while ((n = policy_meet_next(&both)) != POLICY_BIT_NONE) {
-                const struct policy_unit *u = &t->units->items[n];
+                const struct policy_unit_brief *brief = &t->units->briefs[n];
 
-                if (!policy_unit_takes_port(u, q->proto, q->port))
+                /* Without ports, any range will do: 65535 is at or above the first, 0 at or below the last. */
+                if (!brief_takes_port(t->units, brief, q->proto, is_usual,
+                                      has_ports ? q->port : POLICY_PORT_MAX, has_ports ? q->port : 0))
                         continue;
-                if ((u->flags & UNIT_SELF) && !is_self(src, dst) && !is_other(t, u, dst))
+                if ((brief->flags & UNIT_SELF) && !is_self(src, dst) &&
+                    !is_other(t, &t->units->items[n], dst))
                         continue;
                 return (struct policy_answer){ true, n };
         }

@@ -96,7 +96,7 @@ static struct policy_batch *batch_new(void)
 
         if (b) {
                 b->references = 1;
-                arena_init(&b->arena, NULL, 0, BATCH_BYTES_MAX);
+                arena_init(&b->arena, b->first, sizeof(b->first), BATCH_BYTES_MAX);
         }
         return b;
 }
@@ -109,29 +109,23 @@ static void batch_put(struct policy_batch *b)
         free(b);
 }
 
-/* Counts one more record in that batch, which remembers its place in the set under construction. */
+/* One reference for the set under construction, however many of its records lie in the batch. */
 static bool batch_count(struct policy_facts *f, struct policy_batch *b, size_t *cap)
 {
-        if (b->slot_of == f) {
-                f->batches_live[b->slot]++;
+        if (b->seen_by == f)
                 return true;
-        }
         if (f->batches_count == *cap) {
-                *cap = *cap ? *cap * 2 : 4;
-                struct policy_batch **batches = realloc(f->batches, *cap * sizeof(*batches));
-                if (batches)
-                        f->batches = batches;
-                uint32_t *live = realloc(f->batches_live, *cap * sizeof(*live));
-                if (live)
-                        f->batches_live = live;
-                if (!batches || !live)
+                size_t more = *cap ? *cap * 2 : 4;
+                struct policy_batch **batches = realloc(f->batches, more * sizeof(*batches));
+
+                if (!batches)
                         return false;
+                f->batches = batches;
+                *cap = more;
         }
         b->references++;
-        b->slot_of = f;
-        b->slot = f->batches_count;
-        f->batches[f->batches_count] = b;
-        f->batches_live[f->batches_count++] = 1;
+        b->seen_by = f;
+        f->batches[f->batches_count++] = b;
         return true;
 }
 
@@ -218,12 +212,27 @@ static void **records_merge(void *const *old, size_t old_count, struct str *remo
         return all;
 }
 
-static bool users_index(struct policy_facts *f)
+/* Whether nobody came, left or changed. */
+static bool same_users(const struct policy_facts *a, const struct policy_facts *b)
+{
+        return b && a->users_count == b->users_count &&
+               memcmp(a->users, b->users, a->users_count * sizeof(*a->users)) == 0;
+}
+
+static bool users_index(struct policy_facts *f, const struct policy_facts *old)
 {
         f->by_email = calloc(f->users_count + 1, sizeof(*f->by_email));
         f->by_name = calloc(f->users_count + 1, sizeof(*f->by_name));
         if (!f->by_email || !f->by_name)
                 return false;
+        if (same_users(f, old)) {
+                memcpy(f->by_email, old->by_email, old->by_email_count * sizeof(*f->by_email));
+                memcpy(f->by_name, old->by_name, old->by_name_count * sizeof(*f->by_name));
+                f->by_email_count = old->by_email_count;
+                f->by_name_count = old->by_name_count;
+                f->has_roles = old->has_roles;
+                return true;
+        }
         for (size_t i = 0; i < f->users_count; i++) {
                 if (f->users[i]->email.len)
                         f->by_email[f->by_email_count++] = f->users[i];
@@ -236,8 +245,11 @@ static bool users_index(struct policy_facts *f)
         return true;
 }
 
-static void facts_check(const struct policy_facts *f, struct report *report)
+static void facts_check(const struct policy_facts *f, const struct policy_facts *old,
+                        const struct policy_batch *batch, struct report *report)
 {
+        bool old_ones_hold = same_users(f, old);
+
         for (size_t i = 1; i < f->by_email_count; i++)
                 if (email_order(&f->by_email[i - 1], &f->by_email[i]) == 0)
                         report_error(report, 0, 0, "users: the email \"%.*s\" stands twice",
@@ -245,7 +257,8 @@ static void facts_check(const struct policy_facts *f, struct report *report)
         for (size_t i = 0; i < f->nodes_count; i++) {
                 const struct policy_node *n = f->nodes[i];
 
-                if (n->tags_count || policy_facts_find_user(f, n->user))
+                if (n->tags_count || (old_ones_hold && n->batch != batch) ||
+                    policy_facts_find_user(f, n->user))
                         continue;
                 report_error(report, 0, 0,
                              "node \"%.*s\": there is no user \"%.*s\"; name one of users by id or email",
@@ -256,16 +269,16 @@ static void facts_check(const struct policy_facts *f, struct report *report)
 static bool batches_count_all(struct policy_facts *f)
 {
         size_t cap = 0;
+        bool ok = true;
 
-        for (size_t i = 0; i < f->users_count; i++)
-                if (!batch_count(f, f->users[i]->batch, &cap))
-                        return false;
-        for (size_t i = 0; i < f->nodes_count; i++)
-                if (!batch_count(f, f->nodes[i]->batch, &cap))
-                        return false;
+        for (size_t i = 0; ok && i < f->users_count; i++)
+                ok = batch_count(f, f->users[i]->batch, &cap);
+        for (size_t i = 0; ok && i < f->nodes_count; i++)
+                ok = batch_count(f, f->nodes[i]->batch, &cap);
+        /* Whatever came of it: another set may come to lie where this one was. */
         for (size_t i = 0; i < f->batches_count; i++)
-                f->batches[i]->slot_of = NULL;
-        return true;
+                f->batches[i]->seen_by = NULL;
+        return ok;
 }
 
 /* Where one list comes from: the draft where it speaks of it, else `old`, whose memory is then shared. */
@@ -312,11 +325,11 @@ static enum err facts_build(const struct policy_facts *old, const struct policy_
                 old ? (void *const *)(void *)old->nodes : NULL, old ? old->nodes_count : 0, d->nodes_removed,
                 d->nodes_removed_count, d->nodes, d->nodes_count, sizeof(*d->nodes), node_id_order, "nodes",
                 report, &f->nodes_count);
-        if (!f->users || !f->nodes || !batches_count_all(f) || !users_index(f)) {
+        if (!f->users || !f->nodes || !batches_count_all(f) || !users_index(f, old)) {
                 policy_facts_put(f);
                 return ERR_NO_MEMORY;
         }
-        facts_check(f, report);
+        facts_check(f, old, d->batch, report);
         if (report->errors_count > errors_before) {
                 policy_facts_put(f);
                 return ERR_CONFIG;
@@ -366,7 +379,6 @@ void policy_facts_put(struct policy_facts *f)
         for (size_t i = 0; i < ARRAY_SIZE(f->common); i++)
                 batch_put(f->common[i]);
         free(f->batches);
-        free(f->batches_live);
         free(f->users);
         free(f->nodes);
         free(f->by_email);

@@ -110,7 +110,6 @@ struct policy_facts {
         struct policy_user **by_email, **by_name; /* sorted, without the empty ones */
         size_t by_email_count, by_name_count;
         struct policy_batch **batches; /* every one that a record lies in */
-        uint32_t *batches_live;
         size_t batches_count;
         struct policy_batch *common[6]; /* of services, models, providers, tools, domains, network */
         unsigned references;

@@ -4,11 +4,13 @@
 #include "policy/facts.h"
 #include "policy/read_priv.h"
 
+enum { POLICY_BATCH_FIRST = 1024 };
+
 struct policy_batch {
         unsigned references;
         struct arena arena;
-        const struct policy_facts *slot_of; /* the set under construction that counted it, and where */
-        size_t slot;
+        const struct policy_facts *seen_by; /* the set under construction that has counted it */
+        _Alignas(max_align_t) char first[POLICY_BATCH_FIRST]; /* one machine's record fits in */
 };
 
 /* What one text says, before it is merged with what was there. Every list may be absent. */

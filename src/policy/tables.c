@@ -140,7 +140,7 @@ static bool same_targets(const struct policy_facts *a, const struct policy_facts
 
 static bool addresses_share(struct policy_tables *t, const struct policy_tables *old)
 {
-        t->addresses = malloc(old->addresses_cap * sizeof(*t->addresses));
+        t->addresses = policy_slots_new(old->addresses_cap);
         if (!t->addresses)
                 return false;
         memcpy(t->addresses, old->addresses, old->addresses_cap * sizeof(*t->addresses));
@@ -178,7 +178,7 @@ static bool users_update(struct policy_work *w, const struct policy_tables *old)
         for (size_t i = 0; i < t->facts->users_count; i++) {
                 struct policy_user *user = t->facts->users[i];
 
-                while (j < old->facts->users_count &&
+                while (j < old->facts->users_count && old->facts->users[j] != user &&
                        policy_id_compare(old->facts->users[j]->id, user->id) < 0)
                         j++;
                 if (j < old->facts->users_count && old->facts->users[j] == user) {
@@ -192,10 +192,10 @@ static bool users_update(struct policy_work *w, const struct policy_tables *old)
 }
 
 static bool is_same_node(const struct policy_tables *t, const struct policy_node_entry *old,
-                         const struct policy_node *node)
+                         const struct policy_node *node, bool users_are_same)
 {
-        return old->node == node &&
-               (node->tags_count || old->user == policy_facts_find_user(t->facts, node->user));
+        return old->node == node && (node->tags_count || users_are_same ||
+                                     old->user == policy_facts_find_user(t->facts, node->user));
 }
 
 /* Both lists are sorted by id: walk them together; an equal record of an equal user is taken over. */
@@ -205,13 +205,19 @@ static bool nodes_update(struct policy_work *w, const struct policy_tables *old)
         size_t i = 0, j = 0, added_count = 0;
         uint32_t *added = malloc((t->facts->nodes_count + 1) * sizeof(*added));
         bool ok = added != NULL;
+        bool users_are_same = t->facts->users_count == old->facts->users_count &&
+                              memcmp(t->facts->users, old->facts->users,
+                                     t->facts->users_count * sizeof(*t->facts->users)) == 0;
 
         while (ok && (i < t->facts->nodes_count || j < old->facts->nodes_count)) {
                 struct policy_node *now = i < t->facts->nodes_count ? t->facts->nodes[i] : NULL;
                 const struct policy_node_entry *was = j < old->facts->nodes_count ? &old->nodes[j] : NULL;
-                int order = !now ? 1 : !was ? -1 : policy_id_compare(now->id, was->node->id);
+                int order = !now               ? 1
+                            : !was             ? -1
+                            : was->node == now ? 0
+                                               : policy_id_compare(now->id, was->node->id);
 
-                if (order == 0 && is_same_node(t, was, now)) {
+                if (order == 0 && is_same_node(t, was, now, users_are_same)) {
                         entry_share(&t->nodes[i], was);
                 } else {
                         assert(was || order < 0);

@@ -50,7 +50,7 @@ struct policy_user_entry {
 
 /* One address of one machine; the table is a hash of them, open addressing. */
 struct policy_address {
-        struct ip ip; /* family 0: free */
+        _Alignas(64) struct ip ip; /* family 0: free; an entry is one cache line */
         const struct policy_node *node;
         const struct policy_user *user; /* NULL when tagged */
         const struct policy_set *src, *dst;
@@ -99,8 +99,10 @@ MUST_USE enum err policy_tables_update(const struct policy_tables *t, struct pol
 struct policy_tables *policy_tables_get(struct policy_tables *t);
 void policy_tables_put(struct policy_tables *t); /* NULL is fine */
 
-/* The machine's address, or NULL. */
+/* The machine's address, or NULL. The second form looks for both ends of a flow, in the time of one. */
 const struct policy_address *policy_tables_find_address(const struct policy_tables *t, struct ip ip);
+void policy_tables_find_ends(const struct policy_tables *t, struct ip src, struct ip dst,
+                             const struct policy_address **src_out, const struct policy_address **dst_out);
 
 /* The entries by record of t->facts, or NULL. O(log n). */
 const struct policy_node_entry *policy_tables_find_node(const struct policy_tables *t,

@@ -17,7 +17,16 @@ static size_t ip_slot(struct ip ip, size_t cap)
 
         memcpy(&high, ip.bytes, 8);
         memcpy(&low, ip.bytes + 8, 8);
-        return hash_u64(hash_u64(high ^ ip.family) ^ low) & (cap - 1);
+        return hash_u64(high ^ low * 0x9e3779b97f4a7c15u ^ ip.family) & (cap - 1);
+}
+
+struct policy_address *policy_slots_new(size_t cap)
+{
+        struct policy_address *slots = aligned_alloc(_Alignof(struct policy_address), cap * sizeof(*slots));
+
+        if (slots)
+                memset(slots, 0, cap * sizeof(*slots));
+        return slots;
 }
 
 static size_t address_slot(const struct policy_tables *t, struct ip ip)
@@ -36,6 +45,17 @@ const struct policy_address *policy_tables_find_address(const struct policy_tabl
         return a->ip.family ? a : NULL;
 }
 
+void policy_tables_find_ends(const struct policy_tables *t, struct ip src, struct ip dst,
+                             const struct policy_address **src_out, const struct policy_address **dst_out)
+{
+        size_t s = ip_slot(src, t->addresses_cap), d = ip_slot(dst, t->addresses_cap);
+
+        __builtin_prefetch(&t->addresses[s]);
+        __builtin_prefetch(&t->addresses[d]);
+        *src_out = policy_tables_find_address(t, src);
+        *dst_out = policy_tables_find_address(t, dst);
+}
+
 static bool table_grow(struct policy_tables *t, size_t count)
 {
         struct policy_tables bigger = *t;
@@ -45,7 +65,7 @@ static bool table_grow(struct policy_tables *t, size_t count)
                 bigger.addresses_cap *= 2;
         if (bigger.addresses_cap <= t->addresses_cap)
                 return true;
-        if (!(bigger.addresses = calloc(bigger.addresses_cap, sizeof(*bigger.addresses))))
+        if (!(bigger.addresses = policy_slots_new(bigger.addresses_cap)))
                 return false;
         for (size_t i = 0; i < t->addresses_cap; i++)
                 if (t->addresses[i].ip.family)

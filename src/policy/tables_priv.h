@@ -24,7 +24,8 @@ void policy_classes_put(struct policy_tables *t);
 struct policy_class *policy_class_find(struct policy_work *w, const struct policy_subjects *subjects);
 void policy_class_put(struct policy_tables *t, struct policy_class *c);
 
-/* tables_address.c. */
+/* tables_address.c. policy_slots_new: free entries, for free(); NULL when memory runs out. */
+struct policy_address *policy_slots_new(size_t cap);
 MUST_USE bool policy_addresses_make(struct policy_work *w);
 MUST_USE bool policy_address_add(struct policy_work *w, const struct policy_node_entry *entry, struct ip ip,
                                  const uint64_t *src_ranged, const uint64_t *dst_ranged);

@@ -246,6 +246,33 @@ static bool lists_make(struct policy_units *u)
         return true;
 }
 
+static bool briefs_make(struct policy_units *u)
+{
+        uint32_t total = 0;
+
+        for (uint32_t i = 0; i < u->count; i++)
+                for (size_t j = 0; j < u->items[i].ports_count; j++)
+                        total += u->items[i].ports[j].count;
+        u->briefs = ARENA_ARRAY(&u->arena, struct policy_unit_brief, u->count + 1);
+        u->lines = ARENA_ARRAY(&u->arena, struct policy_port_line, total + 1);
+        if (!u->briefs || !u->lines)
+                return false;
+        total = 0;
+        for (uint32_t i = 0; i < u->count; i++) {
+                const struct policy_unit *unit = &u->items[i];
+
+                u->briefs[i] = (struct policy_unit_brief){ total, total, unit->flags };
+                for (size_t j = 0; j < unit->ports_count; j++)
+                        for (size_t k = 0; k < unit->ports[j].count; k++)
+                                u->lines[total++] =
+                                        (struct policy_port_line){ unit->ports[j].proto,
+                                                                   unit->ports[j].ranges[k].first,
+                                                                   unit->ports[j].ranges[k].last };
+                u->briefs[i].lines_end = total;
+        }
+        return true;
+}
+
 /* ---- the whole ---- */
 
 static size_t units_count(const struct policy_file *f)
@@ -291,7 +318,7 @@ static enum err units_make(struct maker *m)
         if (!policy_set_pool_init(&u->pool, u->count))
                 return ERR_NO_MEMORY;
         u->words_count = u->pool.words_count;
-        if (!lists_make(u) || !index_make(u, true, &u->src_by_subject) ||
+        if (!briefs_make(u) || !lists_make(u) || !index_make(u, true, &u->src_by_subject) ||
             !index_make(u, false, &u->dst_by_subject))
                 return ERR_NO_MEMORY;
         return ERR_OK;

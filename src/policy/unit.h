@@ -58,6 +58,17 @@ struct policy_posture_list {
         uint64_t *units; /* words: the units under it */
 };
 
+/* What a decision looks at for each unit that both ends have in common: little, and close together. */
+struct policy_port_line {
+        int16_t proto; /* as in policy_ports */
+        uint16_t first, last;
+};
+
+struct policy_unit_brief {
+        uint32_t lines, lines_end; /* of policy_units.lines */
+        uint32_t flags;
+};
+
 /* Units by a number: lists[starts[n] .. starts[n + 1]]. */
 struct policy_index {
         uint32_t *starts, *lists;
@@ -66,6 +77,8 @@ struct policy_index {
 struct policy_units {
         struct policy_unit *items;
         uint32_t count, words_count;
+        struct policy_unit_brief *briefs; /* of each unit */
+        struct policy_port_line *lines;
         struct policy_index src_by_subject, dst_by_subject;
         uint64_t *src_any, *src_all, *dst_any; /* words */
         uint64_t *companions;                  /* words: UNIT_DRIVE or UNIT_RELAY */
