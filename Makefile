@@ -2,7 +2,7 @@
 # Missing Debian packages are installed by name (tools/packages.txt); nothing is ever downloaded otherwise.
 
 .DEFAULT_GOAL := build
-.PHONY: build run test bench bench-wg fuzz lint fmt install clean help
+.PHONY: build run test bench bench-wg bench-policy fuzz lint fmt install clean help
 
 build/build.ninja:
 	@tools/deps build
@@ -26,6 +26,10 @@ bench: build               ## measure side by side with nginx and HAProxy (docs/
 bench-wg: build            ## measure tunnels beside wireguard-go (docs/performance.md; root)
 	@tools/deps bench test
 	@bench/wg $(ARGS)
+
+bench-policy: build        ## measure the policy engine (docs/performance.md)
+	@ninja -C build --quiet bench-policy
+	@build/bench-policy
 
 fuzz:                      ## fuzz each parser for FUZZ_SECONDS (60), or only TARGET
 	@tools/deps build test fuzz

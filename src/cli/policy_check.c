@@ -147,6 +147,9 @@ enum exit_code policy_test_run(const struct command_call *call)
 
 /* ---- compile ---- */
 
+enum { OUT_PIECE = 1 << 20 };
+
+/* Piece by piece: what ten thousand machines are told can be gigabytes. */
 static enum exit_code nodes_print(const struct policy_options *o, const struct policy_tables *t)
 {
         struct policy_writer *writer = policy_writer_new(t);
@@ -161,6 +164,10 @@ static enum exit_code nodes_print(const struct policy_options *o, const struct p
         for (size_t i = 0; writer && i < t->facts->nodes_count; i++) {
                 json_write_key(&w, t->nodes[i].node->id);
                 policy_write_node(writer, i, &w);
+                if (out.len > OUT_PIECE && !out.full) {
+                        out_str(buf_str(&out));
+                        buf_clear(&out);
+                }
         }
         json_write_object_end(&w);
         json_write_object_end(&w);

@@ -22,7 +22,7 @@ struct grant {
 };
 
 struct rule {
-        const struct policy_texts *src;
+        const struct policy_sources *src;
         int16_t proto;
         struct dst *dsts;
         size_t dsts_count, dsts_cap;
@@ -61,23 +61,11 @@ static void *list_more(struct filter *f, void **items, size_t *count, size_t *ca
 
 /* ---- rules ---- */
 
-static bool texts_eq(const struct policy_texts *a, const struct policy_texts *b)
-{
-        if (a == b)
-                return true;
-        if (a->count != b->count)
-                return false;
-        for (size_t i = 0; i < a->count; i++)
-                if (!str_eq(a->items[i], b->items[i]))
-                        return false;
-        return true;
-}
-
 /* The rule that opens ports for these sources and protocol: an earlier one, or a new one. */
-static struct rule *rule_for(struct filter *f, const struct policy_texts *src, int16_t proto)
+static struct rule *rule_for(struct filter *f, const struct policy_sources *src, int16_t proto)
 {
         for (size_t i = 0; i < f->rules_count; i++)
-                if (f->rules[i].dsts_count && f->rules[i].proto == proto && texts_eq(f->rules[i].src, src))
+                if (f->rules[i].dsts_count && f->rules[i].proto == proto && f->rules[i].src == src)
                         return &f->rules[i];
         struct rule *r = LIST_MORE(f, f->rules, f->rules_count, f->rules_cap);
         if (r)
@@ -85,7 +73,7 @@ static struct rule *rule_for(struct filter *f, const struct policy_texts *src, i
         return r;
 }
 
-static void dst_add(struct filter *f, const struct policy_texts *src, const struct policy_ports *ports,
+static void dst_add(struct filter *f, const struct policy_sources *src, const struct policy_ports *ports,
                     struct str ip)
 {
         struct rule *r = rule_for(f, src, ports->proto);
@@ -102,7 +90,7 @@ static void dst_add(struct filter *f, const struct policy_texts *src, const stru
 
 /* ---- what of a destination is this node's ---- */
 
-static void ranges_add(struct filter *f, const struct policy_unit *u, const struct policy_texts *src,
+static void ranges_add(struct filter *f, const struct policy_unit *u, const struct policy_sources *src,
                        const struct policy_ports *ports, const struct policy_alias *a)
 {
         char text[POLICY_RANGE_TEXT_MAX];
@@ -114,7 +102,7 @@ static void ranges_add(struct filter *f, const struct policy_unit *u, const stru
                         dst_add(f, src, ports, policy_range_format(ranges.items[i], text));
 }
 
-static void dst_name_add(struct filter *f, const struct policy_unit *u, const struct policy_texts *src,
+static void dst_name_add(struct filter *f, const struct policy_unit *u, const struct policy_sources *src,
                          const struct policy_ports *ports, const struct policy_alias *a)
 {
         const struct policy_ranges *internet = policy_ranges_internet();
@@ -188,7 +176,7 @@ static void grant_name_add(struct filter *f, const struct policy_unit *u, struct
         }
 }
 
-static struct rule *grant_rule(struct filter *f, const struct policy_texts *src)
+static struct rule *grant_rule(struct filter *f, const struct policy_sources *src)
 {
         struct rule *r = LIST_MORE(f, f->rules, f->rules_count, f->rules_cap);
 
@@ -197,7 +185,7 @@ static struct rule *grant_rule(struct filter *f, const struct policy_texts *src)
         return r;
 }
 
-static void grant_keep(struct filter *f, struct rule **rule, const struct policy_texts *src,
+static void grant_keep(struct filter *f, struct rule **rule, const struct policy_sources *src,
                        const struct grant *g)
 {
         if (!g->dsts_count)
@@ -209,7 +197,7 @@ static void grant_keep(struct filter *f, struct rule **rule, const struct policy
                 *kept = *g;
 }
 
-static void app_add(struct filter *f, const struct policy_unit *u, const struct policy_texts *src)
+static void app_add(struct filter *f, const struct policy_unit *u, const struct policy_sources *src)
 {
         struct rule *rule = NULL;
 
@@ -222,7 +210,7 @@ static void app_add(struct filter *f, const struct policy_unit *u, const struct 
 }
 
 /* Sharing and relaying need the sources to know of it: a rule in the other direction, on their side. */
-static void companions_add(struct filter *f, const struct policy_unit *u, const struct policy_texts *peers,
+static void companions_add(struct filter *f, const struct policy_unit *u, const struct policy_sources *peers,
                            uint32_t n)
 {
         static const struct {
@@ -252,15 +240,15 @@ static void companions_add(struct filter *f, const struct policy_unit *u, const 
 /* ---- autogroup:self ---- */
 
 /* The person's machines that the unit takes as sources, or with `all` every one, as texts of this filter. */
-static const struct policy_texts *own_texts(struct filter *f, uint32_t n, bool all)
+static const struct policy_sources *own_texts(struct filter *f, uint32_t n, bool all)
 {
         size_t count;
         const uint32_t *nodes = policy_writer_own_nodes(f->w, f->entry->user, &count);
-        struct policy_texts *texts = ARENA_NEW(&f->w->arena, struct policy_texts);
+        struct policy_texts texts = { .arena = &f->arena };
         struct policy_ranges own = { 0 };
         char text[POLICY_RANGE_TEXT_MAX];
 
-        for (size_t i = 0; texts && i < count; i++) {
+        for (size_t i = 0; i < count; i++) {
                 const struct policy_node *node = f->w->t->nodes[nodes[i]].node;
                 bool is_source = all;
 
@@ -276,12 +264,9 @@ static const struct policy_texts *own_texts(struct filter *f, uint32_t n, bool a
                                 (struct policy_range){ node->addresses[j], node->addresses[j] });
         }
         policy_ranges_seal(&own);
-        for (size_t i = 0; texts && i < own.count; i++)
-                policy_texts_add(f->w, texts, policy_range_format(own.items[i], text));
-        if (texts)
-                policy_texts_seal(texts);
-        f->w->no_memory |= texts == NULL;
-        return texts;
+        for (size_t i = 0; i < own.count; i++)
+                policy_texts_add(f->w, &texts, policy_range_format(own.items[i], text));
+        return policy_texts_seal(f->w, &texts);
 }
 
 static void self_add(struct filter *f, const struct policy_unit *u, uint32_t n)
@@ -291,7 +276,7 @@ static void self_add(struct filter *f, const struct policy_unit *u, uint32_t n)
 
         if (!f->entry->user)
                 return;
-        const struct policy_texts *src = own_texts(f, n, false);
+        const struct policy_sources *src = own_texts(f, n, false);
         if (!src || !src->count)
                 return;
         for (size_t i = 0; i < u->ports_count; i++)
@@ -314,7 +299,7 @@ static void self_add(struct filter *f, const struct policy_unit *u, uint32_t n)
 static void unit_add(struct filter *f, uint32_t n)
 {
         const struct policy_unit *u = &f->w->t->units->items[n];
-        const struct policy_texts *src = policy_writer_sources(f->w, n);
+        const struct policy_sources *src = policy_writer_sources(f->w, n);
         bool is_via = u->flags & UNIT_VIA;
 
         if (!src || !u->rule->src.count)
@@ -353,7 +338,7 @@ static void rule_write(const struct rule *r, struct json_writer *out)
 
         json_write_object_begin(out);
         json_write_key(out, STR("SrcIPs"));
-        policy_texts_write(r->src, out);
+        json_write_raw(out, r->src->json);
         if (r->dsts_count) {
                 json_write_key(out, STR("DstPorts"));
                 json_write_array_begin(out);

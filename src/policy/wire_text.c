@@ -13,7 +13,7 @@ void policy_texts_add(struct policy_writer *w, struct policy_texts *texts, struc
 {
         if (texts->count == texts->cap) {
                 size_t cap = texts->cap ? texts->cap * 2 : 8;
-                struct str *items = ARENA_ARRAY(&w->arena, struct str, cap);
+                struct str *items = ARENA_ARRAY(texts->arena, struct str, cap);
 
                 if (!items) {
                         w->no_memory = true;
@@ -24,7 +24,7 @@ void policy_texts_add(struct policy_writer *w, struct policy_texts *texts, struc
                 texts->items = items;
                 texts->cap = cap;
         }
-        struct str copy = arena_copy(&w->arena, text);
+        struct str copy = arena_copy(texts->arena, text);
         w->no_memory |= copy.ptr == NULL;
         texts->items[texts->count++] = copy;
 }
@@ -34,7 +34,7 @@ static int text_order(const void *a, const void *b)
         return str_cmp(*(const struct str *)a, *(const struct str *)b);
 }
 
-void policy_texts_seal(struct policy_texts *texts)
+static void texts_sort(struct policy_texts *texts)
 {
         size_t kept = 0;
 
@@ -47,12 +47,35 @@ void policy_texts_seal(struct policy_texts *texts)
         texts->count = kept + 1;
 }
 
-void policy_texts_write(const struct policy_texts *texts, struct json_writer *out)
+static const struct policy_sources *sources_new(struct policy_writer *w, struct str json, size_t count)
 {
-        json_write_array_begin(out);
+        struct policy_sources *s = ARENA_NEW(&w->arena, struct policy_sources);
+
+        if (!s || !(s->json = arena_copy(&w->arena, json)).ptr || map_add(&w->known, s->json, s) != ERR_OK)
+                return NULL;
+        s->count = count;
+        return s;
+}
+
+const struct policy_sources *policy_texts_seal(struct policy_writer *w, struct policy_texts *texts)
+{
+        const struct policy_sources *sources = NULL;
+        struct json_writer json;
+        struct buf out;
+
+        texts_sort(texts);
+        buf_init(&out, ARENA_BYTES_MAX);
+        json_writer_init(&json, &out, JSON_COMPACT);
+        json_write_array_begin(&json);
         for (size_t i = 0; i < texts->count; i++)
-                json_write_str(out, texts->items[i]);
-        json_write_array_end(out);
+                json_write_str(&json, texts->items[i]);
+        json_write_array_end(&json);
+        json_writer_finish(&json);
+        if (!out.full && !(sources = map_find(&w->known, buf_str(&out))))
+                sources = sources_new(w, buf_str(&out), texts->count);
+        buf_fini(&out);
+        w->no_memory |= sources == NULL;
+        return sources;
 }
 
 /* ---- addresses of a side ---- */
@@ -141,82 +164,74 @@ static void sources_add(struct policy_writer *w, struct policy_texts *texts, uin
         bool is_apart = names_any(rule);
         struct policy_ranges all = { 0 };
         struct policy_range room;
-        struct arena scratch;
 
-        arena_init(&scratch, NULL, 0, ARENA_BYTES_MAX);
         for (size_t i = 0; i < rule->src.count; i++) {
                 const struct policy_alias *a = &rule->src.items[i];
                 struct policy_ranges named = policy_alias_ranges(w->t->units->file, w->t->facts, a, &room);
 
                 if (!is_apart) {
-                        w->no_memory |= !policy_ranges_add_all(&scratch, &all, &named);
+                        w->no_memory |= !policy_ranges_add_all(texts->arena, &all, &named);
                         continue;
                 }
                 if (a->kind == ALIAS_ANY)
                         any_add(w, texts);
                 all.count = 0;
-                w->no_memory |= !policy_ranges_add_all(&scratch, &all, &named) ||
-                                !machines_add(w, &scratch, &all, n, a);
+                w->no_memory |= !policy_ranges_add_all(texts->arena, &all, &named) ||
+                                !machines_add(w, texts->arena, &all, n, a);
                 policy_ranges_seal(&all);
                 ranges_add(w, texts, &all);
         }
         if (!is_apart) {
-                w->no_memory |= !machines_add(w, &scratch, &all, n, NULL);
+                w->no_memory |= !machines_add(w, texts->arena, &all, n, NULL);
                 policy_ranges_seal(&all);
                 ranges_add(w, texts, &all);
         }
-        arena_fini(&scratch);
 }
 
-const struct policy_texts *policy_writer_sources(struct policy_writer *w, uint32_t n)
+const struct policy_sources *policy_writer_sources(struct policy_writer *w, uint32_t n)
 {
         const struct policy_unit *u = &w->t->units->items[n];
+        struct arena scratch;
+        struct policy_texts texts = { .arena = &scratch };
 
         if (w->sources[n])
                 return w->sources[n];
-        struct policy_texts *texts = ARENA_NEW(&w->arena, struct policy_texts);
-        if (!texts) {
-                w->no_memory = true;
-                return NULL;
-        }
+        arena_init(&scratch, NULL, 0, ARENA_BYTES_MAX);
         if (u->posture != POLICY_BIT_NONE)
-                postured_add(w, texts, n);
+                postured_add(w, &texts, n);
         else if (u->flags & UNIT_SRC_ALL)
-                policy_texts_add(w, texts, STR("*"));
+                policy_texts_add(w, &texts, STR("*"));
         else
-                sources_add(w, texts, n);
-        policy_texts_seal(texts);
-        return w->sources[n] = texts;
+                sources_add(w, &texts, n);
+        w->sources[n] = policy_texts_seal(w, &texts);
+        arena_fini(&scratch);
+        return w->sources[n];
 }
 
 /* Destinations as the sources of a companion rule. Self is left to the writer: it differs by person. */
-const struct policy_texts *policy_writer_destinations(struct policy_writer *w, uint32_t n)
+const struct policy_sources *policy_writer_destinations(struct policy_writer *w, uint32_t n)
 {
         const struct policy_unit *u = &w->t->units->items[n];
         struct policy_ranges all = { 0 };
         struct arena scratch;
+        struct policy_texts texts = { .arena = &scratch };
 
         if (w->destinations[n])
                 return w->destinations[n];
-        struct policy_texts *texts = ARENA_NEW(&w->arena, struct policy_texts);
-        if (!texts) {
-                w->no_memory = true;
-                return NULL;
-        }
         arena_init(&scratch, NULL, 0, ARENA_BYTES_MAX);
         for (size_t i = 0; i < policy_unit_dst_count(u); i++) {
                 const struct policy_alias *a = policy_unit_dst(u, i);
 
                 if (a->kind == ALIAS_ANY)
-                        any_add(w, texts);
+                        any_add(w, &texts);
                 w->no_memory |= policy_alias_is_identity(a) && !machines_add(w, &scratch, &all, n, a);
         }
         w->no_memory |= !policy_ranges_add_all(&scratch, &all, &u->dst);
         policy_ranges_seal(&all);
-        ranges_add(w, texts, &all);
+        ranges_add(w, &texts, &all);
+        w->destinations[n] = policy_texts_seal(w, &texts);
         arena_fini(&scratch);
-        policy_texts_seal(texts);
-        return w->destinations[n] = texts;
+        return w->destinations[n];
 }
 
 /* ---- people's machines ---- */
@@ -267,8 +282,9 @@ struct policy_writer *policy_writer_new(const struct policy_tables *t)
                 return NULL;
         w->t = t;
         arena_init(&w->arena, NULL, 0, ARENA_BYTES_MAX);
-        w->sources = ARENA_ARRAY(&w->arena, struct policy_texts *, t->units->count + 1);
-        w->destinations = ARENA_ARRAY(&w->arena, struct policy_texts *, t->units->count + 1);
+        map_init(&w->known, (struct hash_key){ 0 }, SIZE_MAX / 2);
+        w->sources = ARENA_ARRAY(&w->arena, const struct policy_sources *, t->units->count + 1);
+        w->destinations = ARENA_ARRAY(&w->arena, const struct policy_sources *, t->units->count + 1);
         if (!w->sources || !w->destinations || !own_nodes_make(w)) {
                 policy_writer_free(w);
                 return NULL;
@@ -286,6 +302,7 @@ void policy_writer_free(struct policy_writer *w)
         if (!w)
                 return;
         policy_ssh_set_free(w->ssh);
+        map_fini(&w->known);
         arena_fini(&w->arena);
         free(w);
 }
