@@ -5,7 +5,8 @@
  *   bench-policy [NODES USERS RULES]        10000 2000 1000
  *
  * Everything is made up from a fixed seed. Times are processor time, the best of a few runs; decisions are the
- * distribution over a million, each timed alone by the wall, the cost of reading the clock taken off. Prints one line for each figure.
+ * distribution over a million, each timed alone by the wall, the cost of reading the clock taken off; of five such
+ * rounds the least disturbed. Prints one line for each figure.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -298,57 +299,117 @@ static int by_size(const void *a, const void *b)
         return x < y ? -1 : x > y;
 }
 
-static void times_print(const char *what, uint32_t *ns, size_t count, uint32_t clock_ns)
+/* A million times, sorted, as parts of them. */
+static const double parts[] = { 0.5, 0.99, 0.999 };
+struct times {
+        double us[ARRAY_SIZE(parts)];
+};
+
+static struct times times_of(uint32_t *ns, uint32_t clock_ns)
 {
+        struct times times;
+
+        qsort(ns, QUESTIONS, sizeof(*ns), by_size);
+        for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+                uint32_t t = ns[(size_t)((QUESTIONS - 1) * parts[i])];
+
+                times.us[i] = (double)(t > clock_ns ? t - clock_ns : 0) / 1000;
+        }
+        return times;
+}
+
+/* The round that others disturbed least. */
+static void times_best(struct times *best, int round, struct times now)
+{
+        if (round == 0 || now.us[1] < best->us[1])
+                *best = now;
+}
+
+static void times_print(const char *what, const struct times *t)
+{
+        static const char *const names[] = { "median", "p99", "p99.9" };
         char label[64];
 
-        qsort(ns, count, sizeof(*ns), by_size);
-        static const struct {
-                const char *name;
-                double part;
-        } parts[] = { { "median", 0.5 }, { "p99", 0.99 }, { "p99.9", 0.999 } };
         for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
-                uint32_t t = ns[(size_t)((double)(count - 1) * parts[i].part)];
-
-                snprintf(label, sizeof(label), "%s, %s", what, parts[i].name);
-                line(label, (double)(t > clock_ns ? t - clock_ns : 0) / 1000, "us");
+                snprintf(label, sizeof(label), "%s, %s", what, names[i]);
+                line(label, t->us[i], "us");
         }
+}
+
+/* Three in four from machine to machine; the others from or to networks behind routers, and strangers. */
+static struct ip end_make(const struct policy_tables *t)
+{
+        const struct policy_node *node = t->facts->nodes[below(nodes)];
+        struct ip ip = node->addresses[below(8) == 0];
+
+        if (below(8) == 0) {
+                char text[IP_TEXT_MAX];
+
+                snprintf(text, sizeof(text), "10.%u.%u.%u", below(250), below(256), below(256));
+                if (ip_parse(str_of(text), &ip) != ERR_OK)
+                        fail("an address", NULL);
+        }
+        return ip;
+}
+
+static uint32_t clock_cost(void)
+{
+        uint32_t ns = UINT32_MAX;
+
+        for (int i = 0; i < 1000; i++) {
+                uint64_t start = now_ns();
+
+                ns = MIN(ns, (uint32_t)(now_ns() - start));
+        }
+        return ns;
 }
 
 static void decide_measure(const struct policy_tables *t)
 {
-        uint32_t *ns = malloc(QUESTIONS * sizeof(*ns)), clock_ns = UINT32_MAX;
+        static const uint16_t ports[] = { 22, 80, 443, 5432, 10500, 1 };
+        uint32_t *ns = malloc(QUESTIONS * sizeof(*ns)), clock_ns = clock_cost();
+        struct times best;
         size_t allowed = 0;
 
-        for (int i = 0; i < 1000; i++) {
-                uint64_t start = now_ns();
-                clock_ns = MIN(clock_ns, (uint32_t)(now_ns() - start));
-        }
-        for (int i = 0; i < QUESTIONS; i++) {
-                const struct policy_node *a = t->facts->nodes[below(nodes)],
-                                         *b = t->facts->nodes[below(nodes)];
-                static const uint16_t ports[] = { 22, 80, 443, 5432, 10500, 1 };
-                struct policy_question q = { a->addresses[0], b->addresses[0], PROTO_TCP, ports[below(6)] };
+        for (int round = 0; ns && round < RUNS; round++) {
+                for (int i = 0; i < QUESTIONS; i++) {
+                        struct policy_question q = { end_make(t), end_make(t), PROTO_TCP, ports[below(6)] };
+                        uint64_t start = now_ns();
 
-                uint64_t start = now_ns();
-                allowed += policy_decide(t, &q).is_allowed;
-                ns[i] = (uint32_t)(now_ns() - start);
+                        allowed += policy_decide(t, &q).is_allowed;
+                        ns[i] = (uint32_t)(now_ns() - start);
+                }
+                times_best(&best, round, times_of(ns, clock_ns));
         }
-        times_print("decision", ns, QUESTIONS, clock_ns);
-        line("of these allowed", 100.0 * (double)allowed / QUESTIONS, "%");
-        for (int i = 0; i < QUESTIONS; i++) {
-                struct policy_principal who = { .class = t->users[below(users)].class };
-                struct policy_asker asker = { .now = t->facts->now, .auth = AUTH_SSO };
-                struct policy_resource what = { ALIAS_SERVICE, t->facts->services[below(50)].name, STR_NULL };
-                struct policy_gate gate;
-                struct policy_way way;
+        times_print("decision", &best);
+        line("of these allowed", 100.0 * (double)allowed / QUESTIONS / RUNS, "%");
+        free(ns);
+}
 
-                uint64_t start = now_ns();
-                policy_gate_open(&gate, t, who, &asker, what);
-                allowed += policy_gate_next(&gate, &way);
-                ns[i] = (uint32_t)(now_ns() - start);
+static void gate_measure(const struct policy_tables *t)
+{
+        uint32_t *ns = malloc(QUESTIONS * sizeof(*ns)), clock_ns = clock_cost();
+        struct times best;
+        size_t allowed = 0;
+
+        for (int round = 0; ns && round < RUNS; round++) {
+                for (int i = 0; i < QUESTIONS; i++) {
+                        struct policy_principal who = { .class = t->users[below(users)].class };
+                        struct policy_asker asker = { .now = t->facts->now, .auth = AUTH_SSO };
+                        struct policy_resource what = { ALIAS_SERVICE, t->facts->services[below(50)].name,
+                                                        STR_NULL };
+                        struct policy_gate gate;
+                        struct policy_way way;
+                        uint64_t start = now_ns();
+
+                        policy_gate_open(&gate, t, who, &asker, what);
+                        allowed += policy_gate_next(&gate, &way);
+                        ns[i] = (uint32_t)(now_ns() - start);
+                }
+                times_best(&best, round, times_of(ns, clock_ns));
         }
-        times_print("decision above the network", ns, QUESTIONS, clock_ns);
+        times_print("decision above the network", &best);
+        line("of these allowed", 100.0 * (double)allowed / QUESTIONS / RUNS, "%");
         free(ns);
 }
 
@@ -403,6 +464,7 @@ int main(int argc, char **argv)
         line("memory at its highest", memory_mib(), "MiB");
         t = change_measure(t);
         decide_measure(t);
+        gate_measure(t);
         check_measure();
         tell_measure(t);
         policy_tables_put(t);

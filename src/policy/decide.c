@@ -104,39 +104,40 @@ static bool carries(const struct policy_tables *t, const struct policy_node_entr
         return false;
 }
 
-static bool leads_to(const struct policy_node *node, struct ip dst)
-{
-        for (size_t i = 0; i < node->approved_count; i++)
-                if (ip_prefix_contains(&node->approved[i], dst))
-                        return true;
-        return false;
-}
-
 /*
- * Whether a machine routes that address and its packet filter lets the unit through. What an exit route leads to is "*"
- * and autogroup:internet, and a prefix only where the same machine has to do with it in another way.
+ * Whether one of the route's machines lets a unit of it through to an address behind it. What an exit route leads to is
+ * "*" and autogroup:internet, and a prefix only where the same machine has to do with it in another way.
  */
-static bool is_routed(const struct policy_tables *t, uint32_t n, struct ip dst)
+static bool lets_through(const struct policy_tables *t, const struct policy_route *r, uint32_t n,
+                         struct ip dst)
 {
         const struct policy_unit *u = &t->units->items[n];
-        bool is_any = (u->flags & UNIT_DST_ANY) && !(u->flags & UNIT_VIA);
-        bool is_internet = (u->flags & UNIT_INTERNET) && policy_ranges_contain(policy_ranges_internet(), dst);
+        bool is_via = u->flags & UNIT_VIA;
+
+        if ((u->flags & UNIT_DST_ANY) && !is_via)
+                return true;
         bool is_named = policy_ranges_contain(&u->dst, dst);
+        if (is_named && !policy_prefix_is_exit(&r->prefix))
+                return true;
+        bool is_internet = (u->flags & UNIT_INTERNET) && policy_ranges_contain(policy_ranges_internet(), dst);
+        for (uint32_t i = 0; (is_named || is_internet) && i < r->routers_count; i++) {
+                const struct policy_node_entry *e = &t->nodes[t->routers[r->routers + i]];
 
-        if (!is_internet && !is_named && !is_any)
-                return false;
-        for (size_t i = 0; i < t->facts->nodes_count; i++) {
-                const struct policy_node_entry *e = &t->nodes[i];
-
-                if (!leads_to(e->node, dst))
-                        continue;
-                if (is_any)
-                        return true;
-                if ((u->flags & UNIT_VIA) && !policy_set_has(e->routes, n))
+                if (is_via && !policy_set_has(e->routes, n))
                         continue;
                 if ((is_internet && e->is_exit) || (is_named && carries(t, e, u, dst)))
                         return true;
         }
+        return false;
+}
+
+static bool is_routed(const struct policy_tables *t, uint32_t n, struct ip dst)
+{
+        unsigned from = POLICY_ROUTES_BEGIN;
+
+        for (const struct policy_route *r; (r = policy_tables_next_route(t, dst, &from));)
+                if (policy_set_has(r->units, n) && lets_through(t, r, n, dst))
+                        return true;
         return false;
 }
 
@@ -150,16 +151,6 @@ bool policy_unit_takes_dst(const struct policy_tables *t, uint32_t n, struct ip 
         if (!policy_set_has(d->dst, n))
                 return false;
         return !(u->flags & UNIT_SELF) || is_self(policy_tables_find_address(t, src), d) || is_other(t, u, d);
-}
-
-/* One end at least is no machine: ask each unit with ports. */
-static struct policy_answer decide_slowly(const struct policy_tables *t, const struct policy_question *q)
-{
-        for (uint32_t n = 0; n < t->units->count; n++)
-                if (policy_unit_takes_port(&t->units->items[n], q->proto, q->port) &&
-                    policy_unit_takes_src(t, n, q->src) && policy_unit_takes_dst(t, n, q->src, q->dst))
-                        return (struct policy_answer){ true, n };
-        return (struct policy_answer){ false, POLICY_BIT_NONE };
 }
 
 /* As policy_unit_takes_port, on what lies close together. */
@@ -176,30 +167,72 @@ static bool brief_takes_port(const struct policy_units *u, const struct policy_u
         return false;
 }
 
+/* What a decision knows of both ends before it looks at units. */
+struct ends {
+        const struct policy_question *q;
+        const struct policy_address *src, *dst; /* NULL: no machine */
+        const struct policy_set *src_units;
+        int16_t proto;
+        bool is_usual; /* a protocol that rules without one mean */
+        uint16_t port_first, port_last;
+};
+
+static bool takes_src(const struct policy_tables *t, const struct ends *e, uint32_t n)
+{
+        const struct policy_unit *u = &t->units->items[n];
+
+        if (e->src || (u->flags & UNIT_SRC_ALL))
+                return true;
+        return ((u->flags & UNIT_SRC_ANY) && policy_tables_is_any_source(t, e->q->src)) ||
+               policy_ranges_contain(&u->src, e->q->src);
+}
+
+static bool takes_dst(const struct policy_tables *t, const struct ends *e, const struct policy_route *r,
+                      uint32_t n, unsigned flags)
+{
+        if (r)
+                return lets_through(t, r, n, e->q->dst);
+        return !(flags & UNIT_SELF) || is_self(e->src, e->dst) || is_other(t, &t->units->items[n], e->dst);
+}
+
+/* The first unit before `limit` that both ends have. */
+static uint32_t first_unit(const struct policy_tables *t, const struct ends *e, const struct policy_route *r,
+                           uint32_t limit)
+{
+        struct policy_meet both = policy_sets_meet(e->src_units, r ? r->units : e->dst->dst);
+        uint32_t n;
+
+        while ((n = policy_meet_next(&both)) < limit) {
+                const struct policy_unit_brief *brief = &t->units->briefs[n];
+
+                if (brief_takes_port(t->units, brief, e->proto, e->is_usual, e->port_first, e->port_last) &&
+                    takes_src(t, e, n) && takes_dst(t, e, r, n, brief->flags))
+                        return n;
+        }
+        return limit;
+}
+
 struct policy_answer policy_decide(const struct policy_tables *t, const struct policy_question *q)
 {
         static const struct policy_ports usual = { .proto = POLICY_PROTO_ANY };
-        bool is_usual = policy_ports_proto_allows(&usual, q->proto),
-             has_ports = policy_proto_has_ports(q->proto);
-        const struct policy_address *src, *dst;
-        uint32_t n;
+        bool has_ports = policy_proto_has_ports(q->proto);
+        /* Without ports, any range will do: 65535 is at or above the first, 0 at or below the last. */
+        struct ends e = { .q = q,
+                          .proto = q->proto,
+                          .is_usual = policy_ports_proto_allows(&usual, q->proto),
+                          .port_first = has_ports ? q->port : POLICY_PORT_MAX,
+                          .port_last = has_ports ? q->port : 0 };
+        uint32_t n = POLICY_BIT_NONE;
+        unsigned from = POLICY_ROUTES_BEGIN;
 
-        policy_tables_find_ends(t, q->src, q->dst, &src, &dst);
-        if (!src || !dst)
-                return decide_slowly(t, q);
-        policy_sets_fetch(src->src, dst->dst);
-        struct policy_meet both = policy_sets_meet(src->src, dst->dst);
-        while ((n = policy_meet_next(&both)) != POLICY_BIT_NONE) {
-                const struct policy_unit_brief *brief = &t->units->briefs[n];
-
-                /* Without ports, any range will do: 65535 is at or above the first, 0 at or below the last. */
-                if (!brief_takes_port(t->units, brief, q->proto, is_usual,
-                                      has_ports ? q->port : POLICY_PORT_MAX, has_ports ? q->port : 0))
-                        continue;
-                if ((brief->flags & UNIT_SELF) && !is_self(src, dst) &&
-                    !is_other(t, &t->units->items[n], dst))
-                        continue;
-                return (struct policy_answer){ true, n };
-        }
-        return (struct policy_answer){ false, POLICY_BIT_NONE };
+        policy_tables_find_ends(t, q->src, q->dst, &e.src, &e.dst);
+        if (e.src && e.dst)
+                policy_sets_fetch(e.src->src, e.dst->dst);
+        e.src_units = e.src ? e.src->src : t->outsider;
+        if (e.dst)
+                n = first_unit(t, &e, NULL, n);
+        else
+                for (const struct policy_route *r; (r = policy_tables_next_route(t, q->dst, &from));)
+                        n = first_unit(t, &e, r, n);
+        return (struct policy_answer){ n != POLICY_BIT_NONE, n };
 }

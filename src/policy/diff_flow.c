@@ -28,6 +28,8 @@ static int group_order(const void *a, const void *b)
 {
         const struct group *x = a, *y = b;
 
+        if (x->ip.family != y->ip.family) /* flows stay within one: a machine with both is in two groups */
+                return (int)x->ip.family - (int)y->ip.family;
         if (x->was != y->was)
                 return x->was < y->was ? -1 : 1;
         if (x->is != y->is)
@@ -39,7 +41,8 @@ static int group_order(const void *a, const void *b)
 
 static bool groups_alike(const struct group *a, const struct group *b)
 {
-        return a->entry && b->entry && a->was == b->was && a->is == b->is && a->user == b->user;
+        return a->entry && b->entry && a->ip.family == b->ip.family && a->was == b->was && a->is == b->is &&
+               a->user == b->user;
 }
 
 /* Sources are told by person or tags, destinations by machine; of many alike the first names them. */

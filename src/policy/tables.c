@@ -42,13 +42,13 @@ void policy_tables_put(struct policy_tables *t)
         for (size_t i = 0; t->users && i < t->facts->users_count; i++)
                 policy_class_put(t, t->users[i].class);
         policy_targets_fini(t);
+        policy_routes_fini(t);
         policy_classes_put(t);
         policy_facts_put(t->facts);
         policy_units_put(t->units);
         free(t->addresses);
         free(t->nodes);
         free(t->users);
-        free(t->routes);
         free(t);
 }
 

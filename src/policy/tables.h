@@ -23,6 +23,8 @@
 #include "policy/subject.h"
 #include "policy/unit.h"
 
+enum { POLICY_ROUTES_BEGIN = 1000 };
+
 /* What machines and users with the same identities have in common; counted. */
 struct policy_class {
         struct policy_subjects subjects;
@@ -56,10 +58,11 @@ struct policy_address {
         const struct policy_set *src, *dst;
 };
 
-/* An approved route that is no exit route, and how many machines have it. */
+/* An approved route, the machines that have it, and the units that one of them lets through on its routes. */
 struct policy_route {
         struct ip_prefix prefix;
-        uint32_t routers_count;
+        uint32_t routers, routers_count; /* of policy_tables.routers */
+        const struct policy_set *units;
 };
 
 struct policy_tables {
@@ -70,13 +73,19 @@ struct policy_tables {
         struct policy_user_entry *users; /* in the order of facts->users */
         struct policy_address *addresses;
         size_t addresses_cap, addresses_count; /* cap is a power of two */
-        struct policy_route *routes;           /* sorted, each once */
+        struct policy_route *routes;           /* but for exit routes; sorted, each once */
         size_t routes_count;
+        struct policy_route exits[2]; /* IPv4, IPv6; without routers: there is none */
+        uint32_t *routers;            /* entries of nodes, route by route */
 
         /* upward: for each known target the units that name it; in the order of the facts' lists */
         const struct policy_set **services, **models, **providers, **tools;
         const struct policy_set *stranger; /* units of whoever has no identity: from autogroup:danger-all */
+        const struct policy_set *outsider; /* units that an address of no machine may meet */
         /* private */
+        uint64_t route_lengths[2][3]; /* bits: the lengths that IPv4 and IPv6 routes have */
+        uint32_t *route_slots;        /* a hash of routes: index + 1, 0: free */
+        size_t route_slots_cap;
         struct policy_classes *classes; /* shared by tables of the same units */
         unsigned references;
 };
@@ -117,7 +126,11 @@ bool policy_entry_matches(const struct policy_tables *t, const struct policy_nod
 /* Whether an address from outside the machines may be a source of "*": the network's blocks and approved routes. */
 bool policy_tables_is_any_source(const struct policy_tables *t, struct ip ip);
 
-/* The entries of approved routes that an address lies behind: is there one at all? */
+/* The routes that an address lies behind, the longest first, the exit route last: begin with POLICY_ROUTES_BEGIN; NULL at the end. */
+const struct policy_route *policy_tables_next_route(const struct policy_tables *t, struct ip ip,
+                                                    unsigned *from);
+
+/* Whether there is one that is no exit route. */
 bool policy_tables_has_route(const struct policy_tables *t, struct ip ip);
 
 static inline bool policy_prefix_is_exit(const struct ip_prefix *p)

@@ -6,18 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/hash.h"
 #include "policy/tables_priv.h"
 
 /* ---- the hash ---- */
 
 static size_t ip_slot(struct ip ip, size_t cap)
 {
-        uint64_t high, low;
-
-        memcpy(&high, ip.bytes, 8);
-        memcpy(&low, ip.bytes + 8, 8);
-        return hash_u64(high ^ low * 0x9e3779b97f4a7c15u ^ ip.family) & (cap - 1);
+        return policy_ip_hash(ip, 0) & (cap - 1);
 }
 
 struct policy_address *policy_slots_new(size_t cap)

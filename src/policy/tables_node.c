@@ -124,59 +124,6 @@ bool policy_user_entry_make(struct policy_work *w, const struct policy_user *use
         return out->class != NULL;
 }
 
-/* ---- all routes ---- */
-
-static int route_order(const void *a, const void *b)
-{
-        const struct policy_route *x = a, *y = b;
-        int order = ip_cmp(x->prefix.ip, y->prefix.ip);
-
-        return order ? order : (int)x->prefix.bits - (int)y->prefix.bits;
-}
-
-bool policy_routes_make(struct policy_work *w)
-{
-        struct policy_tables *t = w->t;
-        size_t total = 0, kept = 0;
-
-        for (size_t i = 0; i < t->facts->nodes_count; i++)
-                total += t->facts->nodes[i]->approved_count;
-        if (!(t->routes = calloc(total + 1, sizeof(*t->routes)))) {
-                w->no_memory = true;
-                return false;
-        }
-        for (size_t i = 0; i < t->facts->nodes_count; i++)
-                for (size_t j = 0; j < t->facts->nodes[i]->approved_count; j++)
-                        if (!policy_prefix_is_exit(&t->facts->nodes[i]->approved[j]))
-                                t->routes[t->routes_count++] =
-                                        (struct policy_route){ t->facts->nodes[i]->approved[j], 1 };
-        qsort(t->routes, t->routes_count, sizeof(*t->routes), route_order);
-        for (size_t i = 1; i < t->routes_count; i++)
-                if (route_order(&t->routes[i], &t->routes[kept]) == 0)
-                        t->routes[kept].routers_count++;
-                else
-                        t->routes[++kept] = t->routes[i];
-        t->routes_count = t->routes_count ? kept + 1 : 0;
-        return true;
-}
-
-bool policy_tables_has_route(const struct policy_tables *t, struct ip ip)
-{
-        /* Routes nest, so an address may lie behind each of its own prefixes: one look-up for each length. */
-        for (int bits = ip.family == 4 ? 32 : 128; bits > 0; bits--) {
-                struct policy_route key = { .prefix = { ip_masked(ip, (uint8_t)bits), (uint8_t)bits } };
-
-                if (t->routes_count && bsearch(&key, t->routes, t->routes_count, sizeof(key), route_order))
-                        return true;
-        }
-        return false;
-}
-
-bool policy_tables_is_any_source(const struct policy_tables *t, struct ip ip)
-{
-        return policy_ranges_contain(policy_ranges_tailnet(), ip) || policy_tables_has_route(t, ip);
-}
-
 /* ---- matching ---- */
 
 bool policy_entry_matches(const struct policy_tables *t, const struct policy_node_entry *entry,

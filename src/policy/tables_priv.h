@@ -1,6 +1,9 @@
 /* policy/tables_priv.h - the parts of compiling. Only for tables*.c. */
 #pragma once
 
+#include <string.h>
+
+#include "base/hash.h"
 #include "policy/tables.h"
 
 struct policy_classes {
@@ -17,6 +20,16 @@ struct policy_work {
         struct policy_subjects subjects; /* room likewise */
         bool no_memory;
 };
+
+/* Of an address or a prefix; for numbers that only the operator chooses. */
+static inline uint64_t policy_ip_hash(struct ip ip, unsigned bits)
+{
+        uint64_t high, low;
+
+        memcpy(&high, ip.bytes, 8);
+        memcpy(&low, ip.bytes + 8, 8);
+        return hash_u64(high ^ low * 0x9e3779b97f4a7c15u ^ (uint64_t)bits << 8 ^ ip.family);
+}
 
 /* tables_class.c. The class of those subjects: one reference more, or NULL. */
 struct policy_classes *policy_classes_new(void);
@@ -38,7 +51,10 @@ MUST_USE bool policy_entry_make(struct policy_work *w, const struct policy_node 
 void policy_entry_fini(struct policy_tables *t, struct policy_node_entry *entry);
 MUST_USE bool policy_user_entry_make(struct policy_work *w, const struct policy_user *user,
                                      struct policy_user_entry *out);
+
+/* tables_route.c. The entries and the addresses must be there. */
 MUST_USE bool policy_routes_make(struct policy_work *w);
+void policy_routes_fini(struct policy_tables *t);
 
 /* tables_target.c. */
 MUST_USE bool policy_targets_make(struct policy_work *w);
