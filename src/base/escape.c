@@ -56,6 +56,26 @@ void escape_json(struct buf *out, struct str s)
         }
 }
 
+void escape_html(struct buf *out, struct str s)
+{
+        while (s.len) {
+                size_t len;
+                uint32_t c = code_point(s, &len);
+
+                switch (c) {
+                case '&': buf_add(out, STR("&amp;")); break;
+                case '<': buf_add(out, STR("&lt;")); break;
+                case '>': buf_add(out, STR("&gt;")); break;
+                case '"': buf_add(out, STR("&quot;")); break;
+                case '\'': buf_add(out, STR("&#39;")); break;
+                case '\t':
+                case '\n': buf_add_char(out, (char)c); break;
+                default: buf_add(out, is_unsafe(c) ? STR("\xef\xbf\xbd") : str_sub(s, 0, len));
+                }
+                s = str_from(s, len);
+        }
+}
+
 void escape_text(struct buf *out, struct str s)
 {
         while (s.len) {

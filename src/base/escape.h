@@ -1,5 +1,5 @@
 /*
- * base/escape.h - hostile text made safe to stand inside a JSON string or a terminal line.
+ * base/escape.h - hostile text made safe to stand inside a JSON string, a terminal line or a page.
  */
 #pragma once
 
@@ -11,6 +11,12 @@
  * bidirectional overrides become \uXXXX; a byte that is not UTF-8 becomes �. Always valid JSON, never a line end.
  */
 void escape_json(struct buf *out, struct str s);
+
+/*
+ * The same for the text of an HTML page and its quoted attributes: & < > " ' become references, and what is unsafe or no
+ * UTF-8 becomes U+FFFD.
+ */
+void escape_html(struct buf *out, struct str s);
 
 /* The same for plain text on a terminal: unsafe bytes become \xXX. */
 void escape_text(struct buf *out, struct str s);

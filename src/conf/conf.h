@@ -86,6 +86,12 @@ struct conf_limits {
         int64_t chat_age;
 };
 
+/* What browsers see of our own errors. */
+struct conf_error_page {
+        uint16_t status_min, status_max;
+        struct str text; /* HTML, with {status}, {message} … in it */
+};
+
 struct conf_dns {
         struct str servers; /* "127.0.0.1:5353,…"; empty: the system's */
         int64_t ttl_min, ttl_max, stale_max, timeout;
@@ -109,6 +115,9 @@ struct conf_gateway {
         int64_t watchdog; /* 0: off */
         struct conf_limits limits;
         struct conf_dns dns;
+        struct conf_error_page *error_pages;
+        size_t error_pages_count;
+        bool is_in_maintenance;
 };
 
 /* ---- shared by providers, upstreams and routes ---- */
@@ -272,6 +281,7 @@ struct conf_route {
 
         struct str strip_prefix, add_prefix; /* in this order; empty: nothing */
         bool preserve_host;
+        bool is_in_maintenance;
         struct conf_header_rules request_headers, response_headers;
         struct conf_timeouts timeouts; /* the upstream's where the route has none of its own */
         struct units_rate rate_limit;  /* per token or address; count 0: none */

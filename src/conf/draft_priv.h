@@ -74,11 +74,16 @@ struct draft_certificate {
         struct draft_text cert, key;
 };
 
+struct draft_error_page {
+        struct draft_item item;
+        struct draft_text status, file;
+};
+
 struct draft_gateway {
         struct draft_place at;
         struct draft_text host;
         struct draft_number port;
-        struct draft_list listen, tokens, certificates;
+        struct draft_list listen, tokens, certificates, error_pages;
         struct draft_text redirect_http, tls_cert, tls_key;
         struct conf_gateway gateway;
 };

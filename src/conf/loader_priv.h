@@ -90,7 +90,7 @@ bool loader_secret_read(struct loader *l, enum conf_read_kind kind, struct str n
 /* The name of a file as the source is asked for it: "~/" and relative names resolved. */
 struct str loader_file_name(struct loader *l, struct str name);
 
-/* A whole PEM file. False: reported. */
+/* A whole file of text, 1 MiB at most. False: reported. */
 bool loader_pem_read(struct loader *l, enum conf_read_kind kind, const struct draft_text *name,
                      struct str *out);
 
@@ -109,6 +109,8 @@ bool resolve_pair(struct loader *l, const char *what, const struct draft_text *c
                   const struct draft_text *key, struct conf_certificate *out);
 void resolve_client_tls(struct loader *l, const struct draft_item *item, const struct draft_client_tls *d,
                         struct conf_client_tls *out);
+/* "200" or "200-399", within 100 and 599. */
+bool resolve_status_range(struct str text, uint16_t *least, uint16_t *most);
 void resolve_headers(struct loader *l, const struct draft_headers *d, struct conf_header **items,
                      size_t *count);
 

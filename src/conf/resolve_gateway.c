@@ -258,6 +258,32 @@ static void listens_resolve(struct loader *l, struct draft_gateway *d, struct co
         }
 }
 
+enum { ERROR_PAGE_BYTES_MAX = 64 * 1024 };
+
+static void error_pages_resolve(struct loader *l, struct draft_gateway *d, struct conf_gateway *g)
+{
+        struct draft_error_page *drafts = d->error_pages.items;
+
+        if (d->error_pages.count == 0 ||
+            !(g->error_pages = ARENA_ARRAY(l->arena, struct conf_error_page, d->error_pages.count)))
+                return;
+        g->error_pages_count = d->error_pages.count;
+        for (size_t i = 0; i < d->error_pages.count; i++) {
+                struct conf_error_page *p = &g->error_pages[i];
+
+                if (!resolve_status_range(drafts[i].status.text, &p->status_min, &p->status_max))
+                        loader_error_at(l, drafts[i].status.at,
+                                        "%.*s.status: \"%.*s\" is no range; write \"404\" or \"500-599\"",
+                                        STR_FMT(drafts[i].item.path), STR_FMT(drafts[i].status.text));
+                if (!drafts[i].file.text.ptr ||
+                    !loader_pem_read(l, CONF_READ_FILE, &drafts[i].file, &p->text))
+                        continue;
+                if (p->text.len > ERROR_PAGE_BYTES_MAX)
+                        loader_error_at(l, drafts[i].file.at, "%.*s.file: has more than 64 KiB",
+                                        STR_FMT(drafts[i].item.path));
+        }
+}
+
 void resolve_gateway(struct loader *l, struct draft_gateway *d)
 {
         struct conf_gateway *g = &l->conf->gateway;
@@ -266,6 +292,7 @@ void resolve_gateway(struct loader *l, struct draft_gateway *d)
         tokens_resolve(l, d, g);
         certificates_resolve(l, d, g);
         listens_resolve(l, d, g);
+        error_pages_resolve(l, d, g);
         if (g->dns.ttl_min > g->dns.ttl_max)
                 loader_error_at(l, d->at, "gateway.dns: ttlMin is above ttlMax");
 }

@@ -46,7 +46,7 @@ void resolve_client_tls(struct loader *l, const struct draft_item *item, const s
 
 enum { TARGETS_MAX = 1024 };
 
-static bool status_range_parse(struct str text, uint16_t *least, uint16_t *most)
+bool resolve_status_range(struct str text, uint16_t *least, uint16_t *most)
 {
         struct str from, rest = text;
         uint64_t low, high;
@@ -122,7 +122,7 @@ static void upstream_resolve(struct loader *l, struct draft_upstream *d, struct 
                 loader_error_at(l, d->item.at,
                                 "%.*s: an upstream's name has up to 64 letters, digits, '.', '-' and '_'",
                                 STR_FMT(d->item.path));
-        if (!status_range_parse(d->health_status.text, &u->health.status_min, &u->health.status_max))
+        if (!resolve_status_range(d->health_status.text, &u->health.status_min, &u->health.status_max))
                 loader_error_at(l, d->health_status.at,
                                 "%.*s.health.status: \"%.*s\" is no range; write \"200\" or \"200-399\"",
                                 STR_FMT(d->item.path), STR_FMT(d->health_status.text));

@@ -154,6 +154,22 @@ static const struct conf_table conf_table_dns = {
         .doc = "How names of upstreams and providers are looked up.",
 };
 
+static const struct conf_key error_page_keys[] = {
+        { "status", CONF_TYPE_TEXT, 0, AT(draft_error_page, status), "\"400-599\"",
+          .doc = "The statuses it is for: `404` or `500-599`. Of several pages the first fits." },
+        { "file", CONF_TYPE_TEXT, CONF_REQUIRED, AT(draft_error_page, file),
+          .doc = "An HTML file, read when the configuration is loaded, 64 KiB at most; `{status}`, `{reason}`, `{message}`, "
+                 "`{request_id}`, `{host}` and `{path}` in it are put in, escaped." },
+};
+static const struct conf_table conf_table_error_page = {
+        "gateway.errorPages[]",
+        sizeof(struct draft_error_page),
+        .keys = error_page_keys,
+        .keys_count = ARRAY_SIZE(error_page_keys),
+        .doc = "What callers whose `Accept` prefers HTML see of the gateway's own errors; programs get JSON, and errors of "
+               "an upstream pass as they are.",
+};
+
 static const struct conf_key gateway_keys[] = {
         { "host", CONF_TYPE_TEXT, 0, AT(draft_gateway, host), "\"127.0.0.1\"",
           .doc = "The address to listen on: `127.0.0.1`, `::1`, `0.0.0.0`, or `::` for every address of IPv6 and IPv4." },
@@ -186,6 +202,11 @@ static const struct conf_key gateway_keys[] = {
           .doc = "Limits." },
         { "dns", CONF_TYPE_TABLE, 0, AT(draft_gateway, gateway.dns), .table = &conf_table_dns,
           .doc = "Look-ups." },
+        { "errorPages", CONF_TYPE_LIST, 0, AT(draft_gateway, error_pages), "[]",
+          .table = &conf_table_error_page, .doc = "Pages for browsers in place of the plain ones." },
+        { "maintenance", CONF_TYPE_BOOL, 0, AT(draft_gateway, gateway.is_in_maintenance), "false",
+          .doc = "Answer every route with 503 and Retry-After, before a token is asked for; `/health` and the admin listener "
+                 "go on. In force with the next reload." },
 };
 const struct conf_table conf_table_gateway = {
         "gateway",

@@ -326,6 +326,8 @@ static const struct conf_key route_keys[] = {
           .table = &conf_table_route_timeouts, .doc = "Timeouts of its own." },
         { "rateLimit", CONF_TYPE_RATE, 0, AT(draft_route, route.rate_limit), .unless = "no limit",
           .doc = "Requests per token (public: per address) in a time, as `60/min`. Above: 429." },
+        { "maintenance", CONF_TYPE_BOOL, 0, AT(draft_route, route.is_in_maintenance), "false",
+          .doc = "Answer with 503 and Retry-After for now." },
         { "minimumRate", CONF_TYPE_BYTES, 0, AT(draft_route, route.minimum_rate), "0", 0, 1ULL << 30,
           .doc = "Bytes a second the caller must send of a request's body, and take of an answer's, while nothing waits "
                  "but for the caller, over 5 s; 0: none. Below: 408, or the connection is cut." },

@@ -331,6 +331,7 @@ static enum err route_build(struct build *b, const struct conf_route *c, struct 
                              .preserve_host = c->preserve_host,
                              .rate = c->rate_limit,
                              .body_bytes_max = c->max_body_bytes,
+                             .is_in_maintenance = c->is_in_maintenance,
                              .minimum_rate = c->minimum_rate,
                              .total_ms = c->timeouts.total,
                              .replay_bytes_max = b->s->limits.replay_bytes,
@@ -367,6 +368,27 @@ static enum err routes_build(struct build *b)
         }
         route_table_sort(table);
         return builtin_admin_routes(&b->s->admin_routes, b->arena);
+}
+
+static enum err pages_build(struct build *b)
+{
+        const struct conf_gateway *g = &b->conf->gateway;
+        struct error_page *pages = ARENA_ARRAY(b->arena, struct error_page, g->error_pages_count + 1);
+
+        if (!pages)
+                return ERR_NO_MEMORY;
+        for (size_t i = 0; i < g->error_pages_count; i++)
+                pages[i] = (struct error_page){ g->error_pages[i].status_min, g->error_pages[i].status_max,
+                                                g->error_pages[i].text };
+        b->s->pages = (struct error_page_set){ pages, g->error_pages_count };
+        return ERR_OK;
+}
+
+/* The whole of it: every route but those that say how we are. */
+static void maintenance_build(struct build *b)
+{
+        for (size_t i = 0; b->conf->gateway.is_in_maintenance && i < b->s->routes.count; i++)
+                b->s->routes.routes[i].is_in_maintenance |= !b->s->routes.routes[i].is_quiet;
 }
 
 static void routes_measure(struct build *b, struct route_table *table)
@@ -451,7 +473,7 @@ enum err build_snapshot(const struct build_input *in, struct report *r, struct s
         limits_build(&b);
         if ((e = tokens_build(&b)) == ERR_OK && (e = upstreams_build(&b)) == ERR_OK &&
             (e = llm_new(in->conf, s, in->shared, in->llm_shared, r)) == ERR_OK &&
-            (e = routes_build(&b)) == ERR_OK)
+            (e = routes_build(&b)) == ERR_OK && (e = pages_build(&b)) == ERR_OK)
                 e = listens_build(&b);
         if (e == ERR_OK && s->arena.full)
                 e = ERR_NO_MEMORY;
@@ -459,6 +481,7 @@ enum err build_snapshot(const struct build_input *in, struct report *r, struct s
                 snapshot_free(s); /* conf is not in it yet: it stays the caller's */
                 return e;
         }
+        maintenance_build(&b);
         routes_measure(&b, &s->routes);
         routes_measure(&b, &s->admin_routes);
         s->conf = in->conf;

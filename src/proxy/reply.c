@@ -8,7 +8,7 @@
 #include "proxy/route.h"
 #include "proxy/worker.h"
 
-enum { ERROR_BODY_BYTES_MAX = 4096, REPLY_FIELDS_MAX = 24 };
+enum { ERROR_BODY_BYTES_MAX = 4096, PAGE_BYTES_MAX = 512 * 1024, REPLY_FIELDS_MAX = 24 };
 
 /* Lives in the exchange's arena. */
 struct reply {
@@ -173,12 +173,45 @@ static void error_format(struct exchange *x, uint16_t status, const char *messag
         buf_addf(out, "\",\"request_id\":\"%s\"}}\n", x->id);
 }
 
+static bool wants_page(const struct exchange *x)
+{
+        return !x->is_internal && !(x->route && x->route->handler && x->route->handler->format_error) &&
+               error_page_is_wanted(&x->request);
+}
+
+/* A page of the operator's may load what it likes; ours needs nothing, and nothing that slipped into it could run. */
+static void page_reply(struct exchange *x, uint16_t status, const char *message)
+{
+        const struct http_field *host = http_find(&x->request, HTTP_FIELD_HOST);
+        const struct error_page *page = error_page_find(&x->snap->pages, status);
+        struct error_page_facts facts = { .status = status,
+                                          .message = message,
+                                          .request_id = x->id,
+                                          .host = host ? host->value : STR_NULL,
+                                          .path = x->target.path };
+        struct reply_field fields[] = {
+                { STR("Content-Type"), STR("text/html; charset=utf-8") },
+                { STR("Cache-Control"), STR("no-store") },
+                { STR("X-Content-Type-Options"), STR("nosniff") },
+                { STR("Content-Security-Policy"), STR("default-src 'none'; style-src 'unsafe-inline'") },
+        };
+        struct buf body;
+
+        buf_init(&body, PAGE_BYTES_MAX);
+        error_page_format(page, &facts, &body);
+        reply_take(x, status, fields, ARRAY_SIZE(fields) - (page ? 1 : 0), &body);
+}
+
 void reply_error(struct exchange *x, uint16_t status, const char *message)
 {
         struct reply_field fields[] = { { STR("Content-Type"), STR("application/json") },
                                         { STR("Cache-Control"), STR("no-store") } };
         struct buf text;
 
+        if (wants_page(x)) {
+                page_reply(x, status, message);
+                return;
+        }
         buf_init(&text, ERROR_BODY_BYTES_MAX);
         error_format(x, status, message, &text);
         struct str body = arena_copy(&x->arena, buf_str(&text));

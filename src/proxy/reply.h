@@ -20,7 +20,7 @@ void reply_take(struct exchange *x, uint16_t status, const struct reply_field *f
                 struct buf *body);
 
 /* An error in the form of the API called (route->handler->format_error), or Sekisho's:
- * {"error":{"type","message","request_id"}}. */
+ * {"error":{"type","message","request_id"}}; or a page, where the caller is a browser and the route no API of ours. */
 void reply_error(struct exchange *x, uint16_t status, const char *message);
 
 /* Adds a field to whatever answer of ours comes (Retry-After, WWW-Authenticate, Allow). Before reply_error. */

@@ -73,9 +73,10 @@ struct route {
         uint64_t minimum_rate;              /* bytes a second of a body, either way; 0: none */
         int64_t total_ms;                   /* 0: none */
         uint32_t replay_bytes_max;
-        bool retries_posts; /* a POST may be sent again before the first byte of an answer */
-        bool is_builtin;    /* ours, at every name */
-        bool is_quiet;      /* not in the access log: health, metrics */
+        bool retries_posts;     /* a POST may be sent again before the first byte of an answer */
+        bool is_builtin;        /* ours, at every name */
+        bool is_in_maintenance; /* answers 503 for now */
+        bool is_quiet;          /* not in the access log: health, metrics */
         uint64_t key;
         struct measure_route measure;
 };

@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "http/h1_read.h"
 #include "proxy/access.h"
+#include "proxy/error_page.h"
 #include "proxy/route.h"
 #include "proxy/upstream.h"
 
@@ -42,6 +43,7 @@ struct snapshot {
         struct proxy_limits limits;
         struct resolver_conf names;
         struct ip_list allowed_ips, trusted_proxies, admin_ips;
+        struct error_page_set pages;
         struct token_set tokens;
         struct route_table routes, admin_routes;
         struct upstream **upstreams;

@@ -77,6 +77,11 @@ static enum step_result step_route(struct exchange *x)
         unsigned allowed;
 
         x->route = route_find(table, &x->target, x->request.method, &status, &allowed);
+        if (x->route && x->route->is_in_maintenance) {
+                reply_will_have(x, "Retry-After", STR("60"));
+                return exchange_refuse(x, 503, "maintenance",
+                                       "This service is being worked on. It will be back soon.");
+        }
         if (x->route)
                 return STEP_NEXT;
         switch (status) {

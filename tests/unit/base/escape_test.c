@@ -106,9 +106,37 @@ static void test_output_bound(void **state)
         buf_fini(&out);
 }
 
+static void html(void **state)
+{
+        static const struct {
+                const char *why;
+                struct str in, out;
+        } pages[] = {
+                { "ordinary", STR_INIT("a b"), STR_INIT("a b") },
+                { "markup", STR_INIT("<a href=\"x\">&amp;'"),
+                  STR_INIT("&lt;a href=&quot;x&quot;&gt;&amp;amp;&#39;") },
+                { "line end and tab stay", STR_INIT("a\n\tb"), STR_INIT("a\n\tb") },
+                { "NUL and escape", STR_INIT("a\0\x1b"), STR_INIT("a\xef\xbf\xbd\xef\xbf\xbd") },
+                { "not UTF-8", STR_INIT("\xff"), STR_INIT("\xef\xbf\xbd") },
+                { "right-to-left override", STR_INIT("\xe2\x80\xae"), STR_INIT("\xef\xbf\xbd") },
+                { "Japanese", STR_INIT("関所"), STR_INIT("関所") },
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(pages); i++) {
+                struct buf out;
+
+                buf_init(&out, 256);
+                escape_html(&out, pages[i].in);
+                if (!str_eq(buf_str(&out), pages[i].out))
+                        fail_msg("%s: %.*s", pages[i].why, STR_FMT(buf_str(&out)));
+                buf_fini(&out);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(html),
                 cmocka_unit_test(test_table),
                 cmocka_unit_test(test_any_bytes),
                 cmocka_unit_test(test_output_bound),
