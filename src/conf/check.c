@@ -96,6 +96,32 @@ bool conf_check_method(struct loader *l, const struct json_value *v, struct str 
         return fold(l, text, 'a', 'z', 0x20);
 }
 
+bool conf_check_coding(struct loader *l, const struct json_value *v, struct str *text)
+{
+        if (str_eq(*text, STR("zstd")) || str_eq(*text, STR("br")) || str_eq(*text, STR("gzip")))
+                return true;
+        loader_error(l, v,
+                     "\"%.*s\" is no coding answers are sent in; there are \"zstd\", \"br\" and \"gzip\"",
+                     STR_FMT(*text));
+        return false;
+}
+
+bool conf_check_media_type(struct loader *l, const struct json_value *v, struct str *text)
+{
+        size_t slash = str_find_char(*text, '/');
+
+        for (size_t i = 0; i < text->len; i++)
+                if (text->ptr[i] <= ' ' || text->ptr[i] >= 0x7f || text->ptr[i] == ';')
+                        slash = STR_NONE;
+        if (text->len == 0 || (slash == STR_NONE && str_find_char(*text, '*') == STR_NONE)) {
+                loader_error(l, v,
+                             "\"%.*s\" is no content type; write \"text/html\", \"text/*\" or \"*+json\"",
+                             STR_FMT(*text));
+                return false;
+        }
+        return fold(l, text, 'A', 'Z', 0x20);
+}
+
 bool conf_check_field(struct loader *l, const struct json_value *v, struct str *text)
 {
         if (http_name_is_valid(*text))

@@ -73,6 +73,7 @@ struct conf_limits {
         uint64_t request_bytes;       /* 0: no limit */
         uint64_t answer_header_bytes; /* of an upstream's head */
         uint64_t inflight_bytes, replay_bytes, model_lookahead_bytes;
+        uint64_t compression_bytes; /* of encoders, per worker */
         /* how many */
         uint64_t connections, connections_per_address; /* per address 0: no limit */
         uint64_t concurrent_requests;
@@ -257,6 +258,17 @@ enum conf_path_kind {
                             * segment "*" matches the rest */
 };
 
+enum { CONF_CODINGS_MAX = 3 };
+
+struct conf_compress {
+        bool is_on;
+        struct conf_strs
+                codings; /* of "zstd", "br", "gzip", in the order of preference; CONF_CODINGS_MAX at most */
+        struct conf_strs types; /* lower case, "*" for any run */
+        uint64_t bytes_min;
+        bool with_cookies;
+};
+
 enum conf_action { CONF_TO_UPSTREAM, CONF_REDIRECT, CONF_RESPOND };
 
 struct conf_access {
@@ -284,9 +296,10 @@ struct conf_route {
         bool is_in_maintenance;
         struct conf_header_rules request_headers, response_headers;
         struct conf_timeouts timeouts; /* the upstream's where the route has none of its own */
-        struct units_rate rate_limit;  /* per token or address; count 0: none */
-        uint64_t minimum_rate;         /* bytes a second of a body, either way; 0: none */
-        uint64_t max_body_bytes;       /* gateway.limits.requestBytes where the route has none; 0: no limit */
+        struct conf_compress compress;
+        struct units_rate rate_limit; /* per token or address; count 0: none */
+        uint64_t minimum_rate;        /* bytes a second of a body, either way; 0: none */
+        uint64_t max_body_bytes;      /* gateway.limits.requestBytes where the route has none; 0: no limit */
 };
 
 /* ---- admin and log ---- */

@@ -146,6 +146,11 @@ struct draft_respond {
         uint64_t status;
 };
 
+struct draft_compress {
+        struct draft_place at; /* line 0: not given */
+        struct conf_compress compress;
+};
+
 struct draft_route {
         struct draft_item item;
         struct draft_text name, path, upstream, rewrite_prefix, strip_prefix, add_prefix;
@@ -153,6 +158,7 @@ struct draft_route {
         struct draft_respond respond;
         unsigned access; /* a conf_scope, DRAFT_PUBLIC, or 0: not given */
         struct draft_header_rules request_headers, response_headers;
+        struct draft_compress compress;
         struct conf_route route;
 };
 

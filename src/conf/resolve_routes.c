@@ -251,6 +251,17 @@ static void name_make(struct loader *l, const struct draft_route *d, struct conf
         buf_fini(&name);
 }
 
+static void compress_resolve(struct loader *l, const struct draft_route *d, struct conf_route *r)
+{
+        r->compress = d->compress.compress;
+        r->compress.is_on &= d->compress.at.line != 0;
+        if (r->compress.is_on &&
+            (r->compress.codings.count == 0 || r->compress.codings.count > CONF_CODINGS_MAX))
+                loader_error_at(l, d->compress.at,
+                                "%.*s.compress.codings: name one to three of \"zstd\", \"br\" and \"gzip\"",
+                                STR_FMT(d->item.path));
+}
+
 static void route_resolve(struct loader *l, const struct draft_route *d, struct conf_route *r)
 {
         *r = d->route;
@@ -262,6 +273,7 @@ static void route_resolve(struct loader *l, const struct draft_route *d, struct 
         prefixes_resolve(l, d, r);
         header_rules_resolve(l, &d->request_headers, &r->request_headers);
         header_rules_resolve(l, &d->response_headers, &r->response_headers);
+        compress_resolve(l, d, r);
         timeouts_inherit(r);
         if (r->max_body_bytes == CONF_UNSET)
                 r->max_body_bytes = l->conf->gateway.limits.request_bytes;

@@ -93,6 +93,10 @@ static const struct conf_key limits_keys[] = {
           16 * MIB, .doc = "A body's bytes in memory per exchange; above it the sender is made to wait." },
         { "replayBytes", CONF_TYPE_BYTES, 0, AT(conf_limits, replay_bytes), "\"64KiB\"", 0, 64 * MIB,
           .doc = "Up to this size a request's body is kept, so that the request can be tried again elsewhere." },
+        { "compressionBytes", CONF_TYPE_BYTES, 0, AT(conf_limits, compression_bytes), "\"32MiB\"", 0,
+          4096 * MIB,
+          .doc = "Memory of a worker for codings on the way out (`routes[].compress`); where it is used up, answers go as "
+                 "they are. Changes at the next start." },
         { "modelLookaheadBytes", CONF_TYPE_BYTES, 0, AT(conf_limits, model_lookahead_bytes), "\"8MiB\"",
           4 * KIB, GIB, .doc = "How far into a body the model's name is looked for. Above: 413." },
         { "connections", CONF_TYPE_NUMBER, 0, AT(conf_limits, connections), "65536", 1, 10000000,

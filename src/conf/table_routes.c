@@ -293,6 +293,35 @@ static const struct conf_table conf_table_access = {
         .doc = "Who may use the route.",
 };
 
+#define COMPRESS_TYPES                                                                                        \
+        "[\"text/*\", \"*/json\", \"*+json\", \"*/javascript\", \"*/xml\", \"*+xml\", \"application/wasm\", " \
+        "\"font/ttf\", \"font/otf\", \"image/bmp\", \"image/x-icon\"]"
+
+static const struct conf_key compress_keys[] = {
+        { "on", CONF_TYPE_BOOL, 0, AT(draft_compress, compress.is_on), "true", .doc = "Whether to." },
+        { "codings", CONF_TYPE_TEXTS, 0, AT(draft_compress, compress.codings), "[\"zstd\", \"br\", \"gzip\"]",
+          .check = conf_check_coding,
+          .doc = "Of `zstd`, `br` and `gzip`: the first that the client likes best." },
+        { "types", CONF_TYPE_TEXTS, 0, AT(draft_compress, compress.types), COMPRESS_TYPES,
+          .check = conf_check_media_type,
+          .doc = "Content types; `*` stands for any run of characters. An event stream is meant only by "
+                 "`text/event-stream` itself; its events are passed on one by one all the same." },
+        { "minBytes", CONF_TYPE_BYTES, 0, AT(draft_compress, compress.bytes_min), "\"1KiB\"", 0, 1ULL << 30,
+          .doc = "Shorter answers go as they are; without a known length all are coded." },
+        { "withCookies", CONF_TYPE_BOOL, 0, AT(draft_compress, compress.with_cookies), "false",
+          .doc = "Also answer requests with a cookie or Basic credentials that may come from another site's page. "
+                 "Only where no answer holds a secret beside something a stranger chose (BREACH)." },
+};
+static const struct conf_table conf_table_compress = {
+        "routes[].compress",
+        .has_place = true,
+        .is_optional = true,
+        .keys = compress_keys,
+        .keys_count = ARRAY_SIZE(compress_keys),
+        .short_key = "on",
+        .doc = "Answers coded on their way to clients that take it. `true` stands for the defaults.",
+};
+
 static const struct conf_key route_keys[] = {
         { "name", CONF_TYPE_TEXT, 0, AT(draft_route, name), .check = conf_check_name,
           .unless = "made from host and path", .doc = "What logs and metrics call it; must be unique." },
@@ -322,6 +351,8 @@ static const struct conf_key route_keys[] = {
           .table = &conf_table_header_rules, .doc = "Changes of the request's fields." },
         { "responseHeaders", CONF_TYPE_TABLE, 0, AT(draft_route, response_headers),
           .table = &conf_table_header_rules, .doc = "Changes of the answer's fields." },
+        { "compress", CONF_TYPE_TABLE, 0, AT(draft_route, compress), .table = &conf_table_compress,
+          .doc = "Codings on the way out. Without it answers go as the upstream sent them." },
         { "timeouts", CONF_TYPE_TABLE, 0, AT(draft_route, route.timeouts),
           .table = &conf_table_route_timeouts, .doc = "Timeouts of its own." },
         { "rateLimit", CONF_TYPE_RATE, 0, AT(draft_route, route.rate_limit), .unless = "no limit",

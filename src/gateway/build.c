@@ -7,6 +7,7 @@
 #include "gateway/builtin.h"
 #include "io/tls.h"
 #include "llm/llm.h"
+#include "proxy/compress.h"
 #include "proxy/forward.h"
 #include "proxy/reply.h"
 #include "proxy/up.h"
@@ -73,6 +74,7 @@ static void limits_build(struct build *b)
                 .minimum_rate = c->minimum_rate,
                 .model_lookahead_bytes = (uint32_t)c->model_lookahead_bytes,
                 .replay_bytes = (uint32_t)c->replay_bytes,
+                .compression_bytes = c->compression_bytes,
         };
         b->s->names = (struct resolver_conf){ .ttl_min_ms = b->conf->gateway.dns.ttl_min,
                                               .ttl_max_ms = b->conf->gateway.dns.ttl_max,
@@ -314,6 +316,46 @@ static enum err waits_build(struct build *b, const struct conf_timeouts *c, cons
         return ERR_OK;
 }
 
+static enum http_coding coding_of(struct str name)
+{
+        for (int i = 0; i < HTTP_CODINGS; i++)
+                if (str_eq(name, http_coding_name((enum http_coding)i)))
+                        return (enum http_coding)i;
+        return HTTP_IDENTITY;
+}
+
+static enum err compress_build(struct build *b, const struct conf_compress *c, struct route_filter *out)
+{
+        struct compress_conf *conf = ARENA_NEW(b->arena, struct compress_conf);
+        enum http_coding *codings = ARENA_ARRAY(b->arena, enum http_coding, c->codings.count);
+
+        if (!conf || !codings)
+                return ERR_NO_MEMORY;
+        for (size_t i = 0; i < c->codings.count; i++)
+                codings[i] = coding_of(c->codings.items[i]);
+        *conf = (struct compress_conf){ .codings = codings,
+                                        .codings_count = c->codings.count,
+                                        .types = c->types.items,
+                                        .types_count = c->types.count,
+                                        .bytes_min = c->bytes_min,
+                                        .with_cookies = c->with_cookies };
+        *out = (struct route_filter){ &compress_filter, conf };
+        return ERR_OK;
+}
+
+static enum err filters_build(struct build *b, const struct conf_route *c, struct route *r)
+{
+        struct route_filter *filters = ARENA_ARRAY(b->arena, struct route_filter, EXCHANGE_FILTERS_MAX);
+        enum err e = ERR_OK;
+
+        if (!filters)
+                return ERR_NO_MEMORY;
+        r->filters = filters;
+        if (c->compress.is_on && (e = compress_build(b, &c->compress, &filters[r->filters_count])) == ERR_OK)
+                r->filters_count++;
+        return e;
+}
+
 static enum err route_build(struct build *b, const struct conf_route *c, struct str host, struct route *r)
 {
         enum err e;
@@ -337,7 +379,7 @@ static enum err route_build(struct build *b, const struct conf_route *c, struct 
                              .replay_bytes_max = b->s->limits.replay_bytes,
                              .key = key_of(b, c->name) };
         if ((e = waits_build(b, &c->timeouts, &r->waits)) != ERR_OK ||
-            (e = handler_build(b, c, r)) != ERR_OK ||
+            (e = handler_build(b, c, r)) != ERR_OK || (e = filters_build(b, c, r)) != ERR_OK ||
             (e = rules_build(b, &c->request_headers, &r->request_rules, &r->request_rules_count)) != ERR_OK)
                 return e;
         return rules_build(b, &c->response_headers, &r->answer_rules, &r->answer_rules_count);

@@ -3,10 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "http/decoder.h"
 #include "llm/usage.h"
 #include "proxy/worker.h"
 
-enum { IDLE_MAX = 32, NAME_MAX = METRIC_LABEL_VALUE_MAX };
+enum { IDLE_MAX = 32, NAME_MAX = METRIC_LABEL_VALUE_MAX, DECODED_BYTES_MAX = 64 << 20 };
 
 const struct metric llm_metrics[LLM_METRICS] = {
         [LLM_METRIC_REQUESTS] = { METRIC_COUNTER,
@@ -42,7 +43,8 @@ struct meter_series {
 /* Of one exchange. */
 struct meter {
         const struct meter_conf *conf;
-        struct usage *usage; /* NULL: this answer is not read */
+        struct usage *usage;     /* NULL: this answer is not read */
+        struct decoder *decoder; /* of one that came coded */
 };
 
 void meter_book_init(struct meter_book *b, const struct catalogue *catalogue)
@@ -178,12 +180,22 @@ static void on_answer(struct exchange *x, void *state, struct http_head *head)
         struct meter *m = state;
         bool is_stream = is_media(head, STR("text/event-stream"));
 
-        if (head->status >= 300 || http_find(head, HTTP_FIELD_CONTENT_ENCODING) ||
+        enum http_coding coding = decoder_coding_of(head);
+
+        if (head->status >= 300 || coding == HTTP_CODINGS ||
             (!is_stream && !is_media(head, STR("application/json"))))
+                return;
+        if (coding != HTTP_IDENTITY && !(m->decoder = decoder_new(coding, DECODED_BYTES_MAX)))
                 return;
         m->usage = usage_take(m->conf->book);
         if (m->usage)
                 usage_begin(m->usage, m->conf->dialect, is_stream);
+}
+
+static bool decoded_show(void *context, struct str bytes)
+{
+        usage_feed(context, bytes);
+        return true;
 }
 
 static void on_data(struct exchange *x, void *state, const struct side_data *d)
@@ -191,7 +203,10 @@ static void on_data(struct exchange *x, void *state, const struct side_data *d)
         struct meter *m = state;
 
         for (size_t i = 0; m->usage && i < d->slices_count; i++)
-                usage_feed(m->usage, d->slices[i]);
+                if (!m->decoder)
+                        usage_feed(m->usage, d->slices[i]);
+                else if (decoder_feed(m->decoder, d->slices[i], decoded_show, m->usage) != ERR_OK)
+                        break; /* the figures read so far stand; the client gets its bytes all the same */
 }
 
 static void on_end(struct exchange *x, void *state)
@@ -205,6 +220,8 @@ static void on_end(struct exchange *x, void *state)
                 usage_give(m->conf->book, m->usage);
                 m->usage = NULL;
         }
+        decoder_free(m->decoder);
+        m->decoder = NULL;
         book_add(m->conf->book, x);
 }
 

@@ -1,8 +1,8 @@
 /*
  * llm/meter.h - counts the AI requests and their tokens, by model and provider; a filter of the AI routes.
  *
- * Looks at answers in passing and changes none. An answer that is neither JSON nor events, or that is packed, is counted
- * without tokens. Labels are bounded: names the operator wrote or a provider lists, METER_MODELS_MAX of them; all else is
+ * Looks at answers in passing and changes none; those coded (gzip, deflate, br, zstd) are decoded for the look, 64 MiB of
+ * each at most. An answer that is neither JSON nor events, or in a coding not known, is counted without tokens. Labels are bounded: names the operator wrote or a provider lists, METER_MODELS_MAX of them; all else is
  * "other".
  */
 #pragma once

@@ -529,37 +529,68 @@ static void filters_data(struct exchange *x, const struct side_data *d, size_t t
                         x->filters[i].filter->on_data(x, x->filters[i].state, &shown);
 }
 
-size_t exchange_answer_data(struct exchange *x, const struct side_data *d)
+bool exchange_change_answer(struct exchange *x, const void *state)
 {
-        size_t len, taken;
+        for (size_t i = 0; !x->changer && i < x->filters_count; i++)
+                if (x->filters[i].state == state) {
+                        x->changer = &x->filters[i];
+                        return true;
+                }
+        return false;
+}
 
-        if (x->is_ended || !x->down || !x->answer_started)
+size_t exchange_answer_give(struct exchange *x, const struct side_data *d)
+{
+        size_t taken;
+
+        if (x->is_ended || !x->down)
                 return 0;
-        len = side_data_len(d);
         taken = x->down->ops->data(x->down, d);
         x->answer_bytes += taken;
         if (!x->is_internal)
                 measure_add(x->w, x->w->measure.bytes_out, taken);
-        bool is_last = d->is_last && taken == len;
-        if (x->filters_count)
-                filters_data(x, d, taken, is_last);
-        if (is_last) {
-                wait_end(x);
+        if (d->is_last && taken == side_data_len(d)) {
                 x->answer_done = true;
                 end_if_done(x);
         }
         return taken;
 }
 
+size_t exchange_answer_data(struct exchange *x, const struct side_data *d)
+{
+        size_t taken;
+
+        if (x->is_ended || !x->down || !x->answer_started || x->answer_is_in)
+                return 0;
+        taken = x->changer ? x->changer->filter->on_change(x, x->changer->state, d)
+                           : exchange_answer_give(x, d);
+        bool is_last = d->is_last && taken == side_data_len(d);
+        if (x->filters_count)
+                filters_data(x, d, taken, is_last);
+        if (is_last) {
+                wait_end(x);
+                x->answer_is_in = true;
+        } else if (x->changer && x->down && !x->is_ended) { /* the head does not wait for what is worked on */
+                x->down->ops->flush(x->down);
+        }
+        return taken;
+}
+
 void exchange_answer_flush(struct exchange *x)
 {
-        if (!x->is_ended && x->down && x->answer_started)
+        if (x->is_ended || !x->down || !x->answer_started)
+                return;
+        if (x->changer)
+                x->changer->filter->on_flush(x, x->changer->state);
+        if (x->down)
                 x->down->ops->flush(x->down);
 }
 
 void exchange_down_room(struct exchange *x)
 {
-        if (!x->is_ended && x->up)
+        if (x->is_ended || (x->changer && !x->changer->filter->on_room(x, x->changer->state)))
+                return;
+        if (x->up && !x->is_ended)
                 x->up->ops->pull(x->up);
 }
 
@@ -640,6 +671,8 @@ void exchange_up_reset(struct exchange *x, enum err reason, bool may_retry)
         if (x->is_ended)
                 return;
         wait_end(x);
+        if (x->answer_is_in) /* it had said all: what a filter holds goes on to the client */
+                return;
         if (x->answer_started) {
                 down_drop(x, reason);
                 end_later(x, OUTCOME_UPSTREAM_BROKE);

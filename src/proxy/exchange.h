@@ -110,6 +110,7 @@ struct exchange {
         bool is_counted;
         bool is_stale_retry; /* the last attempt met a kept connection that was closed: the target is not to blame */
         bool continue_sent, request_done, answer_started, answer_done, is_ended;
+        bool answer_is_in;  /* the up side said the answer's end, whatever a filter still holds of it */
         bool keep_body;     /* copy the request body for a replay */
         bool is_collecting; /* hold the body back: a step needs to see it */
         uint16_t status;    /* of the answer */
@@ -125,6 +126,7 @@ struct exchange {
 
         struct exchange_filter filters[EXCHANGE_FILTERS_MAX];
         uint8_t filters_count;
+        const struct exchange_filter *changer; /* the filter that changes the answer's body, or NULL */
 
         /* measures */
         int64_t start_us, up_start_us, first_byte_us;
@@ -197,3 +199,10 @@ void exchange_answer_flush(struct exchange *x);
 bool exchange_is_replayable(const struct exchange *x);
 /* True when doing it twice does no harm: an idempotent method (RFC 9110 9.2.2), or the route says so of its POSTs. */
 bool exchange_is_safe_to_repeat(const struct exchange *x);
+
+/* ---- for filters ---- */
+/* Within on_answer: from here on the answer's body goes through the filter with that state (filter.h, on_change). False
+ * when another filter has it. */
+bool exchange_change_answer(struct exchange *x, const void *state);
+/* Gives changed bytes to the client: returns what was taken, as side.data does. The end is said with the last. */
+size_t exchange_answer_give(struct exchange *x, const struct side_data *d);

@@ -140,6 +140,10 @@ size_t h1_out_data(struct h1_out *o, struct stream *s, struct h1_vector *v, cons
 
         o->gathered = NULL;
         if (!pending_send(o, s)) {
+                /* An end without bytes cannot be taken in part, and will not come again: it joins what is pending. */
+                if (!o->is_broken && o->is_chunked && d->is_last && side_data_len(d) == 0)
+                        chunk_add(v, d, size_line, a);
+                o->is_broken |= v->full;
                 if (!o->is_broken)
                         keep(o, v);
                 vector_empty(v);

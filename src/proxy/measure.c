@@ -28,6 +28,9 @@ void measure_worker_init(struct worker *w)
                 { MEASURE_BYTES_IN, offsetof(struct measure_worker, bytes_in) },
                 { MEASURE_BYTES_OUT, offsetof(struct measure_worker, bytes_out) },
                 { MEASURE_UPSTREAM_CONNECTIONS, offsetof(struct measure_worker, upstream_connections) },
+                { MEASURE_COMPRESS_IN, offsetof(struct measure_worker, compress_in) },
+                { MEASURE_COMPRESS_OUT, offsetof(struct measure_worker, compress_out) },
+                { MEASURE_COMPRESS_MEMORY, offsetof(struct measure_worker, compress_memory) },
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(all); i++)

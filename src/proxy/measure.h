@@ -37,6 +37,11 @@ enum measure {
         MEASURE_UPSTREAM_EJECTIONS,
         MEASURE_UPSTREAM_FIRST_BYTE,
         MEASURE_LOG_DROPPED,
+        MEASURE_COMPRESSED,
+        MEASURE_COMPRESS_SKIPPED,
+        MEASURE_COMPRESS_IN,
+        MEASURE_COMPRESS_OUT,
+        MEASURE_COMPRESS_MEMORY,
         /* facts: formatted where the page is made */
         MEASURE_UPSTREAM_UP,
         MEASURE_CONNECTIONS_MAX,
@@ -65,6 +70,7 @@ struct measure_target {
 /* Of one worker, for all. */
 struct measure_worker {
         metric_index connections, accepted, requests_active, bytes_in, bytes_out, upstream_connections;
+        metric_index compress_in, compress_out, compress_memory;
 };
 
 void measure_worker_init(struct worker *w);

@@ -24,6 +24,7 @@ struct proxy_limits {
         int64_t header_ms, idle_ms, body_idle_ms, tls_ms;
         uint64_t minimum_rate; /* bytes a second of a request body; 0: none */
         uint32_t model_lookahead_bytes, replay_bytes;
+        uint64_t compression_bytes; /* of a worker's encoders; from its start on */
 };
 
 /* How a listener's connections are treated. */

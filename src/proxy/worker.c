@@ -24,6 +24,7 @@ enum err worker_init(struct worker *w, struct shared *shared, unsigned index, st
         buf_init(&w->record, RECORD_BYTES_MAX);
         map_init(&w->series, shared->hash_key, WORKER_SERIES_MAX);
         arena_init(&w->series_keys, NULL, 0, SERIES_KEYS_BYTES_MAX);
+        encoder_pool_init(&w->encoders, (size_t)l->compression_bytes);
         w->downs = pool_new(down_bytes(), l->connections_max);
         w->ups = pool_new(up_h1_bytes, (size_t)l->connections_max * 2);
         w->dials = pool_new(sizeof(struct up_dial), l->connections_max);
@@ -43,6 +44,7 @@ enum err worker_init(struct worker *w, struct shared *shared, unsigned index, st
 void worker_fini(struct worker *w)
 {
         resolver_free(w->resolver);
+        encoder_pool_fini(&w->encoders);
         pool_free(w->downs);
         pool_free(w->ups);
         pool_free(w->dials);

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/pool.h"
+#include "http/encoder.h"
 #include "http/h1_read.h"
 #include "http/h1_write.h"
 #include "io/resolver.h"
@@ -37,6 +38,7 @@ struct worker {
 
         /* memory; bounded by the snapshot's limits when the worker starts */
         struct pool *downs, *ups, *dials, *exchanges, *buffers_small, *buffers_large;
+        struct encoder_pool encoders;
 
         /* scratch of the turn: nothing lives in it across calls of the loop */
         struct h1_vector down_vector, up_vector;

@@ -1,0 +1,192 @@
+"""Codings on the way out: what curl, brotli, zstd and gzip read back, and what must not be coded."""
+
+import gzip
+import subprocess
+import time
+
+from lib import wire
+from lib.stage import eventually, same
+from lib.upstream import always, ok
+
+PAGE = b"".join(b"<p>line %d of a page that says much the same again and again</p>\n" % i for i in range(2000))
+HTML = "Content-Type: text/html\r\n"
+
+
+def gate_of(t, up, compress=True, **more):
+    return t.gateway(upstreams={"app": {"targets": [up.url]}},
+                     routes=[{"path": "/", "upstream": "app", "access": "public", "compress": compress, **more}])
+
+
+def unpack(coding, data):
+    if coding == "gzip":
+        return gzip.decompress(data)
+    tool = {"br": ["brotli", "-dc"], "zstd": ["zstd", "-dcq"]}[coding]
+    return subprocess.run(tool, input=data, capture_output=True, check=True).stdout
+
+
+def ask(gate, coding, fields=(), method="GET", path="/"):
+    return wire.ask(gate.port, method, path, [("Accept-Encoding", coding), *fields])
+
+
+def story_each_coding_is_read_back(t):
+    up = t.upstream(always(ok(PAGE, HTML + 'ETag: "v1"\r\nAccept-Ranges: bytes\r\n')))
+    gate = gate_of(t, up)
+    for coding in ("gzip", "br", "zstd"):
+        a = ask(gate, coding)
+        same((a.status, a.get("content-encoding"), a.get("vary"), a.get("etag"), a.get("content-length"),
+              a.get("accept-ranges")), (200, coding, "Accept-Encoding", 'W/"v1"', None, None))
+        assert len(a.body) < len(PAGE) / 4, len(a.body)
+        assert unpack(coding, a.body) == PAGE, coding
+        h = ask(gate, coding, method="HEAD")
+        same((h.get("content-encoding"), h.get("vary"), h.get("etag"), h.get("content-length"), h.body),
+             (coding, "Accept-Encoding", 'W/"v1"', None, b""))
+    a = ask(gate, "identity")
+    same((a.get("content-encoding"), a.get("vary"), a.get("etag"), a.body == PAGE), (None, "Accept-Encoding", '"v1"', True))
+    m = gate.metrics()
+    same([m[f'sekisho_compressed_total{{coding="{c}"}}'] for c in ("gzip", "br", "zstd")], [2, 2, 2])
+    same(m["sekisho_compress_in_bytes_total"], 3 * len(PAGE))
+    assert 0 < m["sekisho_compress_out_bytes_total"] < len(PAGE)
+
+
+def story_curl_sees_the_same_page(t):
+    up = t.upstream(always(ok(PAGE, HTML)))
+    gate = gate_of(t, up)
+    got = subprocess.run(["curl", "-sS", "--compressed", gate.url + "/"], capture_output=True, check=True)
+    assert got.stdout == PAGE, got
+
+
+def story_what_must_not_be_coded_is_not(t):
+    cases = {"/small": ok(b"x" * 500, HTML), "/png": ok(PAGE, "Content-Type: image/png\r\n"),
+             "/coded": ok(gzip.compress(PAGE), HTML + "Content-Encoding: gzip\r\n"),
+             "/fixed": ok(PAGE, HTML + "Cache-Control: no-transform\r\n"),
+             "/part": ok(PAGE, HTML + "Content-Range: bytes 0-9/10\r\n").replace(b"200 OK", b"206 Partial Content"),
+             "/events": ok(PAGE, "Content-Type: text/event-stream\r\n")}
+    up = t.upstream(lambda peer, request: peer.send(cases[request.target]))
+    gate = gate_of(t, up)
+    for path, answer in cases.items():
+        a = ask(gate, "gzip, br, zstd", path=path)
+        assert answer.endswith(b"\r\n\r\n" + a.body), path
+        same(a.get("content-length"), str(len(a.body)), path)
+
+
+def story_a_cookie_from_elsewhere_gets_plain_pages(t):
+    up = t.upstream(always(ok(PAGE, HTML)))
+    gate = gate_of(t, up)
+    cookie = ("Cookie", "session=1")
+    same(ask(gate, "gzip", [cookie]).get("content-encoding"), None)
+    same(ask(gate, "gzip", [cookie, ("Sec-Fetch-Site", "cross-site")]).get("content-encoding"), None)
+    same(ask(gate, "gzip", [cookie, ("Sec-Fetch-Site", "same-origin")]).get("content-encoding"), "gzip")
+    same(ask(gate_of(t, up, {"withCookies": True}), "gzip", [cookie]).get("content-encoding"), "gzip")
+
+
+def story_not_modified_speaks_of_the_weak_tag(t):
+    up = t.upstream(always(b'HTTP/1.1 304 Not Modified\r\nETag: "v1"\r\n\r\n'))
+    a = ask(gate_of(t, up), "gzip", [("If-None-Match", 'W/"v1"')])
+    same((a.status, a.get("etag"), a.get("vary"), a.body), (304, 'W/"v1"', "Accept-Encoding", b""))
+
+
+def story_events_pass_one_by_one_through_the_encoder(t):
+    model = t.sample()
+    gate = gate_of(t, model, {"types": ["text/event-stream"]})
+    for coding in ("gzip", "br", "zstd"):
+        with gate.conn() as c:
+            c.send(wire.request_bytes("GET", "/sse?events=20&interval_ms=20&size=50", [("Accept-Encoding", coding)]))
+            a = c.head()
+            same(a.get("content-encoding"), coding)
+            data, at = c.more(), []
+            while not data.endswith(b"0\r\n\r\n"):
+                got = c.more(5)
+                assert got, "the stream broke off"
+                data += got
+                at.append(time.monotonic())
+        assert len(at) >= 15, f"{coding}: {len(at)} pieces for 20 events"
+
+
+def story_a_client_that_does_not_read_holds_the_upstream_back(t):
+    def endless(peer, request):
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n")
+        import os
+        block = os.urandom(65536).hex().encode()
+        peer.given = 0
+        peer.sock.settimeout(2)
+        try:
+            for _ in range(2000):
+                peer.sock.sendall(b"%x\r\n%s\r\n" % (len(block), block))
+                peer.given += len(block)
+        except OSError:
+            pass
+
+    up = t.upstream(endless)
+    gate = gate_of(t, up)
+    before = gate.rss_kib()
+    with gate.conn() as c:
+        c.send(wire.request_bytes("GET", "/", [("Accept-Encoding", "zstd")]))
+        peer = up.wait_peer()
+        time.sleep(2.5)
+        given = peer.given
+        assert given < 64 << 20, f"{given} bytes were taken of the upstream"
+    assert gate.rss_kib() - before < 40000
+    eventually(lambda: gate.metrics()["sekisho_requests_active"] <= 1, 5, "the exchange did not end")
+
+
+def story_a_cut_answer_does_not_end_well(t):
+    def cut(peer, request):
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 100000\r\n\r\n" + PAGE[:50000])
+        time.sleep(0.2)
+        peer.reset()
+
+    gate = gate_of(t, t.upstream(cut))
+    for coding in ("gzip", "br", "zstd"):
+        a = ask(gate, coding)
+        same((a.get("content-encoding"), a.ended), (coding, "cut"))
+
+
+def story_encoders_are_bounded_and_the_answer_is_not(t):
+    up = t.upstream(always(ok(PAGE, HTML)))
+    gate = t.gateway(upstreams={"app": {"targets": [up.url]}}, gateway={"limits": {"compressionBytes": 1000}},
+                     routes=[{"path": "/", "upstream": "app", "access": "public", "compress": True}])
+    a = ask(gate, "gzip")
+    same((a.status, a.get("content-encoding"), a.get("vary"), a.body == PAGE), (200, None, "Accept-Encoding", True))
+    same(gate.metrics()['sekisho_compress_skipped_total{reason="memory"}'], 1)
+
+
+def story_the_last_chunk_is_not_lost_when_it_comes_alone(t):
+    """The client is slow: a chunk waits in the gateway when the end arrives in a piece of its own."""
+    block = b"x" * 60000
+
+    def slow_end(peer, request):
+        peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for _ in range(int(request.target[1:])):
+            peer.send(b"%x\r\n%s\r\n" % (len(block), block))
+            time.sleep(0.002)
+        time.sleep(0.3)
+        peer.send(b"0\r\n\r\n")
+
+    up = t.upstream(slow_end)
+    gate = t.proxy(up)
+    for count in range(1, 60, 12):
+        with gate.conn() as c:
+            c.send(wire.request_bytes("GET", f"/{count}"))
+            time.sleep(0.45 + count * 0.004)
+            a = c.answer()
+            same(len(a.body), count * len(block))
+            c.send(wire.request_bytes("GET", "/1"))
+            same(len(c.answer().body), len(block))
+
+
+def story_tokens_of_coded_answers_are_counted(t):
+    answer = b'{"model":"m","choices":[],"usage":{"prompt_tokens":11,"completion_tokens":7,"total_tokens":18}}' + b" " * 2000
+    tools = {"gzip": ["gzip", "-c"], "br": ["brotli", "-c"], "zstd": ["zstd", "-qc"]}
+    coded = {c: subprocess.run(tool, input=answer, capture_output=True, check=True).stdout for c, tool in tools.items()}
+
+    def answer_in(peer, request):
+        c = request.get("accept-encoding")
+        peer.send(ok(coded[c], f"Content-Type: application/json\r\nContent-Encoding: {c}\r\n"))
+
+    up = t.upstream(answer_in)
+    gate = t.gateway(providers={"home": {"kind": "openai", "baseUrl": up.url + "/v1", "models": ["m"]}})
+    for coding in tools:
+        a = gate.post("/v1/chat/completions", {"model": "m", "messages": []}, [("Accept-Encoding", coding)])
+        same((a.status, a.get("content-encoding"), a.body == coded[coding]), (200, coding, True))
+    name = 'sekisho_llm_tokens_total{model="m",direction="%s"}'
+    eventually(lambda: [gate.metrics().get(name % d) for d in ("in", "out")] == [33, 21], 5, "not all tokens were counted")
