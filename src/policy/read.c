@@ -85,10 +85,12 @@ void policy_read_object(struct policy_reader *r, const struct json_value *v, con
                         member_unknown(r, m, what, members, members_count);
                         continue;
                 }
-                if (seen[at])
+                if (seen[at]) { /* in other capitals: JSON saw two keys; what it fills has room for one */
                         policy_fault_at(r, (struct policy_place){ m->key_line, m->key_column },
                                         "the key \"%.*s\" stands twice in %s; keep one", STR_FMT(m->key),
                                         what);
+                        continue;
+                }
                 seen[at] = true;
                 if (members[at].read && !json_is(&m->value, JSON_NULL))
                         members[at].read(r, into, &m->value);

@@ -116,6 +116,27 @@ static const struct refusal policies[] = {
         { GRANT("\"dst\": [\"service:\"]"), "2:", "" },
 };
 
+/* A key that stands twice in other capitals is read once: the second list has no room. */
+#define TWICE(first, second) "{" first ",\n" second "}"
+static const struct refusal twice[] = {
+        { TWICE("\"acls\": []", "\"ACLs\": [{}]"), "2:1", "stands twice" },
+        { TWICE("\"groups\": {}", "\"Groups\": {\"group:a\": []}"), "2:1", "stands twice" },
+        { TWICE("\"grants\": []", "\"GRANTS\": [{}, {}]"), "2:1", "stands twice" },
+        { TWICE("\"hosts\": {}", "\"Hosts\": {\"a\": \"1.2.3.4\"}"), "2:1", "stands twice" },
+        { TWICE("\"tagOwners\": {}", "\"tagowners\": {\"tag:a\": []}"), "2:1", "stands twice" },
+        { TWICE("\"ssh\": []", "\"SSH\": [{}]"), "2:1", "stands twice" },
+        { TWICE("\"tests\": []", "\"Tests\": [{}]"), "2:1", "stands twice" },
+        { TWICE("\"sshTests\": []", "\"SSHTests\": [{}]"), "2:1", "stands twice" },
+        { TWICE("\"nodeAttrs\": []", "\"NodeAttrs\": [{}]"), "2:1", "stands twice" },
+        { TWICE("\"postures\": {}", "\"Postures\": {\"posture:a\": []}"), "2:1", "stands twice" },
+        { TWICE("\"ipsets\": {}", "\"IPSets\": {\"ipset:a\": []}"), "2:1", "stands twice" },
+        { "{\"autoApprovers\": {\"routes\": {\"10.0.0.0/8\": [\"a@b.c\"]},\n"
+          "\"ROUTES\": {\"10.0.0.0/8\": [\"a@b.c\"], \"10.1.0.0/16\": [\"a@b.c\"]}}}",
+          "2:1", "stands twice" },
+        { "{\"autoApprovers\": {\"services\": {},\n\"Services\": {\"svc:a\": [\"a@b.c\"]}}}", "2:1",
+          "stands twice" },
+};
+
 static const struct refusal facts[] = {
         { "", "1:1", "" },
         { "[]", "1:1", "" },
@@ -168,6 +189,7 @@ static int refusals_run(const struct refusal *cases, size_t count, bool is_facts
 static void test_policies(void **state)
 {
         assert_int_equal(refusals_run(policies, ARRAY_SIZE(policies), false), 0);
+        assert_int_equal(refusals_run(twice, ARRAY_SIZE(twice), false), 0);
 }
 
 static void test_facts(void **state)
