@@ -111,6 +111,7 @@ struct conf_gateway {
         struct conf_prefixes trusted_proxies;  /* whose X-Forwarded-* and PROXY header are believed */
         struct conf_certificate *certificates; /* tlsCert/tlsKey first; at least one when a listener is TLS */
         size_t certificates_count;
+        bool http2;       /* offered on every listener */
         uint64_t workers; /* 0: one per CPU of the affinity mask */
         int64_t drain_timeout;
         int64_t watchdog; /* 0: off */

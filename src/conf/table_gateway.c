@@ -196,6 +196,8 @@ static const struct conf_key gateway_keys[] = {
           .doc = "PEM file of its key." },
         { "certificates", CONF_TYPE_LIST, 0, AT(draft_gateway, certificates), "[]",
           .table = &conf_table_certificate, .doc = "Certificates of all TLS listeners." },
+        { "http2", CONF_TYPE_BOOL, 0, AT(draft_gateway, gateway.http2), "true",
+          .doc = "Offer HTTP/2: under TLS by ALPN, in the clear to clients that begin with it." },
         { "workers", CONF_TYPE_NUMBER, 0, AT(draft_gateway, gateway.workers), "0", 0, 256,
           .doc = "Worker processes; 0: one per CPU the program may use." },
         { "drainTimeout", CONF_TYPE_DURATION, 0, AT(draft_gateway, gateway.drain_timeout), "\"30s\"", 0,

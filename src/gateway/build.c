@@ -448,7 +448,8 @@ static enum err server_tls(struct build *b, struct tls_context **out)
         struct tls_certificate *certificates =
                 ARENA_ARRAY(b->arena, struct tls_certificate, g->certificates_count + 1);
         struct tls_server_conf tls = { .certificates = certificates,
-                                       .certificates_count = g->certificates_count };
+                                       .certificates_count = g->certificates_count,
+                                       .offer_h2 = g->http2 };
         enum err e;
 
         if (!certificates)
@@ -485,6 +486,7 @@ static enum err listens_build(struct build *b)
                 s->listens[s->listens_count++] =
                         (struct listen_conf){ .tls = g->listens[i].is_tls ? tls_context_get(tls) : NULL,
                                               .redirects_to_https = g->listens[i].redirects_to_https,
+                                              .takes_h2 = g->http2 && !g->listens[i].is_tls,
                                               .takes_proxy_protocol = g->listens[i].takes_proxy_protocol,
                                               .https_port = https_port };
         if (b->conf->admin.is_on)

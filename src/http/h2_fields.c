@@ -373,6 +373,11 @@ enum err h2_section_request(struct h2_section *s, bool is_end, struct str websoc
         return ERR_OK;
 }
 
+bool h2_section_asks_tunnel(const struct h2_section *s)
+{
+        return is_seen(s, PROTOCOL);
+}
+
 enum err h2_section_answer(struct h2_section *s, bool is_end, enum http_method request_method,
                            struct http_head *out, struct http_refusal *refusal)
 {

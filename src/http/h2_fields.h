@@ -52,6 +52,9 @@ MUST_USE
 enum err h2_section_request(struct h2_section *s, bool is_end, struct str websocket_key,
                             struct http_head *out, struct http_refusal *refusal);
 
+/* It asks for a tunnel (:protocol), so a key is worth making. */
+bool h2_section_asks_tunnel(const struct h2_section *s);
+
 /*
  * An answer, interim ones too. Without Content-Length its framing is CHUNKED unless it can have no body. ERR_MALFORMED (also
  * for 101) and ERR_TOO_LARGE: the answer is worth 502.

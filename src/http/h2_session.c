@@ -86,17 +86,19 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint
 /* The client's end of a stream. */
 static void input_end(struct h2_session *s, struct h2_stream *st)
 {
-        struct http_field trailers[H1_TRAILERS_MAX];
         struct http_refusal refusal;
         size_t count = 0;
 
+        if (st->has_trailers)
+                st->trailers_in = calloc(H1_TRAILERS_MAX, sizeof(*st->trailers_in));
         if ((st->has_length && st->length_left) ||
-            (st->has_trailers && h2_section_trailers(&st->trailers, trailers, &count, &refusal) != ERR_OK)) {
+            (st->has_trailers && (!st->trailers_in || h2_section_trailers(&st->trailers, st->trailers_in,
+                                                                          &count, &refusal) != ERR_OK))) {
                 h2_stream_reset(s, st, H2_PROTOCOL_ERROR, false);
                 return;
         }
         st->input_is_whole = true;
-        s->events->on_end(s->context, st, trailers, count);
+        s->events->on_end(s->context, st, st->trailers_in, count);
 }
 
 static void on_headers(struct h2_session *s, const nghttp2_frame *frame, struct h2_stream *st)
@@ -189,7 +191,8 @@ static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t code, void 
         if (st->has_trailers)
                 h2_section_fini(&st->trailers);
         free(st->trailers_memory);
-        st->trailers_memory = NULL;
+        free(st->trailers_in);
+        st->trailers_memory = st->trailers_in = NULL;
         s->events->on_closed(s->context, st, code);
         return 0;
 }
@@ -600,6 +603,11 @@ bool h2_stream_has_room(const struct h2_session *s, const struct h2_stream *st)
 {
         return nghttp2_session_get_remote_window_size(s->ng) > 0 &&
                nghttp2_session_get_stream_remote_window_size(s->ng, st->id) > 0;
+}
+
+bool h2_stream_output_is_out(const struct h2_session *s, const struct h2_stream *st)
+{
+        return nghttp2_session_get_stream_local_close(s->ng, st->id) == 1;
 }
 
 void h2_stream_reset(struct h2_session *s, struct h2_stream *st, enum h2_code code, bool is_blameless)

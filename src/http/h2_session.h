@@ -55,6 +55,7 @@ struct h2_stream {
         bool is_last;
         struct h2_list trailers_out;
         void *trailers_memory;
+        struct http_field *trailers_in; /* what on_end was given */
 };
 
 struct h2_session_events {
@@ -124,6 +125,8 @@ enum err h2_stream_end(struct h2_session *s, struct h2_stream *st, const struct 
 
 /* True when an offer would be taken, as far as the client's windows go. */
 bool h2_stream_has_room(const struct h2_session *s, const struct h2_stream *st);
+/* END_STREAM of the answer has been written out by h2_session_send. */
+bool h2_stream_output_is_out(const struct h2_session *s, const struct h2_stream *st);
 
 /* RST_STREAM. `is_blameless`: not for anything the client did, so it costs no budget. on_closed follows. */
 void h2_stream_reset(struct h2_session *s, struct h2_stream *st, enum h2_code code, bool is_blameless);

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "proxy/down_h1.h"
+#include "proxy/down_h2.h"
 
 static void on_open(struct stream *s, enum err e);
 static void on_ready(struct stream *s, unsigned ready);
@@ -19,7 +20,7 @@ static struct down *of(struct stream *s)
 
 size_t down_bytes(void)
 {
-        return down_h1_bytes;
+        return MAX(down_h1_bytes, down_h2_bytes);
 }
 
 void down_free(struct down *c)
@@ -93,6 +94,7 @@ void down_open(struct worker *w, int fd, const struct listen_conf *listen, const
         *c = (struct down){ .w = w,
                             .tally_slot = TALLY_NO_SLOT,
                             .is_redirecting = listen->redirects_to_https,
+                            .takes_h2 = listen->takes_h2,
                             .https_port = listen->https_port };
         timer_init(&c->timer, tls_is_late);
         list_add_last(&w->down_list, &c->node);
@@ -128,7 +130,10 @@ static void on_open(struct stream *s, enum err e)
         }
         c->origin.server_name = stream_tls_server_name(s);
         timer_clear(&c->timer);
-        down_h1_start(c);
+        if (str_eq(stream_tls_alpn(s), STR("h2")))
+                down_h2_start(c, STR_NULL);
+        else
+                down_h1_start(c);
 }
 
 static void on_ready(struct stream *s, unsigned ready)

@@ -37,7 +37,8 @@ struct down {
         const struct down_protocol *protocol;
         int32_t tally_slot;
         uint16_t https_port;
-        bool is_redirecting, offers_h2;
+        bool is_redirecting;
+        bool takes_h2;      /* a plain connection may begin with HTTP/2's preface */
         struct timer timer; /* the protocol's, once there is one */
 };
 
@@ -47,7 +48,7 @@ void down_open(struct worker *w, int fd, const struct listen_conf *listen, const
 /* The last thing a protocol does with it, after on_closed. */
 void down_free(struct down *c);
 
-/* Draining: as the protocol can. A connection still opening is closed. */
+/* Draining: as the protocol can. One still opening may ask once. */
 void down_drain(struct list *node);
 
 static inline const struct proxy_limits *down_limits(const struct down *c)

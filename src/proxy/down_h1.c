@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "http/status.h"
+#include "proxy/down_h2.h"
 #include "proxy/h1_in.h"
 #include "proxy/h1_out.h"
 #include "proxy/record.h"
@@ -169,6 +170,25 @@ static void begin_exchange(struct down_h1 *c, const struct http_head *head)
         exchange_run(x);
 }
 
+/* A plain connection's first bytes may be those of HTTP/2 (RFC 9113 3.3). ERR_AGAIN: they may yet be; ERR_OK: they were. */
+static enum err h2_look(struct down_h1 *c, struct str bytes)
+{
+        static const struct str magic = STR_INIT("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+        size_t n = MIN(bytes.len, magic.len);
+
+        if (!c->conn.takes_h2 || c->served_count || !str_eq(str_sub(bytes, 0, n), str_sub(magic, 0, n)))
+                return ERR_NOT_FOUND;
+        if (n < magic.len)
+                return ERR_AGAIN;
+        struct rbuf *b = c->in.buffer;
+        struct worker *w = c->conn.w;
+        c->in.buffer = NULL;
+        timer_clear(&c->conn.timer);
+        down_h2_start(&c->conn, bytes);
+        worker_buffer_put(w, b);
+        return ERR_OK;
+}
+
 /* Parses what is there. ERR_AGAIN: more must come. */
 static enum err head_parse(struct down_h1 *c)
 {
@@ -184,6 +204,8 @@ static enum err head_parse(struct down_h1 *c)
                 down_enter(c, DOWN_READING);
                 down_timer_start(&c->conn, down_limits(&c->conn)->header_ms);
         }
+        if ((e = h2_look(c, bytes)) != ERR_NOT_FOUND)
+                return e;
         e = h1_request_parse(bytes, &down_limits(&c->conn)->request, &c->in.scanned, &head, &refusal);
         if (e == ERR_AGAIN)
                 return ERR_AGAIN;

@@ -32,6 +32,7 @@ struct listen_conf {
         struct tls_context *tls; /* NULL: plain */
         bool is_admin;
         bool redirects_to_https;
+        bool takes_h2; /* plain: HTTP/2 with prior knowledge; TLS contexts offer it themselves */
         bool takes_proxy_protocol; /* from trusted proxies, who must send it then */
         uint16_t https_port;       /* where such a redirect points */
 };

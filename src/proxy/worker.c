@@ -1,6 +1,7 @@
 #include "proxy/worker.h"
 
 #include "proxy/down.h"
+#include "proxy/down_h2.h"
 #include "proxy/exchange.h"
 #include "proxy/preface.h"
 #include "proxy/up.h"
@@ -13,6 +14,7 @@ enum err worker_init(struct worker *w, struct shared *shared, unsigned index, st
                      struct snapshot *snap)
 {
         const struct proxy_limits *l = &snap->limits;
+        size_t requests_max = MAX(l->connections_max, l->requests_max);
 
         *w = (struct worker){
                 .loop = loop, .index = index, .shared = shared, .connect_failures = { 10, 10000 }
@@ -26,13 +28,14 @@ enum err worker_init(struct worker *w, struct shared *shared, unsigned index, st
         arena_init(&w->series_keys, NULL, 0, SERIES_KEYS_BYTES_MAX);
         encoder_pool_init(&w->encoders, (size_t)l->compression_bytes);
         w->downs = pool_new(down_bytes(), l->connections_max);
-        w->ups = pool_new(up_h1_bytes, (size_t)l->connections_max * 2);
-        w->dials = pool_new(sizeof(struct up_dial), l->connections_max);
-        w->exchanges = pool_new(sizeof(struct exchange), l->connections_max);
+        w->ups = pool_new(up_h1_bytes, (size_t)requests_max * 2);
+        w->dials = pool_new(sizeof(struct up_dial), requests_max);
+        w->exchanges = pool_new(sizeof(struct exchange), requests_max);
+        w->down_streams = pool_new(down_h2_stream_bytes, requests_max);
         w->buffers_small = pool_new(sizeof(struct rbuf) + RBUF_SMALL_BYTES, (size_t)l->connections_max * 2);
         w->buffers_large = pool_new(sizeof(struct rbuf) + RBUF_LARGE_BYTES, (size_t)l->connections_max * 2);
-        if (!w->downs || !w->ups || !w->dials || !w->exchanges || !w->buffers_small || !w->buffers_large ||
-            resolver_new(loop, &snap->names, &w->resolver) != ERR_OK) {
+        if (!w->downs || !w->down_streams || !w->ups || !w->dials || !w->exchanges || !w->buffers_small ||
+            !w->buffers_large || resolver_new(loop, &snap->names, &w->resolver) != ERR_OK) {
                 worker_fini(w);
                 return ERR_NO_MEMORY;
         }
@@ -46,6 +49,7 @@ void worker_fini(struct worker *w)
         resolver_free(w->resolver);
         encoder_pool_fini(&w->encoders);
         pool_free(w->downs);
+        pool_free(w->down_streams);
         pool_free(w->ups);
         pool_free(w->dials);
         pool_free(w->exchanges);
