@@ -63,6 +63,23 @@ static const char *block_part(struct h2_budget *b, uint32_t len, bool begins)
         return b->block_bytes > H2_BLOCK_BYTES_MAX ? "h2_header_block" : NULL;
 }
 
+static uint32_t word(const uint8_t *p)
+{
+        return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+/* RFC 7540 5.3.1, which RFC 9113 left in place for those who still send it. */
+static const char *dependency_look(struct h2_budget *b, struct str payload)
+{
+        for (size_t i = 0; i < payload.len && b->dependency_len < sizeof(b->dependency); i++)
+                b->dependency[b->dependency_len++] = (uint8_t)payload.ptr[i];
+        if (b->dependency_len < sizeof(b->dependency))
+                return NULL;
+        b->has_dependency = false;
+        b->is_violation = (word(b->dependency) & 0x7fffffff) == b->stream;
+        return b->is_violation ? "h2_self_dependency" : NULL;
+}
+
 static const char *frame_begin(struct h2_budget *b)
 {
         const uint8_t *h = b->header;
@@ -72,6 +89,9 @@ static const char *frame_begin(struct h2_budget *b)
 
         b->header_len = 0;
         b->payload_left = len;
+        b->stream = word(h + 5) & 0x7fffffff;
+        b->has_dependency = h[3] == PRIORITY;
+        b->dependency_len = 0;
         switch (h[3]) {
         case DATA: return len == 0 && !(flags & END_STREAM) ? spend(b, H2_BUCKET_EMPTY_DATA) : NULL;
         case HEADERS:
@@ -90,27 +110,34 @@ static const char *frame_begin(struct h2_budget *b)
         }
 }
 
-const char *h2_budget_receive(struct h2_budget *b, struct str in, mono_ms now)
+size_t h2_budget_receive(struct h2_budget *b, struct str in, mono_ms now, const char **reason_out)
 {
-        const char *reason;
-        size_t n;
+        size_t n = MIN(in.len, (size_t)b->magic_left), at;
 
         refill(b, now);
-        n = MIN(in.len, (size_t)b->magic_left);
+        *reason_out = NULL;
+        b->data_header = 0;
         b->magic_left = (uint8_t)(b->magic_left - n);
-        for (in = str_from(in, n); in.len; in = str_from(in, n)) {
+        for (at = n; at < in.len && !*reason_out && !b->data_header; at += n) {
+                struct str rest = str_from(in, at);
+
                 if (b->payload_left) {
-                        n = MIN(in.len, (size_t)b->payload_left);
+                        n = MIN(rest.len, (size_t)b->payload_left);
                         b->payload_left -= (uint32_t)n;
+                        if (b->has_dependency)
+                                *reason_out = dependency_look(b, str_sub(rest, 0, n));
                         continue;
                 }
-                n = MIN(in.len, (size_t)(FRAME_HEADER_BYTES - b->header_len));
-                memcpy(b->header + b->header_len, in.ptr, n);
+                n = MIN(rest.len, (size_t)(FRAME_HEADER_BYTES - b->header_len));
+                memcpy(b->header + b->header_len, rest.ptr, n);
                 b->header_len = (uint8_t)(b->header_len + n);
-                if (b->header_len == FRAME_HEADER_BYTES && (reason = frame_begin(b)))
-                        return reason;
+                if (b->header_len < FRAME_HEADER_BYTES)
+                        continue;
+                *reason_out = frame_begin(b);
+                if (b->header[3] == DATA)
+                        b->data_header = (uint8_t)n;
         }
-        return NULL;
+        return at;
 }
 
 /* Two windows' worth of streams are remembered, so that a long honest life does not pay for a flood at its end. */

@@ -9,6 +9,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "base/clock.h"
 #include "base/compiler.h"
 #include "base/str.h"
@@ -39,11 +41,16 @@ enum h2_bucket {
 };
 
 struct h2_budget {
+        bool is_violation;   /* with a reason: the protocol was broken, rather than a budget passed */
+        uint32_t stream;     /* of the frame whose header was seen last */
+        uint8_t data_header; /* bytes of a DATA header that the last call ended with; 0: it did not */
         /* private */
         uint8_t magic_left; /* of the client's preface */
         uint8_t header[9];  /* a frame header being gathered */
         uint8_t header_len;
         uint32_t payload_left; /* of the frame under way */
+        uint8_t dependency[4], dependency_len;
+        bool has_dependency; /* it is PRIORITY */
         uint32_t block_bytes;
         uint16_t continuations;
         uint16_t streams, resets; /* of the present window of streams */
@@ -54,10 +61,12 @@ struct h2_budget {
 void h2_budget_init(struct h2_budget *b, mono_ms now);
 
 /*
- * Looks at bytes before the session has them. NULL, or the reason word of the budget that was passed: nothing of `in` is
- * to be given on, and the connection ends with ENHANCE_YOUR_CALM.
+ * Looks at bytes before the session has them, up to the next header of a DATA frame or the end: returns how many it looked
+ * at. *reason_out: NULL, or the word of the budget that was passed: nothing of `in` is to be given on, and the connection
+ * ends with ENHANCE_YOUR_CALM. A stream that depends on itself is seen here too, since priorities are nobody's else
+ * (is_violation).
  */
-MUST_USE const char *h2_budget_receive(struct h2_budget *b, struct str in, mono_ms now);
+MUST_USE size_t h2_budget_receive(struct h2_budget *b, struct str in, mono_ms now, const char **reason_out);
 
 /* A stream ended by RST_STREAM, whoever sent it for whatever the client did, `age_ms` after it began. As above. */
 MUST_USE const char *h2_budget_reset(struct h2_budget *b, mono_ms age_ms);

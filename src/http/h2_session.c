@@ -12,7 +12,13 @@
  * has no offer, and its source says "later". Bytes are budgeted before the library sees them.
  */
 
-enum { FRAME_HEADER_BYTES = 9, PIECE_LEAST = 1024, NV_MAX = HTTP_FIELDS_MAX + 8 };
+enum {
+        SKIPPED_MAX = 8,
+        RESETS_KEPT = 256,
+        FRAME_HEADER_BYTES = 9,
+        PIECE_LEAST = 1024,
+        NV_MAX = HTTP_FIELDS_MAX + 8
+};
 
 struct h2_session {
         nghttp2_session *ng;
@@ -23,6 +29,15 @@ struct h2_session {
         const char *reason; /* a budget that was passed */
         mono_ms now;
         struct list streams;
+
+        /* which streams there were: the library forgets closed ones */
+        int32_t last_id;
+        struct {
+                int32_t first, last;
+        } skipped[SKIPPED_MAX];         /* ids passed over, the latest runs of them */
+        int32_t reset_ids[RESETS_KEPT]; /* we reset these: frames may still be on their way */
+        unsigned skipped_count, resets_count;
+        bool is_violated;
         bool is_failed, is_draining, was_drained, peer_leaves;
 
         /* during h2_session_send: where bytes go */
@@ -45,6 +60,61 @@ static void over_budget(struct h2_session *s, const char *reason)
                 s->reason = reason;
 }
 
+static bool was_skipped(const struct h2_session *s, int32_t id)
+{
+        for (unsigned i = 0; i < MIN(s->skipped_count, (unsigned)SKIPPED_MAX); i++)
+                if (id >= s->skipped[i].first && id <= s->skipped[i].last)
+                        return true;
+        return false;
+}
+
+static bool was_reset_here(const struct h2_session *s, int32_t id)
+{
+        for (unsigned i = 0; i < MIN(s->resets_count, (unsigned)RESETS_KEPT); i++)
+                if (s->reset_ids[i] == id)
+                        return true;
+        return false;
+}
+
+static void violated(struct h2_session *s, uint32_t code)
+{
+        s->is_violated = true;
+        if (nghttp2_session_terminate_session(s->ng, code) != 0)
+                s->is_failed = true;
+}
+
+/* RFC 9113 5.1, 5.1.1: on a closed stream, where the library passes over what comes. */
+static void closed_stream_check(struct h2_session *s, int32_t id)
+{
+        if (s->is_violated || id <= 0 || id > s->last_id || nghttp2_session_find_stream(s->ng, id))
+                return;
+        if (was_skipped(s, id))
+                violated(s, NGHTTP2_PROTOCOL_ERROR);
+        else if (!was_reset_here(s, id))
+                violated(s, NGHTTP2_STREAM_CLOSED);
+}
+
+static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void *context)
+{
+        struct h2_session *s = context;
+
+        if (hd->type == NGHTTP2_PRIORITY && hd->stream_id == 0 && !s->is_violated) /* RFC 9113 6.3 */
+                violated(s, NGHTTP2_PROTOCOL_ERROR);
+        else if (hd->type == NGHTTP2_HEADERS)
+                closed_stream_check(s, hd->stream_id);
+        return 0;
+}
+
+static void opened(struct h2_session *s, int32_t id)
+{
+        if (id > (s->last_id ? s->last_id + 2 : 1)) {
+                s->skipped[s->skipped_count % SKIPPED_MAX].first = s->last_id ? s->last_id + 2 : 1;
+                s->skipped[s->skipped_count++ % SKIPPED_MAX].last = id - 2;
+        }
+        s->last_id = id;
+        h2_budget_opened(&s->budget);
+}
+
 static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, void *context)
 {
         struct h2_session *s = context;
@@ -58,7 +128,7 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
                 }
                 return 0;
         }
-        h2_budget_opened(&s->budget);
+        opened(s, frame->hd.stream_id);
         st = s->events->open(s->context);
         if (!st) { /* the list is still decoded, or the tables of both ends would part */
                 nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_REFUSED_STREAM);
@@ -171,7 +241,10 @@ static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *
         struct h2_session *s = context;
         struct h2_stream *st;
 
-        if (frame->hd.type != NGHTTP2_RST_STREAM || frame->rst_stream.error_code == NGHTTP2_NO_ERROR)
+        if (frame->hd.type != NGHTTP2_RST_STREAM)
+                return 0;
+        s->reset_ids[s->resets_count++ % RESETS_KEPT] = frame->hd.stream_id;
+        if (frame->rst_stream.error_code == NGHTTP2_NO_ERROR)
                 return 0;
         st = stream_of(s, frame->hd.stream_id);
         if (!st || !st->is_blameless)
@@ -365,6 +438,7 @@ static nghttp2_session_callbacks *callbacks_make(void)
 
         if (nghttp2_session_callbacks_new(&cb) != 0)
                 return NULL;
+        nghttp2_session_callbacks_set_on_begin_frame_callback(cb, on_begin_frame);
         nghttp2_session_callbacks_set_on_begin_headers_callback(cb, on_begin_headers);
         nghttp2_session_callbacks_set_on_header_callback(cb, on_header);
         nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame_recv);
@@ -451,30 +525,60 @@ void h2_session_free(struct h2_session *s)
         free(s);
 }
 
+/* To the library; false when it is through with the connection. */
+static bool feed(struct h2_session *s, struct str in, const char **reason_out)
+{
+        ssize_t n = in.len ? nghttp2_session_mem_recv(s->ng, (const uint8_t *)in.ptr, in.len) : 0;
+
+        if (n >= 0)
+                return true;
+        if (n == NGHTTP2_ERR_FLOODED) {
+                over_budget(s, "h2_acks");
+                return true;
+        }
+        s->is_failed = true;
+        if (n == NGHTTP2_ERR_BAD_CLIENT_MAGIC)
+                *reason_out = "h2_preface";
+        return false;
+}
+
+/*
+ * The budget stops at each DATA frame, of which the library says nothing when its stream is closed: all before it is given
+ * on first, so that the stream's state is known.
+ */
+static bool watched_feed(struct h2_session *s, struct str in, const char **reason_out)
+{
+        const char *reason = NULL;
+        size_t fed = 0, seen = 0;
+
+        while (seen < in.len) {
+                seen += h2_budget_receive(&s->budget, str_from(in, seen), s->now, &reason);
+                over_budget(s, reason);
+                if (s->reason)
+                        return true;
+                size_t to = seen - s->budget.data_header;
+                if (!feed(s, str_sub(in, fed, to - fed), reason_out))
+                        return false;
+                fed = to;
+                if (s->budget.data_header)
+                        closed_stream_check(s, (int32_t)s->budget.stream);
+        }
+        return feed(s, str_from(in, fed), reason_out);
+}
+
 enum err h2_session_receive(struct h2_session *s, struct str in, mono_ms now, const char **reason_out)
 {
         s->now = now;
         *reason_out = "h2_protocol";
-        if (s->is_failed)
+        if (s->is_failed || !watched_feed(s, in, reason_out))
                 return ERR_MALFORMED;
-        over_budget(s, h2_budget_receive(&s->budget, in, now));
-        if (!s->reason) {
-                ssize_t n = nghttp2_session_mem_recv(s->ng, (const uint8_t *)in.ptr, in.len);
-
-                if (n < 0 && n != NGHTTP2_ERR_FLOODED) {
-                        s->is_failed = n == NGHTTP2_ERR_BAD_CLIENT_MAGIC || n == NGHTTP2_ERR_NOMEM ||
-                                       n == NGHTTP2_ERR_CALLBACK_FAILURE;
-                        *reason_out = n == NGHTTP2_ERR_BAD_CLIENT_MAGIC ? "h2_preface" : "h2_protocol";
-                        return ERR_MALFORMED;
-                }
-                if (n == NGHTTP2_ERR_FLOODED)
-                        over_budget(s, "h2_acks");
-        }
         if (s->reason) {
                 *reason_out = s->reason;
-                h2_session_fail(s, H2_ENHANCE_YOUR_CALM);
+                h2_session_fail(s, s->budget.is_violation ? H2_PROTOCOL_ERROR : H2_ENHANCE_YOUR_CALM);
                 return ERR_DENIED;
         }
+        if (s->is_violated)
+                return ERR_MALFORMED;
         return nghttp2_session_want_read(s->ng) || s->was_drained || s->peer_leaves ? ERR_OK : ERR_MALFORMED;
 }
 

@@ -483,8 +483,10 @@ static void body_give(struct down_stream *st)
                 }
                 size_t taken = exchange_request_data(st->side.x, &d);
                 buf_consume(&st->body, taken);
-                if (st->is_open && c->session)
+                if (taken && st->is_open) {
                         h2_stream_took(c->session, &st->h2, taken);
+                        settle_later(c); /* a window update may go out */
+                }
                 if (taken < bytes.len) {
                         st->last_given = false;
                         st->pulls = false; /* until the exchange has room again */
