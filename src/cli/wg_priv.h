@@ -11,6 +11,8 @@
 
 struct wg_options {
         bool foreground, json;
+        struct str relay, relay_ca;                       /* up, run */
+        struct str listen, certificate, key, peers, stun; /* relay */
 };
 
 enum exit_code wg_run_run(const struct command_call *call);
@@ -19,9 +21,17 @@ enum exit_code wg_down_run(const struct command_call *call);
 enum exit_code wg_show_run(const struct command_call *call);
 enum exit_code wg_set_run(const struct command_call *call);
 enum exit_code wg_sync_run(const struct command_call *call);
+enum exit_code wg_relay_run(const struct command_call *call);
+enum exit_code wg_address_run(const struct command_call *call);
+
+struct wg_daemon_conf {
+        struct str name;
+        bool foreground;
+        struct str relay, relay_ca; /* a URL and a file of authorities, or empty */
+};
 
 /* Starts the process that carries the interface and waits until it serves (or ends); says what went wrong. */
-enum exit_code wg_daemon_start(struct str name, bool foreground);
+enum exit_code wg_daemon_start(const struct wg_daemon_conf *conf);
 
 /* A wg-quick file, read whole. */
 struct wg_file {

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "cli/out.h"
+#include "cli/wg_carrier.h"
 #include "cli/wg_priv.h"
 #include "io/process.h"
 #include "io/signals.h"
@@ -23,6 +24,7 @@ struct daemon {
         struct mesh_interface *interface;
         struct mesh_uapi_server *server;
         struct signals signals;
+        struct wg_carrier *carrier; /* NULL: no relay */
 };
 
 enum { PEERS_MAX = 100000 };
@@ -32,6 +34,11 @@ static void on_gone(void *context)
         struct daemon *d = context;
 
         loop_stop(d->loop);
+}
+
+static void on_changed(void *context)
+{
+        wg_carrier_changed(((struct daemon *)context)->carrier);
 }
 
 static void on_signal(struct signals *s, int number)
@@ -72,18 +79,21 @@ static void close_in(void)
 
 static enum err daemon_init(struct daemon *d, struct str name)
 {
-        struct mesh_interface_conf conf = {
-                .name = name, .peers_max = PEERS_MAX, .on_gone = on_gone, .context = d
-        };
+        struct mesh_interface_conf conf = { .name = name,
+                                            .peers_max = PEERS_MAX,
+                                            .carrier = wg_carrier_door(d->carrier),
+                                            .on_gone = on_gone,
+                                            .on_changed = on_changed,
+                                            .context = d };
         enum err e;
 
-        if ((e = loop_new(&d->loop)) != ERR_OK)
-                return e;
         if ((e = signals_open(&d->signals, d->loop, on_signal)) != ERR_OK)
-                goto fail_signals;
+                return e;
         if ((e = mesh_interface_new(d->loop, &conf, &d->interface)) != ERR_OK)
                 goto fail_interface;
         if ((e = mesh_interface_listen(d->interface, 0)) != ERR_OK)
+                goto fail_listen;
+        if (d->carrier && (e = wg_carrier_start(d->carrier, d->interface)) != ERR_OK)
                 goto fail_listen;
         if ((e = mesh_uapi_server_start(d->loop, d->interface, &d->server)) != ERR_OK)
                 goto fail_listen;
@@ -93,19 +103,17 @@ fail_listen:
         mesh_interface_free(d->interface);
 fail_interface:
         signals_close(&d->signals);
-fail_signals:
-        loop_free(d->loop);
         return e;
 }
 
 static void daemon_fini(struct daemon *d)
 {
         mesh_uapi_server_stop(d->server);
+        wg_carrier_stop(d->carrier);
         for (int i = 0; i < 3; i++) /* connections close in the turns that follow */
                 loop_turn(d->loop, 0);
         mesh_interface_free(d->interface);
         signals_close(&d->signals);
-        loop_free(d->loop);
 }
 
 /* Away from the terminal, once it serves. */
@@ -119,23 +127,38 @@ static void detach(void)
 }
 
 /* `ready_fd`: told with one byte when it serves; -1: nobody waits. */
-static enum exit_code serve(struct str name, int ready_fd)
+static enum exit_code serve_on(struct daemon *d, const struct wg_daemon_conf *conf, int ready_fd)
 {
-        struct daemon d = { 0 };
+        enum exit_code code = wg_carrier_new(d->loop, conf->relay, conf->relay_ca, &d->carrier);
 
-        close_in();
-        enum err e = daemon_init(&d, name);
+        if (code != EXIT_OK)
+                return code;
+        enum err e = daemon_init(d, conf->name);
         if (e != ERR_OK)
-                return say_why(name, e);
+                return say_why(conf->name, e);
         process_notify("READY=1");
         if (ready_fd >= 0) {
                 detach();
                 (void)!write(ready_fd, "1", 1);
                 close(ready_fd);
         }
-        loop_run(d.loop);
-        daemon_fini(&d);
+        loop_run(d->loop);
+        daemon_fini(d);
         return EXIT_OK;
+}
+
+static enum exit_code serve(const struct wg_daemon_conf *conf, int ready_fd)
+{
+        struct daemon d = { 0 };
+
+        close_in();
+        enum err e = loop_new(&d.loop);
+        if (e != ERR_OK)
+                return say_why(conf->name, e);
+        enum exit_code code = serve_on(&d, conf, ready_fd);
+        wg_carrier_free(d.carrier);
+        loop_free(d.loop);
+        return code;
 }
 
 /* The parent's half: ready, or the exit code of a child that ended first. */
@@ -156,12 +179,12 @@ static enum exit_code wait_for(pid_t child, int fd)
         return (enum exit_code)WEXITSTATUS(status);
 }
 
-enum exit_code wg_daemon_start(struct str name, bool foreground)
+enum exit_code wg_daemon_start(const struct wg_daemon_conf *conf)
 {
         int ready[2];
 
-        if (foreground)
-                return serve(name, -1);
+        if (conf->foreground)
+                return serve(conf, -1);
         if (pipe2(ready, O_CLOEXEC) < 0) {
                 out_problem("%s", err_text(err_from_errno(errno)));
                 return EXIT_FAILED;
@@ -174,7 +197,7 @@ enum exit_code wg_daemon_start(struct str name, bool foreground)
         if (child == 0) {
                 close(ready[0]);
                 setsid();
-                _exit((int)serve(name, ready[1]));
+                _exit((int)serve(conf, ready[1]));
         }
         close(ready[1]);
         return wait_for(child, ready[0]);
@@ -188,5 +211,6 @@ enum exit_code wg_run_run(const struct command_call *call)
                 out_problem("expected the name of an interface: 1 to 15 letters, digits or _=+.-");
                 return EXIT_WRONG;
         }
-        return wg_daemon_start(call->arguments->items[0], o->foreground);
+        struct wg_daemon_conf conf = { call->arguments->items[0], o->foreground, o->relay, o->relay_ca };
+        return wg_daemon_start(&conf);
 }

@@ -76,6 +76,16 @@ static enum exit_code take_down(const struct mesh_quick *q, struct str name, con
         return EXIT_OK;
 }
 
+/* What the command line says about the relay goes before what the file says. */
+static enum exit_code start(const struct wg_file *f, const struct wg_options *o)
+{
+        struct wg_daemon_conf conf = { .name = f->name,
+                                       .relay = o->relay.len ? o->relay : f->quick.relay,
+                                       .relay_ca = o->relay_ca.len ? o->relay_ca : f->quick.relay_ca };
+
+        return wg_daemon_start(&conf);
+}
+
 enum exit_code wg_up_run(const struct command_call *call)
 {
         const struct wg_options *o = call->options;
@@ -93,7 +103,7 @@ enum exit_code wg_up_run(const struct command_call *call)
                 out_problem("%s: there is such an interface already; `sekisho wg down %s` takes it down",
                             name, name);
                 code = EXIT_CONFLICT;
-        } else if (wg_file_resolve(&f) && (code = wg_daemon_start(f.name, false)) == EXIT_OK) {
+        } else if (wg_file_resolve(&f) && (code = start(&f, o)) == EXIT_OK) {
                 if ((code = set_up(&f, name)) != EXIT_OK)
                         (void)take_down(&f.quick, f.name, name);
         }

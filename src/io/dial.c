@@ -91,6 +91,8 @@ static int open_socket(const struct dial_target *target)
         if (fd < 0 || family == AF_UNIX)
                 return fd;
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
+        if (target->fwmark)
+                (void)setsockopt(fd, SOL_SOCKET, SO_MARK, &target->fwmark, sizeof(target->fwmark));
         if (target->source.family != 0) {
                 union address source;
                 socklen_t len = address_of_ip(&source, target->source, 0);

@@ -31,6 +31,7 @@ struct dial_target {
         uint16_t port;
         struct str path;
         struct ip source; /* family 0: the kernel chooses */
+        uint32_t fwmark;  /* SO_MARK, 0: none. Without CAP_NET_ADMIN the attempt goes on without it */
 };
 
 /* fn is called in a later turn, never inside this call. */

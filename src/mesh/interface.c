@@ -9,6 +9,7 @@
 #include "io/timer.h"
 #include "io/tun.h"
 #include "io/udp.h"
+#include "mesh/probe.h"
 #include "wg/coalesce.h"
 
 /*
@@ -39,7 +40,8 @@ struct mesh_interface {
         uint32_t fwmark;
         uint16_t port, mtu;
         mono_ms mtu_checked;
-        struct timer timer;
+        struct mesh_paths *paths;
+        struct timer timer, paths_timer;
         struct task again; /* more to do at once */
 
         bool is_blocked;         /* a socket is full */
@@ -87,6 +89,27 @@ static struct udp_burst burst_of(const struct wg_outbox *o, const struct wg_burs
                                    .tos = b->tos };
 }
 
+/* To a key: each datagram by itself. */
+static void carry(struct mesh_interface *i, const struct wg_burst *b, const uint8_t *key)
+{
+        const uint8_t *bytes = wg_outbox_bytes(&i->out, b);
+
+        if (!i->conf.carrier.send)
+                return;
+        for (size_t at = 0; at < b->len; at += b->datagram_bytes)
+                i->conf.carrier.send(i->conf.carrier.context, key,
+                                     (struct str){ (const char *)bytes + at,
+                                                   MIN((size_t)b->datagram_bytes, b->len - at) });
+}
+
+static void carry_burst(struct mesh_interface *i, const struct wg_burst *b)
+{
+        uint8_t key[WG_KEY_BYTES];
+
+        mesh_carried_key(&b->to, key);
+        carry(i, b, key);
+}
+
 /* Sends the run of bursts of one family that begins at sent_bursts. False: the socket is full. */
 static bool send_some(struct mesh_interface *i)
 {
@@ -96,7 +119,12 @@ static bool send_some(struct mesh_interface *i)
         struct udp *u = socket_for(i, family);
         size_t sent = 0;
 
-        while (from + n < i->out.bursts_count && i->out.bursts[from + n].to.ip.family == family) {
+        if (i->out.bursts[from].to.is_carried) {
+                carry_burst(i, &i->out.bursts[i->sent_bursts++]);
+                return true;
+        }
+        while (from + n < i->out.bursts_count && i->out.bursts[from + n].to.ip.family == family &&
+               !i->out.bursts[from + n].to.is_carried) {
                 bursts[n] = burst_of(&i->out, &i->out.bursts[from + n]);
                 n++;
         }
@@ -105,6 +133,12 @@ static bool send_some(struct mesh_interface *i)
                 return true;
         }
         enum err e = udp_send(u, bursts, n, &sent);
+        for (size_t k = 0; k < sent && i->conf.carrier.send; k++) {
+                const struct wg_burst *b = &i->out.bursts[from + k];
+                const uint8_t *doubled = mesh_paths_doubled(i->paths, &b->to);
+                if (doubled)
+                        carry(i, b, doubled);
+        }
         i->sent_bursts += (unsigned)sent;
         if (e == ERR_NOT_FOUND) { /* our address has gone: let the kernel choose another */
                 struct wg_endpoint *to = &i->out.bursts[i->sent_bursts].to;
@@ -127,6 +161,64 @@ static void flush(struct mesh_interface *i)
         i->sent_bursts = 0;
 }
 
+/* ---- the ways to peers ---- */
+
+static void paths_send(void *context, const struct wg_endpoint *to, const uint8_t *bytes, size_t len)
+{
+        struct mesh_interface *i = context;
+        struct udp *u = socket_for(i, to->ip.family);
+        struct udp_burst b = { .bytes = bytes,
+                               .len = len,
+                               .datagram_bytes = len,
+                               .to = to->ip,
+                               .port = to->port,
+                               .scope = to->scope,
+                               .source = to->source,
+                               .source_interface = to->source_interface };
+        size_t sent;
+
+        if (u)
+                (void)!udp_send(u, &b, 1, &sent); /* a question that is lost is one that was not answered */
+}
+
+static void paths_set_mtu(void *context, uint16_t mtu)
+{
+        struct mesh_interface *i = context;
+
+        if (netif_set_mtu(i->index, mtu) != ERR_OK)
+                return;
+        i->mtu = mtu;
+        wg_device_set_mtu(i->device, mtu);
+}
+
+static uint16_t paths_route_mtu(void *context, const struct wg_endpoint *to)
+{
+        const struct mesh_interface *i = context;
+        uint32_t index, mtu;
+
+        /* By a route that knows our mark not: what leads into the tunnel itself says nothing. */
+        if (netif_route_to(to->ip, &index, &mtu) != ERR_OK || index == i->index)
+                return 0;
+        return (uint16_t)MIN(mtu, 65535u);
+}
+
+static void tick_paths(struct mesh_interface *i)
+{
+        mono_ms next = mesh_paths_tick(i->paths, loop_now(i->loop));
+
+        timer_set(i->loop, &i->paths_timer, next);
+}
+
+static void tick(struct mesh_interface *i);
+
+static void on_paths_timer(struct timer *t)
+{
+        struct mesh_interface *i = CONTAINER_OF(t, struct mesh_interface, paths_timer);
+
+        tick_paths(i);
+        tick(i); /* a way that changed may want a handshake */
+}
+
 /* ---- the engine's time ---- */
 
 static void tick(struct mesh_interface *i)
@@ -134,6 +226,8 @@ static void tick(struct mesh_interface *i)
         mono_ms next = wg_device_tick(i->device, mesh_interface_now(i), &i->out);
 
         flush(i);
+        if (i->paths_timer.due == MONO_NEVER && wg_device_has_touched(i->device))
+                timer_set(i->loop, &i->paths_timer, loop_now(i->loop));
         if (next > loop_now(i->loop))
                 timer_set(i->loop, &i->timer, next);
         else if (!i->is_blocked)
@@ -192,12 +286,50 @@ static void write_inbox(struct mesh_interface *i)
         i->in.packets_count = 0;
 }
 
+static void take_in(struct mesh_interface *i, const struct wg_arrival *arrivals, size_t count)
+{
+        for (size_t at = 0; at < count;) {
+                at += wg_device_receive(i->device, arrivals + at, count - at, mesh_interface_now(i), &i->in,
+                                        &i->out);
+                write_inbox(i);
+        }
+}
+
+/* Probes among datagrams, which the kernel may have joined with others: taken out. True when there were some. */
+static bool take_probes(struct mesh_interface *i, const struct wg_arrival *a)
+{
+        size_t step = a->datagram_bytes ? a->datagram_bytes : a->len, begin = 0;
+        bool is_found = false;
+
+        for (size_t at = 0; at < a->len; at += step) {
+                struct str datagram = { (char *)a->bytes + at, MIN(step, a->len - at) };
+                if (!mesh_probe_is(datagram))
+                        continue;
+                struct wg_arrival before = *a;
+                before.bytes += begin;
+                before.len = at - begin;
+                if (before.len)
+                        take_in(i, &before, 1);
+                mesh_paths_take(i->paths, datagram, &a->from, loop_now(i->loop));
+                begin = at + datagram.len;
+                is_found = true;
+        }
+        if (is_found && begin < a->len) {
+                struct wg_arrival rest = *a;
+                rest.bytes += begin;
+                rest.len -= begin;
+                take_in(i, &rest, 1);
+        }
+        return is_found;
+}
+
 static void take_arrivals(struct mesh_interface *i, const struct udp_arrival *from, size_t count)
 {
         struct wg_arrival arrivals[ARRIVALS_MAX] UNINITIALIZED;
+        size_t kept = 0;
 
-        for (size_t n = 0; n < count; n++)
-                arrivals[n] = (struct wg_arrival){
+        for (size_t n = 0; n < count; n++) {
+                arrivals[kept] = (struct wg_arrival){
                         .bytes = from[n].bytes,
                         .len = from[n].len,
                         .datagram_bytes = from[n].datagram_bytes,
@@ -208,11 +340,29 @@ static void take_arrivals(struct mesh_interface *i, const struct udp_arrival *fr
                                   .source_interface = from[n].interface },
                         .tos = from[n].tos,
                 };
-        for (size_t at = 0; at < count;) {
-                at += wg_device_receive(i->device, arrivals + at, count - at, mesh_interface_now(i), &i->in,
-                                        &i->out);
-                write_inbox(i);
+                kept += !take_probes(i, &arrivals[kept]);
         }
+        take_in(i, arrivals, kept);
+}
+
+void mesh_interface_carried(struct mesh_interface *i, const uint8_t key[WG_KEY_BYTES], uint8_t *packet,
+                            size_t len)
+{
+        struct wg_arrival a = { .bytes = packet, .len = len, .from = mesh_carried_to(key) };
+
+        take_in(i, &a, 1);
+        loop_post(i->loop, &i->again);
+}
+
+void mesh_interface_set_carrier(struct mesh_interface *i, bool is_up)
+{
+        mesh_paths_set_carrier(i->paths, is_up, loop_now(i->loop));
+        loop_post(i->loop, &i->again);
+}
+
+const char *mesh_interface_way(const struct mesh_interface *i, const uint8_t key[WG_KEY_BYTES])
+{
+        return mesh_paths_way(i->paths, key);
 }
 
 static void on_datagrams(struct udp *u)
@@ -255,10 +405,11 @@ static void check_mtu(struct mesh_interface *i)
         uint32_t mtu;
 
         i->mtu_checked = loop_now(i->loop);
-        if (netif_mtu(i->index, &mtu) != ERR_OK)
+        if (netif_mtu(i->index, &mtu) != ERR_OK || mtu == i->mtu)
                 return;
         i->mtu = (uint16_t)MIN(mtu, 65535u);
         wg_device_set_mtu(i->device, i->mtu);
+        mesh_paths_set_mtu(i->paths, i->mtu); /* somebody else set it: it is the most from now on */
 }
 
 /* False: no room; the frame's memory must stay as it is. */
@@ -360,6 +511,7 @@ enum err mesh_interface_new(struct loop *l, const struct mesh_interface_conf *co
         i->mtu = DEFAULT_MTU;
         i->udp4.fd = i->udp6.fd = i->tun.fd = -1;
         timer_init(&i->timer, on_timer);
+        timer_init(&i->paths_timer, on_paths_timer);
         task_init(&i->again, on_again);
         struct wg_device_conf device = { .peers_max = conf->peers_max,
                                          .worker = conf->worker,
@@ -367,10 +519,12 @@ enum err mesh_interface_new(struct loop *l, const struct mesh_interface_conf *co
                                          .random = { random_fill, NULL } };
         if ((e = memory_init(i)) != ERR_OK)
                 goto fail;
-        if (!(i->device = wg_device_new(&device))) {
+        struct mesh_paths_doors doors = { paths_send, paths_set_mtu, paths_route_mtu, random_fill, i };
+        if (!(i->device = wg_device_new(&device)) || !(i->paths = mesh_paths_new(i->device, &doors))) {
                 e = ERR_NO_MEMORY;
                 goto fail;
         }
+        mesh_paths_set_mtu(i->paths, DEFAULT_MTU);
         if ((e = tun_open(&i->tun, conf->name)) != ERR_OK)
                 goto fail;
         i->index = netif_index(i->tun.name);
@@ -394,10 +548,12 @@ void mesh_interface_free(struct mesh_interface *i)
         if (!i)
                 return;
         timer_clear(&i->timer);
+        timer_clear(&i->paths_timer);
         loop_unpost(&i->again);
         tun_close(&i->tun);
         udp_close(&i->udp4);
         udp_close(&i->udp6);
+        mesh_paths_free(i->paths);
         wg_device_free(i->device);
         if (i->out_memory)
                 crypto_wipe(i->out_memory, WG_OUTBOX_BYTES_MIN);
@@ -423,6 +579,8 @@ struct wg_device *mesh_interface_device(struct mesh_interface *i)
 
 void mesh_interface_changed(struct mesh_interface *i)
 {
+        if (i->conf.on_changed)
+                i->conf.on_changed(i->conf.context);
         loop_post(i->loop, &i->again);
 }
 
@@ -514,6 +672,7 @@ void mesh_interface_get_stats(const struct mesh_interface *i, struct mesh_interf
                 .receive_calls = a->calls_received + b->calls_received,
                 .network_refused = a->refused + b->refused,
                 .host_refused = i->tun.refused,
+                .paths = *mesh_paths_get_stats(i->paths),
                 .has_segment = i->udp4.has_segment || i->udp6.has_segment,
                 .has_receive_offload = i->udp4.has_gro || i->udp6.has_gro,
                 .has_host_offload = i->tun.has_offload,

@@ -14,16 +14,26 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "io/loop.h"
+#include "mesh/paths.h"
 #include "wg/device.h"
 
 struct mesh_interface;
+
+/* Who brings packets to a peer's key when UDP does not pass (link/carrier.h, by way of the role). */
+struct mesh_carrier {
+        void (*send)(void *context, const uint8_t key[WG_KEY_BYTES],
+                     struct str packet); /* NULL: there is none */
+        void *context;
+};
 
 struct mesh_interface_conf {
         struct str name; /* of the TUN device; may hold "%d" */
         size_t peers_max;
         uint8_t worker;
+        struct mesh_carrier carrier;
         void (*on_gone)(
                 void *context); /* the device was deleted from outside: free the interface in a later turn */
+        void (*on_changed)(void *context); /* mesh_interface_changed was called; may be NULL */
         void *context;
 };
 
@@ -49,10 +59,21 @@ uint16_t mesh_interface_port(const struct mesh_interface *i); /* 0: not listenin
 MUST_USE enum err mesh_interface_set_fwmark(struct mesh_interface *i, uint32_t fwmark);
 uint32_t mesh_interface_fwmark(const struct mesh_interface *i);
 
+/* The carrier can bring packets now, or cannot. */
+void mesh_interface_set_carrier(struct mesh_interface *i, bool is_up);
+
+/* A packet the carrier brought, from whoever has that key, as it says. Opened in place. */
+void mesh_interface_carried(struct mesh_interface *i, const uint8_t key[WG_KEY_BYTES], uint8_t *packet,
+                            size_t len);
+
+/* Which way a peer is reached: "straight", "relay", "both"; NULL: it has not been in use. */
+const char *mesh_interface_way(const struct mesh_interface *i, const uint8_t key[WG_KEY_BYTES]);
+
 struct mesh_interface_stats {
         uint64_t datagrams_sent, datagrams_received, send_calls, receive_calls;
         uint64_t network_refused; /* datagrams the kernel would not send */
         uint64_t host_refused;    /* packets the host would not take */
+        struct mesh_paths_stats paths;
         bool has_segment, has_receive_offload, has_host_offload, has_host_udp_offload;
 };
 void mesh_interface_get_stats(const struct mesh_interface *i, struct mesh_interface_stats *out);

@@ -139,6 +139,12 @@ static void set_table(struct parser *p, struct str value, void *field)
                 wrong(p, value, "a routing table: expected auto, off or a number");
 }
 
+static void set_text(struct parser *p, struct str value, void *field)
+{
+        (void)p;
+        *(struct str *)field = value;
+}
+
 static void set_save_config(struct parser *p, struct str value, void *field)
 {
         p->q->saves_config = str_eq_nocase(value, STR("true"));
@@ -243,6 +249,8 @@ static const struct {
         { "PostUp", false, false, offsetof(struct mesh_quick, post_up), add_hook },
         { "PreDown", false, false, offsetof(struct mesh_quick, pre_down), add_hook },
         { "PostDown", false, false, offsetof(struct mesh_quick, post_down), add_hook },
+        { "Relay", false, false, offsetof(struct mesh_quick, relay), set_text },
+        { "RelayCA", false, false, offsetof(struct mesh_quick, relay_ca), set_text },
         { "SaveConfig", false, false, 0, set_save_config },
         { "PublicKey", true, false, offsetof(struct mesh_quick_peer, public_key), set_key },
         { "PresharedKey", true, false, 0, set_preshared_key },

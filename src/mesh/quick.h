@@ -56,6 +56,8 @@ struct mesh_quick {
         enum mesh_quick_table table;
         struct mesh_quick_prefixes addresses;
         struct mesh_quick_list dns_servers, dns_domains;
+        struct str relay,
+                relay_ca; /* ours, not wg-quick's: a relay's URL, a file of authorities; empty: none */
         struct mesh_quick_list pre_up, post_up, pre_down, post_down; /* with %i still in */
         struct mesh_quick_peer *peers;
         size_t peers_count;

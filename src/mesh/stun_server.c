@@ -62,6 +62,7 @@ static void on_readable(struct udp *u)
                 for (size_t i = 0; i < count; i++) {
                         const struct udp_arrival *a = &arrivals[i];
                         size_t step = a->datagram_bytes ? a->datagram_bytes : 1;
+                        s->stats.malformed += a->len == 0;
                         for (size_t at = 0; at < a->len; at += step)
                                 take_one(s, u, a,
                                          (struct str){ (char *)a->bytes + at, MIN(step, a->len - at) });

@@ -29,7 +29,7 @@ static void add_endpoint(struct buf *out, const struct wg_endpoint *e)
 {
         char text[IP_TEXT_MAX];
 
-        if (!wg_endpoint_is_known(e))
+        if (!wg_endpoint_is_known(e) || e->is_carried)
                 return;
         ip_format(e->ip, text);
         if (e->ip.family == 4)

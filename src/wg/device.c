@@ -22,6 +22,7 @@ struct wg_device *wg_device_new(const struct wg_device_conf *conf)
         conf->random.fill(conf->random.context, hash_keys, sizeof(hash_keys));
         map_init(&d->peers_by_key, hash_keys[0], conf->peers_max);
         list_init(&d->peers);
+        list_init(&d->touched);
         wg_allowedips_init(&d->allowedips);
         wg_index_init(&d->index);
         wg_deadlines_init(&d->deadlines);
@@ -158,13 +159,27 @@ struct wg_peer *wg_device_route(const struct wg_device *d, struct ip destination
                                         : wg_allowedips_find6(&d->allowedips, destination.bytes));
 }
 
+struct wg_peer *wg_device_take_touched(struct wg_device *d)
+{
+        struct wg_peer *p = LIST_FIRST(&d->touched, struct wg_peer, touched);
+
+        if (p)
+                list_remove(&p->touched);
+        return p;
+}
+
+bool wg_device_has_touched(const struct wg_device *d)
+{
+        return !list_is_empty(&d->touched);
+}
+
 void wg_device_source_gone(struct wg_device *d, const struct wg_endpoint *to)
 {
         struct ip source = to->source;
 
         list_for_each(link, &d->peers) {
                 struct wg_peer *p = CONTAINER_OF(link, struct wg_peer, link);
-                if (ip_eq(p->endpoint.source, source))
+                if (!p->endpoint.is_carried && ip_eq(p->endpoint.source, source))
                         wg_endpoint_forget_source(&p->endpoint);
         }
 }

@@ -94,6 +94,13 @@ MUST_USE size_t wg_device_receive(struct wg_device *d, const struct wg_arrival *
                                   size_t arrivals_count, struct wg_time now, struct wg_inbox *in,
                                   struct wg_outbox *out);
 
+/*
+ * Peers that a datagram went to or came from (an authentic one), each once since it was last taken. NULL: no more. For who
+ * watches the ways to those that are in use.
+ */
+struct wg_peer *wg_device_take_touched(struct wg_device *d);
+bool wg_device_has_touched(const struct wg_device *d);
+
 /* The network could not send to `to` from its source address: no peer uses that one any more. */
 void wg_device_source_gone(struct wg_device *d, const struct wg_endpoint *to);
 

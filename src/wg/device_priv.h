@@ -42,6 +42,7 @@ struct wg_peer {
         /* links */
         struct wg_deadline deadline;
         struct list link;
+        struct list touched; /* in the device's list, or by itself */
 
         /* statistics */
         uint64_t received_bytes, sent_bytes;
@@ -63,7 +64,7 @@ struct wg_device {
         int64_t last_timestamp; /* in steps, see timestamp() */
 
         struct map peers_by_key;
-        struct list peers;
+        struct list peers, touched;
         struct wg_allowedips allowedips;
         struct wg_index index;
         struct wg_deadlines deadlines;
@@ -79,6 +80,12 @@ struct wg_device {
 static inline struct wg_peer *wg_peer_of_owner(struct wg_allowedips_owner *o)
 {
         return o ? CONTAINER_OF(o, struct wg_peer, allowedips) : NULL;
+}
+
+static inline void wg_peer_touch(struct wg_device *d, struct wg_peer *p)
+{
+        if (list_is_empty(&p->touched))
+                list_add_last(&d->touched, &p->touched);
 }
 
 /* device.c */

@@ -15,6 +15,8 @@ struct wg_endpoint {
         /* The address the last datagram came to, to answer from the same ("sticky"); family 0: let the system choose. */
         struct ip source;
         uint32_t source_interface;
+        /* Not an address: `ip` and `source` are the halves of a key, and somebody else than UDP brings it there. */
+        bool is_carried;
 };
 
 static inline bool wg_endpoint_is_known(const struct wg_endpoint *e)
@@ -25,11 +27,14 @@ static inline bool wg_endpoint_is_known(const struct wg_endpoint *e)
 static inline bool wg_endpoint_eq(const struct wg_endpoint *a, const struct wg_endpoint *b)
 {
         return a->port == b->port && a->scope == b->scope && a->source_interface == b->source_interface &&
+               a->is_carried == b->is_carried &&
                ip_eq(a->ip, b->ip) && ip_eq(a->source, b->source);
 }
 
 static inline void wg_endpoint_forget_source(struct wg_endpoint *e)
 {
+        if (e->is_carried)
+                return;
         e->source = (struct ip){ 0 };
         e->source_interface = 0;
 }

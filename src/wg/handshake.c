@@ -47,6 +47,7 @@ static void fresh_ephemeral(struct wg_device *d, uint8_t out[WG_KEY_BYTES])
 static void was_sent(struct wg_device *d, struct wg_peer *p, size_t len, mono_ms now)
 {
         p->sent_bytes += len;
+        wg_peer_touch(d, p);
         wg_timers_authenticated_sent(&p->timers, now);
         wg_timers_initiation_sent(&p->timers, now, wg_device_jitter_ms(d));
 }
@@ -115,6 +116,7 @@ static enum err send_response(struct wg_device *d, struct wg_peer *p, mono_ms no
 static void received(struct wg_device *d, struct wg_peer *p, size_t len, mono_ms now)
 {
         p->received_bytes += len;
+        wg_peer_touch(d, p);
         wg_timers_authenticated_received(&p->timers, now);
         wg_peer_reschedule(d, p);
 }

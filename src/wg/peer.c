@@ -18,11 +18,13 @@ struct wg_peer *wg_peer_new(struct wg_device *d, const uint8_t public_key[WG_KEY
         wg_timers_init(&p->timers);
         list_init(&p->staged);
         list_init(&p->link);
+        list_init(&p->touched);
         return p;
 }
 
 void wg_peer_free(struct wg_device *d, struct wg_peer *p)
 {
+        list_remove(&p->touched);
         wg_peer_clear_handshake(d, p);
         wg_peer_drop_keys(d, p, MONO_NEVER);
         wg_staged_drop_all(d, p);
@@ -60,6 +62,17 @@ void wg_peer_move_to(struct wg_peer *p, const struct wg_endpoint *from)
 {
         if (UNLIKELY(!wg_endpoint_eq(&p->endpoint, from)))
                 p->endpoint = *from;
+}
+
+void wg_peer_hurry(struct wg_device *d, struct wg_peer *p, mono_ms now)
+{
+        bool is_asking = p->handshake.state == WG_HANDSHAKE_INITIATION_CREATED;
+
+        if (!is_asking && (p->staged_count == 0 || wg_peer_sending_keys(p, now)))
+                return;
+        p->timers.has_initiation = false;
+        wg_timers_want_initiation(&p->timers, now);
+        wg_peer_reschedule(d, p);
 }
 
 void wg_peer_set_keepalive(struct wg_device *d, struct wg_peer *p, uint16_t seconds, mono_ms now)

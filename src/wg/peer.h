@@ -26,6 +26,9 @@ const uint8_t *wg_peer_preshared_key(const struct wg_peer *p);
 void wg_peer_set_endpoint(struct wg_peer *p, const struct wg_endpoint *e);
 const struct wg_endpoint *wg_peer_endpoint(const struct wg_peer *p);
 
+/* The way there has changed: a handshake that waits for an answer on the old one is begun anew at once. */
+void wg_peer_hurry(struct wg_device *d, struct wg_peer *p, mono_ms now);
+
 /* Persistent keepalive in seconds, 0: none. The first goes out at the next tick. */
 void wg_peer_set_keepalive(struct wg_device *d, struct wg_peer *p, uint16_t seconds, mono_ms now);
 uint16_t wg_peer_keepalive(const struct wg_peer *p);

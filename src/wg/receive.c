@@ -71,6 +71,7 @@ static void was_received(struct wg_device *d, struct batch *b, bool has_data, co
                         wg_timers_want_staged(&p->timers, now.mono);
         }
         wg_peer_move_to(p, from);
+        wg_peer_touch(d, p);
         wg_timers_authenticated_received(&p->timers, now.mono);
         if (has_data)
                 wg_timers_data_received(&p->timers, now.mono);

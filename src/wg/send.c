@@ -29,6 +29,7 @@ static void keep_keys_fresh(struct wg_peer *p, const struct wg_keypair *k, mono_
 static void was_sent(struct wg_device *d, struct wg_peer *p, const struct wg_keypair *k, bool is_data,
                      mono_ms now)
 {
+        wg_peer_touch(d, p);
         wg_timers_authenticated_sent(&p->timers, now);
         if (is_data && p->timers.due[WG_TIMER_NEW_HANDSHAKE] == MONO_NEVER)
                 wg_timers_data_sent(&p->timers, now, wg_device_jitter_ms(d));
