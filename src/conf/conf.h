@@ -206,6 +206,7 @@ struct conf_target {
         uint64_t max_connections; /* 0: no limit */
 };
 
+enum conf_protocol { CONF_PROTOCOL_AUTO, CONF_PROTOCOL_H1, CONF_PROTOCOL_H2, CONF_PROTOCOL_H2C };
 enum conf_balance { CONF_TWO_CHOICES, CONF_ROUND_ROBIN, CONF_LEAST_REQUESTS, CONF_HASH };
 enum conf_hash_by { CONF_BY_SOURCE, CONF_BY_HEADER, CONF_BY_COOKIE };
 
@@ -238,6 +239,7 @@ struct conf_upstream {
         struct conf_target *targets;
         size_t targets_count;
         enum conf_balance balance;
+        enum conf_protocol protocol;
         enum conf_hash_by hash_by; /* CONF_HASH */
         struct str hash_name;      /* of the header or cookie */
         int64_t slow_start;        /* 0: none */

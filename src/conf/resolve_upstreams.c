@@ -61,6 +61,19 @@ bool resolve_status_range(struct str text, uint16_t *least, uint16_t *most)
         return low >= 100 && low <= high;
 }
 
+static void protocol_check(struct loader *l, const struct draft_target *d, enum conf_protocol protocol,
+                           const struct conf_url *url)
+{
+        if (protocol == CONF_PROTOCOL_H2 && url->scheme != CONF_HTTPS)
+                loader_error_at(l, d->url.at,
+                                "%.*s: protocol \"h2\" needs an https:// URL; in plain text it is \"h2c\"",
+                                STR_FMT(d->item.path));
+        if (protocol == CONF_PROTOCOL_H2C && url->scheme == CONF_HTTPS)
+                loader_error_at(l, d->url.at,
+                                "%.*s: protocol \"h2c\" is plain text; with an https:// URL it is \"h2\"",
+                                STR_FMT(d->item.path));
+}
+
 static void targets_resolve(struct loader *l, const struct draft_upstream *d, struct conf_upstream *u)
 {
         struct draft_target *drafts = d->targets.items;
@@ -85,6 +98,7 @@ static void targets_resolve(struct loader *l, const struct draft_upstream *d, st
                 *t = drafts[i].target;
                 backups += t->is_backup;
                 resolve_url(l, drafts[i].item.path.ptr, &drafts[i].url, URL_UNIX, &t->url);
+                protocol_check(l, &drafts[i], u->protocol, &t->url);
                 for (size_t j = 0; j < i; j++)
                         if (str_eq(u->targets[j].url.text, t->url.text))
                                 loader_error_at(l, drafts[i].url.at,

@@ -117,6 +117,16 @@ static const struct conf_word balances[] = {
         { NULL },
 };
 
+static const struct conf_word protocols[] = {
+        { "auto", CONF_PROTOCOL_AUTO,
+          "`https://`: HTTP/2 where TLS agrees on it; in plain text HTTP/1.1, or HTTP/2 to a server on "
+          "this machine that is found to speak it" },
+        { "h1", CONF_PROTOCOL_H1, "HTTP/1.1" },
+        { "h2", CONF_PROTOCOL_H2, "HTTP/2 only, over TLS" },
+        { "h2c", CONF_PROTOCOL_H2C, "HTTP/2 only, in plain text, without asking first" },
+        { NULL },
+};
+
 static const struct conf_key health_keys[] = {
         { "path", CONF_TYPE_TEXT, 0, AT(draft_upstream, health_path), .check = conf_check_path,
           .unless = "no active checks", .doc = "Asked with GET to learn whether a target is well." },
@@ -193,6 +203,8 @@ static const struct conf_key upstream_keys[] = {
                  "by two-choices." },
         { "slowStart", CONF_TYPE_DURATION, 0, AT(draft_upstream, upstream.slow_start), "\"10s\"", 0, MS_MAX,
           .doc = "A target that comes back gets a tenth of its share, and all of it after this; 0: at once." },
+        { "protocol", CONF_TYPE_WORD, 0, AT(draft_upstream, upstream.protocol), "\"auto\"",
+          .words = protocols, .doc = "What is spoken with the targets." },
         { "health", CONF_TYPE_TABLE, 0, .table = &conf_table_health, .doc = "Active checks." },
         { "passive", CONF_TYPE_TABLE, 0, AT(draft_upstream, upstream.passive), .table = &conf_table_passive,
           .doc = "Passive checks." },

@@ -30,13 +30,19 @@ static uint64_t key_of(const struct build *b, struct str text)
 
 /* ---- the end of a snapshot ---- */
 
+static void upstream_tls_put(struct upstream *u)
+{
+        tls_context_put(u->tls);
+        tls_context_put(u->tls_h2);
+}
+
 static void snapshot_free(struct snapshot *s)
 {
         llm_free(s->llm);
         for (size_t i = 0; i < s->listens_count; i++)
                 tls_context_put(s->listens[i].tls);
         for (size_t i = 0; i < s->upstreams_count; i++)
-                tls_context_put(s->upstreams[i]->tls);
+                upstream_tls_put(s->upstreams[i]);
         map_fini(&s->tokens.by_hash);
         conf_free((struct conf *)s->conf);
         arena_fini(&s->arena);
@@ -164,14 +170,28 @@ static void target_build(struct build *b, struct upstream *u, const struct conf_
         measure_target_init(b->in->shared->metrics, &t->measure, u->name, t->url);
 }
 
-static enum err upstream_tls(struct build *b, const struct conf_client_tls *c, struct tls_context **out)
+/* Two contexts, since what is offered is a context's: an upgrade asks for HTTP/1.1 where others may speak HTTP/2. */
+static enum err upstream_tls(struct build *b, const struct conf_client_tls *c, struct upstream *u)
 {
         struct tls_client_conf tls = { .ca_pem = c->ca_pem,
                                        .cert_pem = c->cert_pem,
                                        .key_pem = c->key_pem,
                                        .skip_verify = c->skip_verify };
+        enum err e = tls_client_new(&tls, b->report, &u->tls);
 
-        return tls_client_new(&tls, b->report, out);
+        tls.offer_h2 = true;
+        return e == ERR_OK && u->protocol != PROTOCOL_H1 ? tls_client_new(&tls, b->report, &u->tls_h2) : e;
+}
+
+static enum upstream_protocol protocol_of(enum conf_protocol protocol)
+{
+        switch (protocol) {
+        case CONF_PROTOCOL_AUTO: return PROTOCOL_AUTO;
+        case CONF_PROTOCOL_H1: return PROTOCOL_H1;
+        case CONF_PROTOCOL_H2:
+        case CONF_PROTOCOL_H2C: break;
+        }
+        return PROTOCOL_H2;
 }
 
 static enum err upstream_build(struct build *b, const struct conf_upstream *c, struct upstream *u)
@@ -180,6 +200,7 @@ static enum err upstream_build(struct build *b, const struct conf_upstream *c, s
 
         *u = (struct upstream){ .name = c->name,
                                 .targets_count = c->targets_count,
+                                .protocol = protocol_of(c->protocol),
                                 .balance = balance_of(c->balance),
                                 .hash_by = hash_by_of(c->hash_by),
                                 .hash_name = c->hash_name,
@@ -214,8 +235,9 @@ static enum err upstream_build(struct build *b, const struct conf_upstream *c, s
                 target_build(b, u, &c->targets[i], &u->targets[i]);
                 needs_tls |= u->targets[i].is_tls;
         }
+        u->may_speak_h2 = u->protocol == PROTOCOL_H2 || (u->protocol == PROTOCOL_AUTO && needs_tls);
         b->s->upstreams[b->s->upstreams_count++] = u;
-        return needs_tls ? upstream_tls(b, &c->tls, &u->tls) : ERR_OK;
+        return needs_tls ? upstream_tls(b, &c->tls, u) : ERR_OK;
 }
 
 static enum err upstreams_build(struct build *b)

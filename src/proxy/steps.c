@@ -272,7 +272,9 @@ static enum step_result step_filters(struct exchange *x)
         target_rewrite(x);
         if (fields_rewrite(x) != ERR_OK || x->arena.full)
                 return exchange_refuse(x, 431, "fields", "The request has too many fields.");
-        x->keep_body = r->replay_bytes_max > 0 && exchange_is_safe_to_repeat(x);
+        /* HTTP/2 says of a request that it was not looked at: then even a POST goes again. */
+        x->keep_body = r->replay_bytes_max > 0 &&
+                       (exchange_is_safe_to_repeat(x) || (r->upstream && r->upstream->may_speak_h2));
         pace_watch(x);
         if (r->total_ms)
                 timer_set(x->w->loop, &x->timer, loop_now(x->w->loop) + r->total_ms);

@@ -27,6 +27,12 @@ void up_note_failure(struct worker *w, struct target *t);
 
 /* How long what serves x (or nobody: NULL) may take: its route's times, where it has its own. */
 const struct upstream_waits *up_waits(const struct exchange *x, const struct target *t);
+/* What a target turned out to speak, where that is not configured. */
+void up_learn_h1(struct target *t, struct worker *w);
+void up_learn_h2(struct target *t, struct worker *w);
+
+/* x waits; it looks for a way again, and learns what comes of it by exchange_start_up or exchange_up_reset, also inside this. */
+void up_again(struct exchange *x, struct target *t);
 
 /* What embeds struct target in it begins with this. */
 void up_target_init(struct target *t);

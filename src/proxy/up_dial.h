@@ -27,8 +27,8 @@ struct up_dial {
         struct target *target;
         struct snapshot *snap; /* owns the target */
         up_dial_fn *fn;
-        bool offers_h2; /* in the TLS handshake */
-        bool is_shared; /* what comes of it may serve several exchanges */
+        bool offers_h2; /* in the TLS handshake; in plain text: will speak it */
+        bool is_over;   /* fn was called, and frees it */
 
         /* who waits: exchange.connect_node */
         struct list waiting;

@@ -23,6 +23,9 @@ struct tls_context;
 struct upstream;
 struct worker;
 
+/* What is spoken with targets. AUTO: agreed on in TLS, found out in plain text (up.c). */
+enum upstream_protocol { PROTOCOL_H1, PROTOCOL_H2, PROTOCOL_AUTO };
+
 /* What a consistent hash tells requests apart by. */
 enum upstream_hash_by { HASH_BY_SOURCE, HASH_BY_HEADER, HASH_BY_COOKIE };
 
@@ -44,6 +47,9 @@ struct target {
         struct balance_seat seat; /* weight, load, latency */
         struct list idle;         /* of up_h1.idle_node, most recent first */
         struct list dials;        /* of up_dial.node: on their way up, several may wait for one */
+        struct list shared;       /* of up_h2.node: HTTP/2 connections */
+        mono_ms learned_until, probe_after;
+        enum upstream_protocol learned; /* under PROTOCOL_AUTO; AUTO: nothing yet */
         uint32_t idle_count, requests_active, connections;
         uint32_t address_next; /* of several addresses of one name */
 
@@ -64,6 +70,8 @@ struct upstream {
         struct str hash_name; /* of the header or cookie */
         uint64_t random;      /* the choices' state */
         int64_t slow_start_ms;
+        enum upstream_protocol protocol;
+        bool may_speak_h2;          /* a target does, or may: it can refuse a request it has not looked at */
         struct tls_context *tls;    /* shared by the targets; NULL when none is https */
         struct tls_context *tls_h2; /* the same, offering HTTP/2; NULL when that is not wanted */
         struct str tls_server_name; /* empty: the target's host */

@@ -7,6 +7,7 @@
 #include "proxy/up.h"
 #include "proxy/up_dial.h"
 #include "proxy/up_h1.h"
+#include "proxy/up_h2.h"
 
 enum { RECORD_BYTES_MAX = 32 * 1024, SERIES_KEYS_BYTES_MAX = 256 * 1024 };
 
@@ -30,12 +31,15 @@ enum err worker_init(struct worker *w, struct shared *shared, unsigned index, st
         w->downs = pool_new(down_bytes(), l->connections_max);
         w->ups = pool_new(up_h1_bytes, (size_t)requests_max * 2);
         w->dials = pool_new(sizeof(struct up_dial), requests_max);
+        w->h2s = pool_new(up_h2_bytes, requests_max);
+        w->h2_streams = pool_new(up_h2_stream_bytes, (size_t)requests_max * 2);
         w->exchanges = pool_new(sizeof(struct exchange), requests_max);
         w->down_streams = pool_new(down_h2_stream_bytes, requests_max);
         w->buffers_small = pool_new(sizeof(struct rbuf) + RBUF_SMALL_BYTES, (size_t)l->connections_max * 2);
         w->buffers_large = pool_new(sizeof(struct rbuf) + RBUF_LARGE_BYTES, (size_t)l->connections_max * 2);
-        if (!w->downs || !w->down_streams || !w->ups || !w->dials || !w->exchanges || !w->buffers_small ||
-            !w->buffers_large || resolver_new(loop, &snap->names, &w->resolver) != ERR_OK) {
+        if (!w->downs || !w->down_streams || !w->ups || !w->dials || !w->h2s || !w->h2_streams ||
+            !w->exchanges || !w->buffers_small || !w->buffers_large ||
+            resolver_new(loop, &snap->names, &w->resolver) != ERR_OK) {
                 worker_fini(w);
                 return ERR_NO_MEMORY;
         }
@@ -52,6 +56,8 @@ void worker_fini(struct worker *w)
         pool_free(w->down_streams);
         pool_free(w->ups);
         pool_free(w->dials);
+        pool_free(w->h2s);
+        pool_free(w->h2_streams);
         pool_free(w->exchanges);
         pool_free(w->buffers_small);
         pool_free(w->buffers_large);

@@ -37,7 +37,8 @@ struct worker {
         bool is_draining;
 
         /* memory; bounded by the snapshot's limits when the worker starts */
-        struct pool *downs, *down_streams, *ups, *dials, *exchanges, *buffers_small, *buffers_large;
+        struct pool *downs, *down_streams, *ups, *dials, *h2s, *h2_streams, *exchanges, *buffers_small,
+                *buffers_large;
         struct encoder_pool encoders;
 
         /* scratch of the turn: nothing lives in it across calls of the loop */

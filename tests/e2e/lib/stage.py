@@ -281,10 +281,11 @@ class Stage:
         return gateway
 
     def proxy(self, *targets, route=None, upstream=None, **sections):
-        """A gateway with one public route for everything, to these upstreams."""
+        """A gateway with one public route for everything, to these upstreams; HTTP/1.1 to them unless `upstream` says
+        otherwise: scripted ones count what they are asked, and a probe for HTTP/2 would be among it."""
         urls = [x if isinstance(x, (str, dict)) else x.url for x in targets]
         routes = [{"path": "/", "upstream": "app", "access": "public", **(route or {})}]
-        return self.gateway(upstreams={"app": {"targets": urls, **(upstream or {})}}, routes=routes, **sections)
+        return self.gateway(upstreams={"app": {"targets": urls, "protocol": "h1", **(upstream or {})}}, routes=routes, **sections)
 
     def sekisho_run(self, *args, env=None, stdin=None, seconds=20):
         """One command to its end; gives its CompletedProcess."""

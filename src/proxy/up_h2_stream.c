@@ -1,0 +1,390 @@
+#include "proxy/up_h2_priv.h"
+
+#include <string.h>
+
+#include "proxy/route.h"
+#include "proxy/up.h"
+
+enum { INTERIM_ANSWERS_MAX = 16, REFUSALS_MAX = 3 };
+
+const size_t up_h2_stream_bytes = sizeof(struct up_h2_stream);
+
+static const struct side_ops stream_ops;
+
+static struct up_h2_stream *stream_of(struct h2_client_stream *h)
+{
+        return CONTAINER_OF(h, struct up_h2_stream, h2);
+}
+
+static const struct upstream_waits *waits(const struct up_h2_stream *s)
+{
+        return up_waits(s->side.x, s->conn->target);
+}
+
+static void timer_start(struct up_h2_stream *s, int64_t ms)
+{
+        timer_set(s->conn->w->loop, &s->timer, loop_now(s->conn->w->loop) + ms);
+}
+
+/* ---- birth and death ---- */
+
+/* Nothing more of it; the memory stays until the turn's end, since an event of it may be under way. */
+static void stream_end(struct up_h2_stream *s)
+{
+        struct up_h2 *c = s->conn;
+
+        if (!s->is_open)
+                return;
+        s->is_open = false;
+        s->side.x = NULL;
+        timer_clear(&s->timer);
+        h2_client_credit(c->client, &s->h2, s->kept.len); /* the connection's window is everybody's */
+        h2_client_forget(c->client, &s->h2);
+        if (c->unflushed == s)
+                c->unflushed = NULL;
+        list_remove(&s->node);
+        list_add_last(&c->dead, &s->node);
+        c->streams_count--;
+        c->target->requests_active--;
+        up_h2_wake(c);
+}
+
+void up_h2_streams_free(struct list *dead)
+{
+        while (!list_is_empty(dead)) {
+                struct up_h2_stream *s = CONTAINER_OF(dead->next, struct up_h2_stream, node);
+
+                list_remove(&s->node);
+                buf_fini(&s->kept);
+                pool_put(s->conn->w->h2_streams, s);
+        }
+}
+
+/* The exchange learns that no clean end will come. */
+static void give_up(struct up_h2_stream *s, enum err e, bool may_retry)
+{
+        struct exchange *x = s->side.x;
+
+        stream_end(s);
+        if (x)
+                exchange_up_reset(x, e, may_retry);
+}
+
+/* The target is to blame. */
+static void broken(struct up_h2_stream *s, enum err e)
+{
+        struct up_h2 *c = s->conn;
+        bool may_retry =
+                s->side.x && !s->saw_answer && e != ERR_TIMED_OUT && exchange_is_safe_to_repeat(s->side.x);
+
+        measure_add(c->w, c->target->measure.failures, 1);
+        up_note_failure(c->w, c->target);
+        give_up(s, e, may_retry);
+}
+
+void up_h2_stream_lost(struct up_h2_stream *s, enum err e, bool is_unprocessed)
+{
+        struct exchange *x = s->side.x;
+        bool may_retry = x && !s->saw_answer &&
+                         (is_unprocessed || (e != ERR_TIMED_OUT && exchange_is_safe_to_repeat(x)));
+
+        /* Like a kept connection that was closed as we wrote: says nothing of the target. */
+        if (may_retry && (is_unprocessed || s->conn->served_count > 1))
+                x->is_stale_retry = x->attempts < REFUSALS_MAX;
+        give_up(s, e, may_retry);
+}
+
+static void on_timer(struct timer *t)
+{
+        struct up_h2_stream *s = CONTAINER_OF(t, struct up_h2_stream, timer);
+
+        /* Not its fault while the client does not take what is there, or has not sent all of the request. */
+        if (s->is_tunnel && s->pulled)
+                give_up(s, ERR_TIMED_OUT, false); /* neither side said anything for long */
+        else if (!s->pulled || (!s->request_is_sent && s->side.has_room))
+                timer_start(s, waits(s)->idle_ms);
+        else
+                broken(s, ERR_TIMED_OUT);
+}
+
+enum err up_h2_stream_start(struct up_h2 *c, struct exchange *x)
+{
+        struct up_h2_stream *s = pool_take(c->w->h2_streams);
+
+        if (!s)
+                return ERR_NO_MEMORY;
+        *s = (struct up_h2_stream){ .side = { .ops = &stream_ops }, .conn = c };
+        s->pulled = s->is_open = true;
+        buf_init(&s->kept, H2_CLIENT_WINDOW_BYTES);
+        timer_init(&s->timer, on_timer);
+        list_add_last(&c->streams, &s->node);
+        c->streams_count++;
+        c->target->requests_active++;
+        measure_add(c->w, c->target->measure.requests, 1);
+        if (c->served_count++)
+                measure_add(c->w, c->target->measure.reuses, 1);
+        timer_start(s, up_waits(x, c->target)->first_byte_ms);
+        exchange_start_up(x, &s->side);
+        return ERR_OK;
+}
+
+/* ---- the answer ---- */
+
+/* Marks that the exchange's down side may hold something of ours back; others' is sent on first. */
+static void begin_giving(struct up_h2_stream *s)
+{
+        up_h2_flush(s->conn, s);
+        s->conn->unflushed = s;
+}
+
+/* Offers a piece; true when it was taken whole. What is left is kept, and the far end asks for it. */
+static bool offer(struct up_h2_stream *s, struct str bytes, bool is_last, size_t *taken)
+{
+        struct exchange *x = s->side.x;
+        struct side_data d = { &bytes, bytes.len ? 1 : 0, is_last, is_last ? s->trailers : NULL,
+                               is_last ? s->trailers_count : 0 };
+
+        *taken = 0;
+        if (bytes.len == 0 && x->down && !x->down->has_room) /* an end is only said where it can be */
+                return false;
+        *taken = exchange_answer_data(x, &d);
+        return *taken == bytes.len;
+}
+
+static void give(struct up_h2_stream *s, struct str bytes, bool is_last)
+{
+        size_t taken = 0;
+
+        if (s->kept.len == 0 && !s->kept_is_last && s->pulled) {
+                if (offer(s, bytes, is_last, &taken)) {
+                        h2_client_credit(s->conn->client, &s->h2, taken);
+                        if (is_last && s->is_open)
+                                timer_clear(&s->timer); /* the rest is between the exchange and its client */
+                        return;
+                }
+                s->pulled = false;
+        }
+        h2_client_credit(s->conn->client, &s->h2, s->is_open ? taken : bytes.len);
+        if (!s->is_open)
+                return;
+        buf_add(&s->kept, str_from(bytes, taken));
+        s->kept_is_last = is_last;
+        if (s->kept.full) /* over its window: nghttp2 lets nobody; memory ran out */
+                broken(s, ERR_NO_MEMORY);
+}
+
+static void kept_give(struct up_h2_stream *s)
+{
+        size_t taken = 0;
+        bool is_last = s->kept_is_last;
+
+        if (s->kept.len == 0 && !is_last)
+                return;
+        s->pulled = offer(s, buf_str(&s->kept), is_last, &taken);
+        if (!s->is_open)
+                return;
+        h2_client_credit(s->conn->client, &s->h2, taken);
+        buf_consume(&s->kept, taken);
+        up_h2_wake(s->conn);
+        if (!s->pulled)
+                return;
+        s->kept_is_last = false;
+        buf_fini(&s->kept);
+        buf_init(&s->kept, H2_CLIENT_WINDOW_BYTES);
+        if (is_last)
+                timer_clear(&s->timer);
+}
+
+static void heard(struct up_h2_stream *s)
+{
+        s->conn->pings = 0;
+        timer_start(s, s->is_tunnel ? waits(s)->tunnel_ms : waits(s)->idle_ms);
+}
+
+void up_h2_stream_on_head(struct h2_client_stream *h, struct http_head *head, bool is_end)
+{
+        struct up_h2_stream *s = stream_of(h);
+        struct up_h2 *c = s->conn;
+        struct exchange *x = s->side.x;
+
+        begin_giving(s);
+        if (!s->saw_answer)
+                measure_first_byte(c->w, &c->target->measure, loop_now_us(c->w->loop) - x->up_start_us);
+        s->saw_answer = true;
+        if (head->status < 200 && head->status != 101) {
+                heard(s);
+                if (++s->interim_count > INTERIM_ANSWERS_MAX)
+                        broken(s, ERR_MALFORMED);
+                else
+                        exchange_answer_head(x, head);
+                return;
+        }
+        s->head_is_done = true;
+        s->is_tunnel = head->status == 101;
+        heard(s);
+        if (head->status < 500)
+                target_succeeded(c->target, loop_now(c->w->loop));
+        else
+                up_note_failure(c->w, c->target);
+        exchange_answer_head(x, head);
+        if (is_end && s->is_open)
+                give(s, STR_NULL, true);
+}
+
+void up_h2_stream_on_data(struct h2_client_stream *h, struct str bytes, bool is_end)
+{
+        struct up_h2_stream *s = stream_of(h);
+
+        begin_giving(s);
+        heard(s);
+        give(s, bytes, is_end);
+}
+
+/* They outlive the list they came in when the exchange cannot take the end now. */
+static void trailers_keep(struct up_h2_stream *s, const struct http_field *trailers, size_t count)
+{
+        struct arena *a = &s->side.x->arena;
+        struct http_field *copies = count ? ARENA_ARRAY(a, struct http_field, count) : NULL;
+
+        for (size_t i = 0; copies && i < count; i++)
+                copies[i] = (struct http_field){ .name = arena_copy(a, trailers[i].name),
+                                                 .value = arena_copy(a, trailers[i].value),
+                                                 .id = trailers[i].id };
+        s->trailers = copies;
+        s->trailers_count = count;
+}
+
+void up_h2_stream_on_end(struct h2_client_stream *h, const struct http_field *trailers, size_t count)
+{
+        struct up_h2_stream *s = stream_of(h);
+
+        begin_giving(s);
+        heard(s);
+        trailers_keep(s, trailers, count);
+        if (s->side.x->arena.full) {
+                broken(s, ERR_TOO_LARGE); /* trailers are part of the answer: not without them */
+                return;
+        }
+        if (s->kept.len)
+                s->kept_is_last = true;
+        else
+                give(s, STR_NULL, true);
+}
+
+void up_h2_stream_on_room(struct h2_client_stream *h)
+{
+        struct up_h2_stream *s = stream_of(h);
+
+        if (s->side.has_room)
+                return;
+        s->side.has_room = true;
+        exchange_up_room(s->side.x);
+}
+
+void up_h2_stream_on_reset(struct h2_client_stream *h, enum err e, enum h2_client_reset how)
+{
+        struct up_h2_stream *s = stream_of(h);
+
+        up_h2_flush(s->conn, s);
+        switch (how) {
+        case H2_RESET_BROKEN: broken(s, e); break;
+        case H2_RESET_USE_H1:
+                up_learn_h1(s->conn->target, s->conn->w);
+                up_h2_stream_lost(s, e, true);
+                break;
+        case H2_RESET_UNPROCESSED: up_h2_stream_lost(s, e, true); break;
+        }
+}
+
+/* ---- operations of the side ---- */
+
+/* Told in a later turn: an operation never calls an event. */
+static void fail_later(struct up_h2_stream *s)
+{
+        s->side.has_room = false;
+        timer_start(s, 0);
+        s->request_is_sent = true; /* so that the timer finds it broken */
+}
+
+static void op_head(struct side *side, struct http_head *head)
+{
+        struct up_h2_stream *s = (struct up_h2_stream *)side;
+        struct exchange *x = side->x;
+        struct h2_list list;
+
+        s->is_head_last = head->framing == HTTP_BODY_NONE ||
+                          (head->framing == HTTP_BODY_LENGTH && head->content_length == 0);
+        if (h2_list_request(head, s->conn->target->is_tls ? STR("https") : STR("http"), x->forward_target,
+                            &x->arena, &list) != ERR_OK ||
+            h2_client_request(s->conn->client, &s->h2, head, &list, s->is_head_last) != ERR_OK)
+                fail_later(s);
+        up_h2_wake(s->conn);
+}
+
+static const struct h2_list *trailers_list(struct exchange *x, const struct side_data *d)
+{
+        struct h2_list *list = d->trailers_count ? ARENA_NEW(&x->arena, struct h2_list) : NULL;
+
+        if (!list || h2_list_trailers(d->trailers, d->trailers_count, &x->arena, list) != ERR_OK)
+                return NULL;
+        for (size_t i = 0; i < list->count; i++) { /* they may be sent later than the fields live */
+                list->pairs[i].value = arena_copy(&x->arena, list->pairs[i].value);
+                if (!list->pairs[i].value.ptr)
+                        list->pairs[i].value = STR("");
+        }
+        return list;
+}
+
+static size_t op_data(struct side *side, const struct side_data *d)
+{
+        struct up_h2_stream *s = (struct up_h2_stream *)side;
+        size_t offered = side_data_len(d), taken;
+
+        if (s->is_head_last &&
+            !s->is_tunnel) { /* said with the head; or a tunnel is asked for and not open yet */
+                s->request_is_sent = true;
+                return 0;
+        }
+        const struct h2_list *trailers = d->is_last ? trailers_list(side->x, d) : NULL;
+        if (s->is_tunnel)
+                timer_start(s, waits(s)->tunnel_ms);
+        taken = h2_client_write(s->conn->client, &s->h2, d->slices, d->slices_count, d->is_last, trailers);
+        s->side.has_room = taken == offered;
+        if (d->is_last && taken == offered)
+                s->request_is_sent = true;
+        up_h2_wake(s->conn);
+        return taken;
+}
+
+static void op_flush(struct side *side)
+{
+        up_h2_wake(((struct up_h2_stream *)side)->conn);
+}
+
+static void op_pull(struct side *side)
+{
+        struct up_h2_stream *s = (struct up_h2_stream *)side;
+
+        s->pulled = true;
+        kept_give(s);
+}
+
+static void op_reset(struct side *side, enum err reason)
+{
+        stream_end((struct up_h2_stream *)side);
+}
+
+static void op_release(struct side *side)
+{
+        stream_end((struct up_h2_stream *)side);
+}
+
+static const struct side_ops stream_ops = {
+        .name = "h2",
+        .head = op_head,
+        .data = op_data,
+        .flush = op_flush,
+        .pull = op_pull,
+        .reset = op_reset,
+        .release = op_release,
+};

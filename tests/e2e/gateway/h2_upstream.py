@@ -1,0 +1,432 @@
+"""HTTP/2 to upstreams: over TLS, in plain text, found out by a probe; many exchanges on few connections; trailers; ends."""
+
+import os
+import shutil
+import socket
+import subprocess
+import threading
+import time
+
+from lib import wire
+from lib.h2 import Frames
+from lib.stage import eventually, free_port, same
+
+ONE = {"workers": 1}
+
+NODE = r"""
+const http2 = require('http2'), fs = require('fs');
+const options = process.env.CERT ? { cert: fs.readFileSync(process.env.CERT), key: fs.readFileSync(process.env.KEY),
+                                     allowHTTP1: process.env.H1 === 'yes' } : {};
+options.settings = { enableConnectProtocol: process.env.CONNECT === 'yes', maxConcurrentStreams: +(process.env.STREAMS || 100) };
+const server = process.env.CERT ? http2.createSecureServer(options) : http2.createServer(options);
+let open = 0, most = 0, aborted = 0;
+const sessions = new Set();
+server.on('stream', (stream, headers) => {
+    const path = headers[':path'];
+    sessions.add(stream.session);
+    open++; most = Math.max(most, open);
+    stream.on('close', () => open--);
+    stream.on('aborted', () => aborted++);
+    stream.on('error', () => {});
+    if (headers[':method'] === 'CONNECT') {
+        stream.respond({ ':status': 200 });
+        stream.on('data', (d) => stream.write(d));
+        stream.on('end', () => stream.end());
+        return;
+    }
+    if (path.startsWith('/stats')) {
+        stream.respond({ ':status': 200 });
+        return stream.end(JSON.stringify({ sessions: sessions.size, open: open - 1, most, aborted }));
+    }
+    if (path.startsWith('/echo')) {
+        stream.respond({ ':status': 200, 'x-trailer-will': 'come' }, { waitForTrailers: true });
+        let got = {};
+        stream.on('trailers', (t) => { got = t; });
+        stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0', 'x-got': got['x-sent'] || 'none' }));
+        stream.on('data', (d) => { if (!stream.write(d)) { stream.pause(); stream.once('drain', () => stream.resume()); } });
+        stream.on('end', () => setTimeout(() => stream.end(), 5));
+        return;
+    }
+    if (path.startsWith('/headers')) {
+        stream.respond({ ':status': 200, 'content-type': 'application/json' });
+        return stream.end(JSON.stringify(headers));
+    }
+    if (path.startsWith('/early')) {
+        stream.additionalHeaders({ ':status': 103, link: '</a.css>; rel=preload' });
+        stream.respond({ ':status': 200 });
+        return stream.end('late');
+    }
+    if (path.startsWith('/big')) {
+        stream.respond({ ':status': 200, 'content-length': String(64 << 20) });
+        const piece = Buffer.alloc(1 << 20, 'x'); let left = 64;
+        const more = () => { while (left > 0) { left--; if (!stream.write(piece)) return stream.once('drain', more); } stream.end(); };
+        return more();
+    }
+    if (path.startsWith('/slow')) {
+        stream.respond({ ':status': 200 });
+        stream.write('first');
+        return;
+    }
+    if (path.startsWith('/goaway')) {
+        stream.respond({ ':status': 200 });
+        setTimeout(() => stream.end('after'), 100);
+        return stream.session.goaway(0);
+    }
+    if (path.startsWith('/refuse')) return stream.close(http2.constants.NGHTTP2_REFUSED_STREAM);
+    if (path.startsWith('/cut')) {
+        stream.respond({ ':status': 200 });
+        stream.write('half');
+        return setTimeout(() => stream.destroy(new Error('broken')), 20);
+    }
+    const wait = +(new URLSearchParams(path.split('?')[1]).get('wait') || 0);
+    setTimeout(() => { if (!stream.destroyed) { stream.respond({ ':status': 200 }); stream.end('node ' + path); } }, wait);
+});
+if (process.env.H1 === 'yes') server.on('request', (req, res) => { if (req.httpVersion === '1.1') res.end('h1 ' + req.url); });
+server.listen(+process.env.PORT, '127.0.0.1');
+process.on('SIGTERM', () => process.exit(0));
+"""
+
+
+def node(t, tls=None, **env):
+    """node's own HTTP/2 server; `tls` is a pair of files."""
+    if not shutil.which("node"):
+        t.leave_out("no node here")
+    port = free_port()
+    script = t.folder / "server.js"
+    script.write_text(NODE)
+    env = {"PORT": str(port), **env}
+    if tls:
+        env.update(CERT=str(tls[0]), KEY=str(tls[1]))
+    program = t.start("node", ["node", script], env=env)
+    program.port = port
+    program.url = f"http{'s' if tls else ''}://127.0.0.1:{port}"
+    eventually(lambda: is_open(port), 10, "node did not start")
+    return program
+
+
+def is_open(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+        return True
+    except OSError:
+        return False
+
+
+def h2c(t, *targets, upstream=None, **sections):
+    return t.proxy(*targets, upstream={"protocol": "h2c", **(upstream or {})}, gateway=ONE, **sections)
+
+
+def stats(gate):
+    return gate.get("/stats", token=False).json
+
+
+def at_once(gate, paths):
+    """The answers to requests made side by side, each on a connection of its own."""
+    answers = [None] * len(paths)
+
+    def ask(i):
+        answers[i] = wire.get(gate.port, paths[i])
+    threads = [threading.Thread(target=ask, args=(i,)) for i in range(len(paths))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers
+
+
+def story_an_answer_over_h2c(t):
+    gate = h2c(t, node(t))
+    a = gate.get("/hello", token=False)
+    same((a.status, a.text, a.ended), (200, "node /hello", "chunked"))
+    seen = gate.get("/headers", {"X-One": "1", "Cookie": "a=b"}, token=False).json
+    same((seen[":method"], seen[":scheme"], seen["x-one"], seen["cookie"]), ("GET", "http", "1", "a=b"))
+    assert "connection" not in seen and "host" not in seen and "transfer-encoding" not in seen, seen
+
+
+def story_64_requests_at_a_time_on_one_connection(t):
+    gate = h2c(t, node(t))
+    gate.get("/warm", token=False)
+    answers = at_once(gate, [f"/w?wait=500&n={i}" for i in range(64)])
+    for i, a in enumerate(answers):
+        same((a.status, a.text), (200, f"node /w?wait=500&n={i}"))
+    same(stats(gate)["sessions"], 1)
+    assert stats(gate)["most"] >= 32, stats(gate)
+
+
+def story_a_second_connection_when_the_first_is_full(t):
+    gate = h2c(t, node(t, STREAMS="8"))
+    gate.get("/warm", token=False)
+    answers = at_once(gate, [f"/w?wait=500&n={i}" for i in range(20)])
+    same({a.status for a in answers}, {200})
+    assert 2 <= stats(gate)["sessions"] <= 20, stats(gate)
+
+
+def story_bodies_and_trailers_go_both_ways(t):
+    gate = h2c(t, node(t))
+    body = os.urandom(3 << 20)
+    a = gate.post("/echo", body, token=False)
+    same((a.status, a.body == body, a.ended), (200, True, "chunked"))
+    with gate.conn() as c:
+        c.send(b"POST /echo HTTP/1.1\r\nHost: x\r\nTE: trailers\r\nTransfer-Encoding: chunked\r\nTrailer: x-sent\r\n\r\n"
+               b"5\r\nhello\r\n0\r\nx-sent: yes\r\n\r\n")
+        head = c.head()
+        trailers = []
+        got = b"".join(c.chunks(trailers))
+        same((head.status, got), (200, b"hello"))
+        same(dict(trailers), {"grpc-status": "0", "x-got": "yes"})
+
+
+def story_a_reader_that_stops_stops_only_its_own_stream(t):
+    up = node(t)
+    gate = h2c(t, up)
+    gate.get("/warm", token=False)
+    before = gate.rss_kib()
+    held = [gate.conn() for _ in range(8)]
+    for c in held:
+        c.send(wire.request_bytes("GET", "/big"))
+    time.sleep(1)
+    for _ in range(20):
+        same(gate.get("/quick", token=False).status, 200)
+    grown = gate.rss_kib() - before
+    assert grown < 40 * 1024, f"{grown} KiB more"
+    c = held[0]
+    c.head()
+    same(len(c.exactly(64 << 20)), 64 << 20)
+    for c in held:
+        c.close()
+    eventually(lambda: stats(gate)["open"] == 0, 5, "streams of readers that left are still open")
+
+
+def story_a_client_that_leaves_is_told_at_once(t):
+    gate = h2c(t, node(t))
+    c = gate.conn()
+    c.send(wire.request_bytes("GET", "/slow"))
+    c.head()
+    same(stats(gate)["open"], 1)
+    left = time.monotonic()
+    c.close()
+    eventually(lambda: stats(gate)["open"] == 0, 2, "the stream is still open")
+    assert time.monotonic() - left < 1
+    same(stats(gate)["sessions"], 1)
+
+
+def story_interim_answers_pass(t):
+    gate = h2c(t, node(t))
+    with gate.conn() as c:
+        c.send(wire.request_bytes("GET", "/early"))
+        got = c.until(b"late")
+    assert got.startswith(b"HTTP/1.1 103"), got
+    assert b"HTTP/1.1 200" in got
+
+
+def story_a_stream_that_breaks_never_ends_cleanly(t):
+    gate = h2c(t, node(t))
+    a = gate.get("/cut", token=False)
+    same((a.status, a.ended), (200, "cut"))
+    same(gate.get("/next", token=False).status, 200)
+    same(stats(gate)["sessions"], 1)
+
+
+def story_goaway_under_load_loses_nothing(t):
+    gate = h2c(t, node(t))
+    failed, stop = [], time.monotonic() + 3
+
+    def load(i):
+        n = 0
+        while time.monotonic() < stop:
+            n += 1
+            path = "/goaway" if i == 0 and n % 10 == 1 else f"/w?wait=5&n={n}"
+            a = wire.ask(gate.port, "POST" if i % 2 else "GET", path, body=b"x" * 100 if i % 2 else None)
+            if a.status != 200 or a.ended != "chunked":
+                failed.append((path, a))
+    threads = [threading.Thread(target=load, args=(i,)) for i in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    same(failed[:3], [])
+    assert stats(gate)["sessions"] > 3, stats(gate)
+
+
+def story_over_tls_the_handshake_decides(t):
+    pair = t.certs().issue("127.0.0.1")
+    up = node(t, tls=pair, H1="yes")
+    ca = {"tls": {"ca": str(t.certs().cert)}}
+    for protocol, want in (("auto", "node /x"), ("h2", "node /x"), ("h1", "h1 /x")):
+        gate = t.proxy(up, upstream={"protocol": protocol, **ca}, gateway=ONE)
+        same([gate.get("/x", token=False).text for _ in range(3)], [want] * 3)
+
+
+def story_a_local_server_that_speaks_h2c_is_found_out(t):
+    """Asked over HTTP/1.1 at first, so an upstream that speaks both is needed; nghttpd speaks HTTP/2 only."""
+    up = t.upstream(lambda peer, request: peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nh1"))
+    gate = t.proxy(up, upstream={"protocol": "auto"}, gateway=ONE)
+    for _ in range(20):
+        same(gate.get("/", token=False).text, "h1")
+        time.sleep(0.02)
+    asked = [r.line for r in up.requests if r.line.startswith("PRI")]
+    same(len(asked), 1)
+
+
+def story_websocket_through_h2(t):
+    gate = h2c(t, node(t, CONNECT="yes"))
+    with gate.conn() as c:
+        c.send(b"GET /chat HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+               b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+        head = c.until(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 101") and b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in head, head
+        c.send(b"\x81\x85\0\0\0\0hello")
+        same(c.exactly(11), b"\x81\x85\0\0\0\0hello")
+        c.send(b"bytes" * 1000)
+        same(c.exactly(5000), b"bytes" * 1000)
+    eventually(lambda: stats(gate)["open"] == 0, 3, "the tunnel is still open")
+
+
+def story_websocket_to_an_h2_upstream_without_tunnels(t):
+    gate = h2c(t, node(t))
+    a = wire.get(gate.port, "/chat", {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+                                      "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="})
+    assert a.status in (502, 503), a
+
+
+def story_a_killed_upstream_is_asked_again_elsewhere(t):
+    a, b = node(t), node(t)
+    gate = h2c(t, a, b, upstream={"passive": {"failures": 3, "ejectTime": "30s"}, "retries": 2})
+    for _ in range(4):
+        gate.get("/warm", token=False)
+    answers = []
+    threads = [threading.Thread(target=lambda i=i: answers.append(wire.get(gate.port, f"/w?wait=600&n={i}"))) for i in range(20)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.25)
+    a.kill()
+    for thread in threads:
+        thread.join()
+    same({x.status for x in answers}, {200})
+
+
+def story_nghttpd_and_h2load(t):
+    if not shutil.which("nghttpd") or not shutil.which("h2load"):
+        t.leave_out("no nghttpd or h2load here")
+    docs = t.folder / "docs"
+    docs.mkdir()
+    (docs / "kilobyte").write_bytes(b"k" * 1024)
+    port = free_port()
+    t.start("nghttpd", ["nghttpd", "--no-tls", "-a", "127.0.0.1", "-d", docs, str(port)])
+    eventually(lambda: is_open(port), 10, "nghttpd did not start")
+    gate = h2c(t, f"http://127.0.0.1:{port}")
+    done = subprocess.run(["h2load", "--h1", "-n", "3000", "-c", "32", f"http://127.0.0.1:{gate.port}/kilobyte"],
+                          capture_output=True, text=True, timeout=60)
+    assert "3000 succeeded, 0 failed" in done.stdout, done.stdout
+    connects = [v for name, v in gate.metrics().items() if name.startswith("sekisho_upstream_connects_total")]
+    assert 1 <= sum(connects) <= 2, connects
+    for program in t.programs:
+        if program.name == "nghttpd":  # knows no clean end
+            program.kill()
+
+
+# ---- upstreams that are hostile, frame by frame ----
+
+
+def scripted(t, script):
+    """An upstream that speaks frames: `script(frames, stream)` is called for each request's HEADERS."""
+    def on_connect(peer):
+        frames = Frames(peer.sock)
+        if frames.preface():
+            frames.serve(script)
+    return t.upstream(on_connect=on_connect)
+
+
+def answers(t, *pieces, then=None):
+    def script(f, stream):
+        for kind, flags, payload in pieces:
+            f.send(kind, flags, stream, payload)
+        if then:
+            then(f, stream)
+    return scripted(t, script)
+
+
+def story_hostile_answers_are_not_passed_on(t):
+    from lib.h2 import DATA, HEADERS, END, DONE, literal
+    ok = literal((":status", "200"))
+    cases = [
+        ("no status", [(HEADERS, DONE | END, literal(("x", "y")))], 502),
+        ("two statuses", [(HEADERS, DONE | END, literal((":status", "200"), (":status", "201")))], 502),
+        ("status of two digits", [(HEADERS, DONE | END, literal((":status", "20")))], 502),
+        ("a request's field", [(HEADERS, DONE | END, literal((":status", "200"), (":path", "/")))], 502),
+        ("pseudo-field late", [(HEADERS, DONE | END, literal(("x", "y"), (":status", "200")))], 502),
+        ("upper case", [(HEADERS, DONE | END, literal((":status", "200"), ("X-Y", "z")))], 502),
+        ("a field of one connection", [(HEADERS, DONE | END, literal((":status", "200"), ("connection", "close")))], 502),
+        ("a line end in a value", [(HEADERS, DONE | END, literal((":status", "200"), ("x", "a\r\nb: c")))], 502),
+        ("101", [(HEADERS, DONE, literal((":status", "101")))], 502),
+        ("two lengths", [(HEADERS, DONE | END, literal((":status", "200"), ("content-length", "1"), ("content-length", "2")))], 502),
+        ("a length, and nothing", [(HEADERS, DONE | END, literal((":status", "200"), ("content-length", "5")))], 502),
+        ("data first", [(DATA, END, b"hello")], 502),
+        ("an interim answer that ends", [(HEADERS, DONE | END, literal((":status", "103")))], 502),
+        ("a shorter body", [(HEADERS, DONE, literal((":status", "200"), ("content-length", "9"))), (DATA, END, b"short")], "cut"),
+        ("a longer body", [(HEADERS, DONE, literal((":status", "200"), ("content-length", "3"))), (DATA, END, b"longer")], "cut"),
+        ("trailers with framing", [(HEADERS, DONE, ok), (DATA, 0, b"x"), (HEADERS, DONE | END, literal(("content-length", "3")))], "cut"),
+        ("a pseudo-field in trailers", [(HEADERS, DONE, ok), (DATA, 0, b"x"), (HEADERS, DONE | END, literal((":status", "200")))], "cut"),
+        ("two heads", [(HEADERS, DONE, ok), (HEADERS, DONE, ok)], "cut"),
+    ]
+    for why, pieces, want in cases:
+        gate = h2c(t, answers(t, *pieces), upstream={"passive": {"failures": 0}, "timeouts": {"idle": "2s", "firstByte": "2s"}})
+        a = gate.get("/", token=False)
+        if want == "cut":
+            assert a.status == 200 and a.ended == "cut", f"{why}: {a}"
+        else:
+            same(a.status, want, why)
+        gate.stop()
+
+
+def story_floods_from_an_upstream_end_its_connection(t):
+    from lib.h2 import DATA, PING, SETTINGS, DONE, HEADERS, WINDOW_UPDATE, literal
+    floods = [
+        ("PING", lambda f, s: [f.send(PING, 0, 0, b"12345678") for _ in range(20000)]),
+        ("SETTINGS", lambda f, s: [f.send(SETTINGS, 0, 0, b"") for _ in range(20000)]),
+        ("empty DATA", lambda f, s: (f.send(HEADERS, DONE, s, literal((":status", "200"))), [f.send(DATA, 0, s, b"") for _ in range(20000)])),
+        ("WINDOW_UPDATE", lambda f, s: [f.send(WINDOW_UPDATE, 0, 0, b"\0\0\0\1") for _ in range(20000)]),
+        ("CONTINUATION", lambda f, s: (f.send(HEADERS, 0, s, b""), [f.send(9, 0, s, b"") for _ in range(20000)])),
+        ("interim answers", lambda f, s: [f.send(HEADERS, DONE, s, literal((":status", "103"))) for _ in range(20000)]),
+        ("a list of a megabyte", lambda f, s: (f.send(HEADERS, 0, s, literal((":status", "200"))),
+                                             [f.send(9, 0, s, literal((f"x-{i}", "y" * 8000))) for i in range(130)])),
+    ]
+    for why, flood in floods:
+        up = scripted(t, flood)
+        gate = h2c(t, up, upstream={"passive": {"failures": 0}, "retries": 0, "timeouts": {"firstByte": "5s", "idle": "5s"}})
+        started = time.monotonic()
+        a = gate.get("/", token=False)
+        assert a.status == 502 or a.ended == "cut", f"{why}: {a}"
+        assert time.monotonic() - started < 4, why
+        same(gate.get("/health", token=False).status, 200, why)
+        gate.stop()
+
+
+def story_refused_streams_go_again_whatever_their_method(t):
+    from lib.h2 import HEADERS, RST_STREAM, DONE, END, literal
+    seen = []
+
+    def script(f, stream):
+        seen.append(stream)
+        if len(seen) == 1:
+            f.send(RST_STREAM, 0, stream, (7).to_bytes(4, "big"))
+        else:
+            f.send(HEADERS, DONE | END, stream, literal((":status", "204")))
+    gate = h2c(t, scripted(t, script))
+    same(gate.post("/pay", b"once", token=False).status, 204)
+    same(len(seen), 2)
+
+
+def story_a_silent_connection_is_found_dead(t):
+    """Nothing comes, not even an answer to a PING: the exchange does not wait for its own, longer timeout."""
+    seen = []
+
+    def script(f, stream):
+        seen.append(stream)
+        f.mute = True
+    gate = h2c(t, scripted(t, script), upstream={"timeouts": {"firstByte": "60s"}, "retries": 0})
+    started = time.monotonic()
+    a = wire.ask(gate.port, "POST", "/", body=b"x", timeout=40)
+    took = time.monotonic() - started
+    same(a.status, 504)
+    assert 12 < took < 20, f"{took:.1f} s"
