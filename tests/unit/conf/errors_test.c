@@ -51,6 +51,12 @@ static const struct {
         { "unknown scope", "{\"gateway\": {\"apiTokens\": [{\"scopes\": [\"llms\"]}]}}", 1, 40, "scopes[0]" },
         { "no scope", "{\"gateway\": {\"apiTokens\": [{\"scopes\": []}]}}", 1, 39, "name at least one" },
 
+        { "h2 in plain text",
+          T "\"upstreams\": {\"app\": {\"protocol\": \"h2\",\n\"targets\": [\"http://127.0.0.1:1\"]}}}", 3,
+          13, "in plain text it is \"h2c\"" },
+        { "h2c over TLS",
+          T "\"upstreams\": {\"app\": {\"protocol\": \"h2c\",\n\"targets\": [\"https://127.0.0.1:1\"]}}}", 3,
+          13, "with an https:// URL it is \"h2\"" },
         { "hash by what",
           T "\"upstreams\": {\"app\": {\"targets\": [\"http://127.0.0.1:1\"],\n\"hashBy\": \"path\"}}}", 3,
           11, "\"path\" is not known; write source, header:NAME or cookie:NAME" },
