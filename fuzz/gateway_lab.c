@@ -60,7 +60,7 @@ static enum err snapshot_make(struct lab *lab, struct snapshot **out)
                 text, sizeof(text),
                 "{\"gateway\":{\"apiTokens\":[{\"name\":\"lab\",\"token\":\"sk-0123456789abcdefghijklmn\"}],"
                 "\"limits\":{\"requestBytes\":65536,\"connections\":64,\"connectionsPerAddress\":0,\"failedAuthPerMinute\":0}},"
-                "\"upstreams\":{\"app\":{\"targets\":[\"unix:%s\"],\"retries\":1,\"passive\":{\"failures\":0}}},"
+                "\"upstreams\":{\"app\":{\"targets\":[\"unix:%s\"],\"protocol\":\"h1\",\"retries\":1,\"passive\":{\"failures\":0}}},"
                 "\"routes\":[{\"path\":\"/private\",\"upstream\":\"app\"},"
                 "{\"path\":\"/\",\"upstream\":\"app\",\"access\":\"public\"}],"
                 "\"log\":{\"access\":\"off\"}}",
