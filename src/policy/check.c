@@ -237,8 +237,15 @@ static void acl_check(struct policy_reader *r, struct policy_rule *rule)
 static void capability_check(struct policy_reader *r, const struct json_member *m)
 {
         static const char *const allowed[] = {
-                "tailscale.com/cap/drive", "tailscale.com/cap/golink",  "tailscale.com/cap/kubernetes",
-                "tailscale.com/cap/relay", "tailscale.com/cap/secrets", "tailscale.com/cap/tsidp",
+                "tailscale.com/cap/aperture",
+                "tailscale.com/cap/drive",
+                "tailscale.com/cap/golink",
+                "tailscale.com/cap/kubernetes",
+                "tailscale.com/cap/proxy-to-grafana",
+                "tailscale.com/cap/relay",
+                "tailscale.com/cap/secrets",
+                "tailscale.com/cap/tailsql",
+                "tailscale.com/cap/tsidp",
                 "tailscale.com/cap/webui",
         };
         struct policy_place at = { m->key_line, m->key_column };

@@ -42,7 +42,7 @@ bool policy_unit_takes_src(const struct policy_tables *t, uint32_t n, struct ip 
 
         if (a)
                 return policy_set_has(a->src, n);
-        if (u->posture != POLICY_BIT_NONE) /* what is no machine has no posture */
+        if (u->posture != POLICY_BIT_NONE && policy_posture_is_asked(NULL, src))
                 return false;
         return (u->flags & UNIT_SRC_ALL) ||
                ((u->flags & UNIT_SRC_ANY) && policy_tables_is_any_source(t, src)) ||
@@ -181,9 +181,12 @@ static bool takes_src(const struct policy_tables *t, const struct ends *e, uint3
 {
         const struct policy_unit *u = &t->units->items[n];
 
-        if (e->src || (u->flags & UNIT_SRC_ALL))
+        if (e->src)
                 return true;
-        return ((u->flags & UNIT_SRC_ANY) && policy_tables_is_any_source(t, e->q->src)) ||
+        if (u->posture != POLICY_BIT_NONE && policy_posture_is_asked(NULL, e->q->src))
+                return false;
+        return (u->flags & UNIT_SRC_ALL) ||
+               ((u->flags & UNIT_SRC_ANY) && policy_tables_is_any_source(t, e->q->src)) ||
                policy_ranges_contain(&u->src, e->q->src);
 }
 

@@ -9,13 +9,20 @@
 /* ---- uses ---- */
 
 /* A unit's conditions and limits as text: two ways with equal texts are the same way. */
-static void way_text(const struct policy_unit *u, struct buf *out)
+static void way_text(const struct policy_tables *t, const struct policy_unit *u, struct buf *out)
 {
+        const struct policy_file *f = t->units->file;
         const struct policy_rule *r = u->rule;
         const struct json_value *limits = json_find(r->app, STR(POLICY_CAP_LIMITS));
 
-        for (size_t i = 0; i < r->src_posture_count; i++)
-                buf_addf(out, "posture %u ", r->src_posture[i]);
+        /* By what they ask: a posture may change under its name, and come to stand elsewhere. */
+        for (size_t i = 0; u->posture != POLICY_BIT_NONE && i < t->units->postures[u->posture].count; i++) {
+                const struct policy_posture *p = &f->postures[t->units->postures[u->posture].postures[i]];
+
+                buf_add(out, STR("posture "));
+                for (size_t j = 0; j < p->conditions_count; j++)
+                        buf_addf(out, "%.*s; ", STR_FMT(p->conditions[j].text));
+        }
         if (r->when)
                 buf_add(out, r->when->text);
         if (limits)
@@ -45,7 +52,7 @@ static void ways_text(const struct policy_tables *t, const struct policy_class *
                     !policy_unit_names(t, &t->units->items[n], what))
                         continue;
                 buf_clear(&one);
-                way_text(&t->units->items[n], &one);
+                way_text(t, &t->units->items[n], &one);
                 lines[count++] = arena_copy(scratch, buf_str(&one));
         }
         buf_fini(&one);

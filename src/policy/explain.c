@@ -113,13 +113,17 @@ void policy_postures_find(struct policy_explanation *e, struct policy_considered
 
 static void unit_postures_find(struct policy_explanation *e, struct policy_considered *c,
                                const struct policy_tables *t, const struct policy_unit *u,
-                               const struct policy_attrs *attrs)
+                               const struct policy_attrs *attrs, bool is_asked)
 {
         if (u->posture == POLICY_BIT_NONE)
                 return;
         const struct policy_posture_list *list = &t->units->postures[u->posture];
 
-        policy_postures_find(e, c, t->units->file, list->postures, list->count, attrs);
+        if (!is_asked)
+                policy_finding_add(e, c, "posture", STR("asked of the network's own machines"),
+                                   STR("none of them"), true);
+        else
+                policy_postures_find(e, c, t->units->file, list->postures, list->count, attrs);
 }
 
 /* ---- ranking ---- */
@@ -212,7 +216,9 @@ static void flow_consider(const struct policy_tables *t, const struct policy_que
                 policy_finding_add(e, &c, "via", policy_aliases_text(e, &u->rule->via),
                                    dst ? STR("a router with it") : STR("no router"), dst);
         if (src)
-                unit_postures_find(e, &c, t, u, a ? &a->node->attrs : &none);
+                unit_postures_find(
+                        e, &c, t, u, a ? &a->node->attrs : &none,
+                        policy_posture_is_asked(a ? policy_tables_find_node(t, a->node) : NULL, q->src));
         if (is_near(e, c.distance))
                 policy_considered_keep(e, &c);
 }
@@ -337,7 +343,7 @@ static void use_consider(const struct policy_tables *t, const struct policy_prin
                 return;
         policy_finding_add(e, &c, "source", policy_aliases_text(e, &u->rule->src), e->src, src);
         policy_finding_add(e, &c, "destination", dst_text(e, u), e->dst, dst);
-        unit_postures_find(e, &c, t, u, who->attrs ? who->attrs : &none);
+        unit_postures_find(e, &c, t, u, who->attrs ? who->attrs : &none, true);
         if (u->rule->when)
                 when_find(e, &c, u->rule->when, asker);
         limits_find(e, &c, u->rule, asker);

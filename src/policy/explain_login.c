@@ -84,7 +84,10 @@ static void rule_consider(const struct login_asking *q, const struct policy_ssh_
         policy_finding_add(q->e, &c, "source", policy_aliases_text(q->e, &rule->src), q->e->src, src);
         policy_finding_add(q->e, &c, "destination", policy_aliases_text(q->e, &rule->dst), q->e->dst, dst);
         policy_finding_add(q->e, &c, "login", logins_text(q->e, rule), q->login, login_is_named(q, rule));
-        if (src)
+        if (src && count && q->from && !policy_posture_is_asked(q->from, (struct ip){ 0 }))
+                policy_finding_add(q->e, &c, "posture", STR("asked of the network's own machines"),
+                                   STR("none of them"), true);
+        else if (src)
                 policy_postures_find(q->e, &c, f, list, count, q->from ? &q->from->node->attrs : &none);
         policy_considered_keep(q->e, &c);
 }

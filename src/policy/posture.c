@@ -277,6 +277,15 @@ enum err policy_condition_parse(struct arena *arena, struct str text, struct pol
 
         *out = (struct policy_condition){ .text = text };
         reason = attr_take(&rest, &out->attr);
+        space_skip(&rest);
+        if (!reason && !rest.len) { /* "node:tsAutoUpdate" alone: it is true */
+                static const struct policy_value truth = { .type = VALUE_BOOL, .boolean = true };
+
+                out->op = OP_EQ;
+                out->values = &truth;
+                out->values_count = 1;
+                return ERR_OK;
+        }
         if (!reason && !op_take(&rest, &out->op))
                 reason = "expected one of == != < <= > >= IN, NOT IN, IS SET, NOT SET";
         if (!reason && (out->op == OP_IN || out->op == OP_NOT_IN)) {

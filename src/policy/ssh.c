@@ -58,15 +58,15 @@ void policy_ssh_set_free(struct policy_ssh_set *s)
 /* ---- sources ---- */
 
 static bool posture_holds(const struct policy_file *f, const struct policy_ssh_rule *rule,
-                          const struct policy_node *node)
+                          const struct policy_node_entry *e)
 {
         const uint32_t *list = rule->src_posture_count ? rule->src_posture : f->default_posture;
         size_t count = rule->src_posture_count ? rule->src_posture_count : f->default_posture_count;
 
         for (size_t i = 0; i < count; i++)
-                if (policy_posture_holds(&f->postures[list[i]], &node->attrs))
+                if (policy_posture_holds(&f->postures[list[i]], &e->node->attrs))
                         return true;
-        return count == 0;
+        return count == 0 || !policy_posture_is_asked(e, (struct ip){ 0 });
 }
 
 /*
@@ -79,7 +79,7 @@ static size_t copies(const struct policy_tables *t, const struct policy_ssh_rule
         size_t count = 0;
         bool walks_tags = false;
 
-        if (!posture_holds(t->units->file, rule, e->node))
+        if (!posture_holds(t->units->file, rule, e))
                 return 0;
         for (size_t i = 0; i < rule->src.count; i++)
                 if (policy_entry_matches(t, e, &rule->src.items[i])) {

@@ -123,6 +123,13 @@ const struct policy_user_entry *policy_tables_find_user(const struct policy_tabl
 bool policy_entry_matches(const struct policy_tables *t, const struct policy_node_entry *entry,
                           const struct policy_alias *a);
 
+/*
+ * Whether postures are asked of this source: of the network's own machines. Machines that were shared in and what lies
+ * behind routers have none, and meet every rule's (device posture, as documented by the hosted service). `entry` is NULL
+ * for an address of no machine; in the network's own blocks such an address meets no posture.
+ */
+bool policy_posture_is_asked(const struct policy_node_entry *entry, struct ip ip);
+
 /* Whether an address from outside the machines may be a source of "*": the network's blocks and approved routes. */
 bool policy_tables_is_any_source(const struct policy_tables *t, struct ip ip);
 

@@ -15,12 +15,19 @@ static bool list_holds(const struct policy_file *f, const struct policy_posture_
         return false;
 }
 
+bool policy_posture_is_asked(const struct policy_node_entry *entry, struct ip ip)
+{
+        if (entry)
+                return !entry->user || !entry->user->is_shared;
+        return policy_ranges_contain(policy_ranges_tailnet(), ip);
+}
+
 static bool failing_make(struct policy_work *w, struct policy_node_entry *entry)
 {
         struct policy_units *u = w->t->units;
         bool fails = false;
 
-        if (!u->postures_count)
+        if (!u->postures_count || !policy_posture_is_asked(entry, (struct ip){ 0 }))
                 return true;
         memset(w->words, 0, u->words_count * sizeof(*w->words));
         for (uint32_t i = 0; i < u->postures_count; i++) {

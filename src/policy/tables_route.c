@@ -87,9 +87,6 @@ static bool outsider_make(struct policy_work *w)
                 w->words[i] = u->src_all[i] | u->src_any[i];
         for (uint32_t i = 0; i < u->src_ranged_count; i++)
                 policy_words_add(w->words, u->src_ranged[i]);
-        for (uint32_t p = 0; p < u->postures_count; p++) /* and it has no posture */
-                for (size_t i = 0; i < u->words_count; i++)
-                        w->words[i] &= ~u->postures[p].units[i];
         w->t->outsider = policy_set_intern(&u->pool, w->words);
         return w->t->outsider != NULL;
 }

@@ -43,11 +43,11 @@ struct asking {
 
 /* ---- network ---- */
 
-static bool posture_holds(const struct asking *q, const struct policy_unit *u)
+static bool posture_holds(const struct asking *q, const struct policy_unit *u, const struct policy_spot *s)
 {
         const struct policy_units *units = q->t->units;
 
-        if (u->posture == POLICY_BIT_NONE)
+        if (u->posture == POLICY_BIT_NONE || !policy_posture_is_asked(s->entry, s->range.first))
                 return true;
         for (size_t i = 0; i < units->postures[u->posture].count; i++)
                 if (policy_posture_holds(&units->file->postures[units->postures[u->posture].postures[i]],
@@ -60,7 +60,7 @@ static bool takes_src(const struct asking *q, uint32_t n, const struct policy_sp
 {
         const struct policy_unit *u = &q->t->units->items[n];
 
-        if (!posture_holds(q, u))
+        if (!posture_holds(q, u, s))
                 return false;
         if (s->entry && policy_set_has(s->entry->class->src, n))
                 return true;

@@ -132,11 +132,37 @@ static bool machines_add(struct policy_writer *w, struct arena *arena, struct po
         return true;
 }
 
-/* Sources under a posture are machines alone: those that meet it, one by one. */
+/* What a rule names of addresses that are no machine's here: postures are not asked of them. */
+static void outside_add(struct policy_writer *w, struct policy_texts *texts, uint32_t unit)
+{
+        static const struct ip_prefix all[] = { { .ip.family = 4 }, { .ip.family = 6 } };
+        const struct policy_unit *u = &w->t->units->items[unit];
+        struct policy_ranges out = { 0 }, ours = { 0 };
+        bool ok = policy_ranges_add_all(texts->arena, &out, &u->src) &&
+                  policy_ranges_add_all(texts->arena, &ours, policy_ranges_tailnet());
+
+        for (size_t i = 0; (u->flags & UNIT_SRC_ALL) && i < ARRAY_SIZE(all); i++)
+                ok = ok && policy_ranges_add_prefix(texts->arena, &out, all[i]);
+        for (size_t i = 0; (u->flags & UNIT_SRC_ANY) && i < w->t->routes_count; i++)
+                ok = ok && policy_ranges_add_prefix(texts->arena, &out, w->t->routes[i].prefix);
+        for (size_t i = 0; i < w->t->addresses_cap && out.count; i++) {
+                struct ip ip = w->t->addresses[i].ip;
+
+                if (ip.family)
+                        ok = ok && policy_ranges_add(texts->arena, &ours, (struct policy_range){ ip, ip });
+        }
+        policy_ranges_seal(&out);
+        policy_ranges_seal(&ours);
+        w->no_memory |= !ok || !policy_ranges_remove(texts->arena, &out, &ours);
+        ranges_add(w, texts, &out);
+}
+
+/* Sources under a posture: the machines that meet it, one by one, and what is no machine. */
 static void postured_add(struct policy_writer *w, struct policy_texts *texts, uint32_t unit)
 {
         char text[IP_TEXT_MAX];
 
+        outside_add(w, texts, unit);
         for (size_t i = 0; i < w->t->addresses_cap; i++) {
                 const struct policy_address *a = &w->t->addresses[i];
 

@@ -148,6 +148,27 @@ static const struct question questions[] = {
         { "a network as source", GRANT("\"100.64.0.0/29\"", "\"tag:db\"", ALL), "c", "db:22", NULL, 1 },
         { "outside it", GRANT("\"100.64.0.0/31\"", "\"tag:db\"", ALL), "c", "db:22", NULL, 0 },
 
+        /* postures ask the network's own machines, as the hosted service documents it */
+        { "a machine that was shared in is not asked",
+          "{" TAGS
+          "\"postures\": {\"posture:no\": [\"node:os == 'plan9'\"]}, \"defaultSrcPosture\": [\"posture:no\"], "
+          "\"grants\": [{\"src\": [\"autogroup:shared\"], \"dst\": [\"tag:db\"], \"ip\": [\"*\"]}]}",
+          "d", "db:22", NULL, 1 },
+        { "what lies behind a router is not asked",
+          "{" TAGS "\"postures\": {\"posture:no\": [\"node:os == 'plan9'\"]}, "
+          "\"grants\": [{\"src\": [\"*\"], \"dst\": [\"tag:db\"], \"ip\": [\"*\"], \"srcPosture\": [\"posture:no\"]}]}",
+          "10.1.2.3", "db:22", NULL, 1 },
+        { "an own machine is",
+          "{" TAGS "\"postures\": {\"posture:no\": [\"node:os == 'plan9'\"]}, "
+          "\"grants\": [{\"src\": [\"*\"], \"dst\": [\"tag:db\"], \"ip\": [\"*\"], \"srcPosture\": [\"posture:no\"]}]}",
+          "c", "db:22", NULL, 0 },
+        { "an address of ours that no machine has meets none",
+          "{" TAGS "\"postures\": {\"posture:no\": [\"node:os == 'plan9'\"]}, "
+          "\"grants\": [{\"src\": [\"100.64.0.0/10\"], \"dst\": [\"tag:db\"], \"ip\": [\"*\"], \"srcPosture\": [\"posture:no\"]}]}",
+          "100.64.9.9", "db:22", NULL, 0 },
+        { "an attribute alone is true", POSTURE("\"custom:managed\"", SRC_POSTURE), "a", "db:22", NULL, 1 },
+        { "or it is not", POSTURE("\"custom:absent\"", SRC_POSTURE), "a", "db:22", NULL, 0 },
+
         /* routes */
         { "behind a router", GRANT("\"*\"", "\"lan\"", ALL), "c", "10.1.2.3:22", NULL, 1 },
         { "a part of a route", GRANT("\"*\"", "\"10.1.2.0/24\"", ALL), "c", "10.1.2.3:22", NULL, 1 },

@@ -226,7 +226,11 @@ static void test_conditions(void **state)
                 { "custom:absent NOT SET", 1 },
                 { "custom:absent IS SET", 0 },
                 { "ip:country IS SET", 1 },
-                { "node:os", -1 },
+                { "custom:managed", 1 }, /* alone: that it is true */
+                { "custom:score", 0 },
+                { "custom:absent", 0 },
+                { "custom:managed 1", -1 },
+                { "ip:country in ['JP', 'US']", 1 },
                 { "os == 'macos'", -1 },
                 { "node:os == macos", -1 },
                 { "node:os == 'macos' && node:os == 'linux'", -1 },

@@ -457,18 +457,29 @@ static bool is_internet(struct ip ip)
                prefix_has("203.0.113.0/24", ip) || prefix_has("2000::/3", ip);
 }
 
-static bool posture_holds(const struct world *w, const struct world_rule *r, const struct world_node *n)
+static bool posture_met(const struct world *w, const struct world_rule *r, const struct world_node *n)
 {
         int wanted = r->posture ? r->posture : w->has_default_posture ? 2 : 0;
 
         return !wanted || (n && n->os > 0 && (wanted >> (n->os - 1) & 1));
 }
 
+/* Asked of the network's own machines: neither of who was shared in, nor of what lies behind routers. */
+static bool posture_holds(const struct world *w, const struct world_rule *r, const struct world_node *n,
+                          struct ip ip)
+{
+        const struct world_user *u = n ? user_of(w, n) : NULL;
+
+        if (n ? u && u->is_shared : !is_tailnet(ip))
+                return true;
+        return posture_met(w, r, n);
+}
+
 static bool src_matches(const struct world *w, const struct world_rule *r, struct ip ip)
 {
         const struct world_node *n = node_at(w, ip);
 
-        if (!posture_holds(w, r, n))
+        if (!posture_holds(w, r, n, ip))
                 return false;
         for (unsigned i = 0; i < r->src_count; i++) {
                 const struct world_name *name = &r->src[i];
@@ -593,7 +604,7 @@ bool world_lets_use(const struct world *w, int user, int node, enum name_kind ki
                 const struct world_rule *r = &w->rules[i];
                 bool src = false, dst = false;
 
-                if (!r->is_upward || r->auth > auth || !posture_holds(w, r, n))
+                if (!r->is_upward || r->auth > auth || !posture_met(w, r, n))
                         continue;
                 for (unsigned j = 0; j < r->src_count; j++)
                         src |= r->src[j].kind == NAME_DANGER_ALL ||
