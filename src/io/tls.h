@@ -49,6 +49,10 @@ struct tls_client_conf {
 MUST_USE
 enum err tls_client_new(const struct tls_client_conf *conf, struct report *r, struct tls_context **out);
 
+/* Before files are out of reach: what OpenSSL reads at its first use is read, and the file of the system's authorities
+ * opened (SSL_CERT_FILE names another), to be read when the first context verifies by them. */
+void tls_prepare(void);
+
 struct tls_context *tls_context_get(struct tls_context *c);
 void tls_context_put(struct tls_context *c); /* NULL is fine */
 

@@ -1,13 +1,19 @@
+#include <fcntl.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "io/tls_priv.h"
 
-/* The system's trusted authorities, read once a process. Files at once, because a directory of them (OpenSSL's own
- * default on Debian) would be read while verifying, in the middle of a turn. */
-static X509_STORE *system_store(void)
+enum { AUTHORITIES_BYTES_MAX = 16 << 20 };
+
+static int system_fd = -1; /* the system's authorities, opened while files could be */
+
+static int system_open(void)
 {
         static const char *const files[] = {
                 "/etc/ssl/certs/ca-certificates.crt",                /* Debian, Alpine, Arch */
@@ -15,21 +21,60 @@ static X509_STORE *system_store(void)
                 "/etc/ssl/ca-bundle.pem",                            /* openSUSE */
                 "/etc/ssl/cert.pem",
         };
-        static X509_STORE *store;
         const char *named = getenv("SSL_CERT_FILE");
+        int fd = named ? open(named, O_RDONLY | O_CLOEXEC | O_NOCTTY) : -1;
+
+        for (size_t i = 0; i < ARRAY_SIZE(files) && fd < 0; i++)
+                fd = open(files[i], O_RDONLY | O_CLOEXEC | O_NOCTTY);
+        return fd;
+}
+
+static void store_fill(X509_STORE *store, BIO *text)
+{
+        X509 *ca;
+
+        while ((ca = PEM_read_bio_X509_AUX(text, NULL, NULL, NULL))) {
+                X509_STORE_add_cert(store, ca);
+                X509_free(ca);
+        }
+        ERR_clear_error(); /* the end of the text counts as one */
+}
+
+/* The system's trusted authorities, read once a process. One file at once, because a directory of them (OpenSSL's own
+ * default on Debian) would be read while verifying, in the middle of a turn. */
+static X509_STORE *system_store(void)
+{
+        static X509_STORE *store;
+        struct stat st;
 
         if (store)
                 return store;
         if (!(store = X509_STORE_new()))
                 return NULL;
-        if (named && X509_STORE_load_file(store, named) == 1)
-                return store;
-        for (size_t i = 0; i < ARRAY_SIZE(files); i++)
-                if (access(files[i], R_OK) == 0 && X509_STORE_load_file(store, files[i]) == 1)
-                        return store;
-        X509_STORE_set_default_paths(store);
-        ERR_clear_error();
+        int fd = system_fd >= 0 ? system_fd : system_open();
+        if (fd >= 0 && fstat(fd, &st) == 0 && st.st_size > 0 && st.st_size < AUTHORITIES_BYTES_MAX) {
+                void *text = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+                BIO *bio = text == MAP_FAILED ? NULL : BIO_new_mem_buf(text, (int)st.st_size);
+                if (bio)
+                        store_fill(store, bio);
+                BIO_free(bio);
+                if (text != MAP_FAILED)
+                        munmap(text, (size_t)st.st_size);
+        }
+        if (fd >= 0)
+                close(fd);
+        system_fd = -1;
         return store;
+}
+
+void tls_prepare(void)
+{
+        SSL_CTX *c = tls_ssl_ctx_new(true); /* OpenSSL reads its own configuration, and makes its tables */
+
+        SSL_CTX_free(c);
+        ERR_clear_error();
+        if (system_fd < 0)
+                system_fd = system_open();
 }
 
 static int keep_session(SSL *ssl, SSL_SESSION *session)
