@@ -115,6 +115,7 @@ struct conf_gateway {
         uint64_t workers; /* 0: one per CPU of the affinity mask */
         int64_t drain_timeout;
         int64_t watchdog; /* 0: off */
+        struct str user;  /* whom workers become when root starts us; empty: `sekisho` where there is one */
         struct conf_limits limits;
         struct conf_dns dns;
         struct conf_error_page *error_pages;

@@ -289,6 +289,7 @@ void resolve_gateway(struct loader *l, struct draft_gateway *d)
         struct conf_gateway *g = &l->conf->gateway;
 
         *g = d->gateway;
+        g->user = d->user.text;
         tokens_resolve(l, d, g);
         certificates_resolve(l, d, g);
         listens_resolve(l, d, g);

@@ -5,19 +5,28 @@
 
 #include <stdint.h>
 
+#include "io/sandbox.h"
+
 enum message_kind {
         /* supervisor → worker */
-        MESSAGE_APPLY, /* struct message_apply; fds: the bundle, then the listening sockets in the snapshot's order */
+        MESSAGE_APPLY, /* struct message_apply; fds: the bundle, the access log's file where there is one, then the listening
+                          sockets in the snapshot's order */
         MESSAGE_DRAIN,  /* struct message_drain: finish what is under way, then exit */
-        MESSAGE_REOPEN, /* no body: open the access log anew, its file was moved away */
+        MESSAGE_REOPEN, /* fds: the access log's new file, the old one was moved away */
         /* worker → supervisor */
-        MESSAGE_READY,   /* struct message_applied: accepts, with that configuration */
+        MESSAGE_READY,   /* struct message_ready: accepts, with that configuration, closed in as it says */
         MESSAGE_APPLIED, /* struct message_applied: the new configuration is in force */
         MESSAGE_FAILED,  /* struct message_applied: it could not be built; the old one stays */
 };
 
 struct message_apply {
         uint64_t number;
+        bool has_access_file;
+};
+
+struct message_ready {
+        uint64_t number;
+        struct sandbox sandbox;
 };
 
 struct message_drain {

@@ -23,6 +23,8 @@ static _Noreturn void become_worker(struct supervisor *s, struct place *p, int m
                                         .listen_fds = fds,
                                         .listen_fds_count = s->listens_count,
                                         .mailbox_fd = mailbox_fd,
+                                        .access_fd = s->access_fd,
+                                        .user = s->user,
                                         .watchdog = &s->watchdog };
 
         memcpy(fds, p->fds, sizeof(fds));
@@ -37,6 +39,19 @@ static _Noreturn void become_worker(struct supervisor *s, struct place *p, int m
         buf_wipe(&s->bundle);
         envkeeper_fini(&s->environment);
         _exit(workproc_run(&input));
+}
+
+void access_file_open(struct supervisor *s)
+{
+        const struct conf_log *log = &s->conf->log;
+
+        if (s->access_fd >= 0)
+                close(s->access_fd);
+        s->access_fd = -1;
+        if (log->access == CONF_LOG_FILE && log_file_open(log->access_path.ptr, &s->access_fd) != ERR_OK) {
+                s->access_fd = -1;
+                log_error("access_log_not_opened", LOG_S("path", log->access_path));
+        }
 }
 
 enum err worker_start(struct supervisor *s, struct place *p)
@@ -134,6 +149,29 @@ static bool all_have(const struct supervisor *s, uint64_t number)
         return true;
 }
 
+/* Once, and loudly where the kernel gives less than asked for. */
+static void isolation_say(const struct supervisor *s)
+{
+        const struct sandbox *b = &s->places[0].sandbox;
+
+        log_info("isolation", LOG_N("uid", b->uid), LOG_B("no_new_privileges", b->has_no_privileges),
+                 LOG_B("no_capabilities", b->has_no_capabilities), LOG_B("no_dumps", b->has_no_dumps),
+                 LOG_B("seccomp", b->has_filter), LOG_N("landlock", b->landlock));
+        if (!b->has_filter)
+                log_warning("isolation_missing", LOG_C("part", "seccomp"),
+                            LOG_C("meaning", "workers may make any system call"));
+        if (b->landlock == 0)
+                log_warning("isolation_missing", LOG_C("part", "landlock"),
+                            LOG_C("meaning",
+                                  "the kernel has no Landlock, or it is off: only the list of calls "
+                                  "keeps workers from files"));
+        if (b->uid == 0)
+                log_warning("isolation_missing", LOG_C("part", "user"),
+                            LOG_C("meaning",
+                                  "workers run as root, without its capabilities; make a user sekisho, "
+                                  "or name one in gateway.user"));
+}
+
 static void ready_say(struct supervisor *s)
 {
         if (s->was_ready)
@@ -146,6 +184,7 @@ static void ready_say(struct supervisor *s)
         }
         log_info("gateway_ready", LOG_N("workers", s->workers_count), LOG_B("auth", s->conf->gateway.auth),
                  LOG_N("tokens", s->conf->gateway.tokens_count), LOG_S("config", s->conf->version));
+        isolation_say(s);
         service_say("READY=1\nSTATUS=Serving with %u workers, configuration %.*s", s->workers_count,
                     STR_FMT(s->conf->version));
 }
@@ -156,9 +195,17 @@ static void on_worker_message(struct mailbox *m, uint32_t kind, struct str body,
         struct supervisor *s = p->supervisor;
         struct message_applied applied;
 
-        if (body.len != sizeof(applied))
+        if (kind == MESSAGE_READY && body.len == sizeof(struct message_ready)) {
+                struct message_ready ready;
+
+                memcpy(&ready, body.ptr, sizeof(ready));
+                p->sandbox = ready.sandbox;
+                applied.number = ready.number;
+        } else if (kind != MESSAGE_READY && body.len == sizeof(applied)) {
+                memcpy(&applied, body.ptr, sizeof(applied));
+        } else {
                 return;
-        memcpy(&applied, body.ptr, sizeof(applied));
+        }
         if (kind == MESSAGE_FAILED) {
                 log_error("config_not_applied", LOG_N("worker", p->index), LOG_N("number", applied.number));
                 reload_over(s, false);

@@ -51,7 +51,7 @@ static void reload_report(const struct report *r)
 
 static void hand_over(struct supervisor *s)
 {
-        struct message_apply m = { s->number };
+        struct message_apply m = { s->number, s->access_fd >= 0 };
         int bundle_fd;
 
         if (mailbox_memfd(buf_str(&s->bundle), &bundle_fd) != ERR_OK) {
@@ -63,10 +63,11 @@ static void hand_over(struct supervisor *s)
                 int fds[MAILBOX_FDS_MAX];
 
                 fds[0] = bundle_fd;
-                memcpy(fds + 1, p->fds, s->listens_count * sizeof(int));
+                fds[1] = s->access_fd;
+                memcpy(fds + 1 + m.has_access_file, p->fds, s->listens_count * sizeof(int));
                 if (p->pid &&
                     mailbox_send(&p->mailbox, MESSAGE_APPLY, (struct str){ (const char *)&m, sizeof(m) }, fds,
-                                 s->listens_count + 1) != ERR_OK)
+                                 s->listens_count + 1 + m.has_access_file) != ERR_OK)
                         log_error("config_not_handed_over", LOG_N("worker", i));
         }
         close(bundle_fd);
@@ -110,6 +111,7 @@ void reload(struct supervisor *s)
                 s->conf = conf;
                 s->bundle = bundle;
                 s->number++;
+                access_file_open(s);
                 watchdog_set(&s->watchdog, conf->gateway.watchdog);
                 hand_over(s);
         }

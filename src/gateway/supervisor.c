@@ -81,9 +81,10 @@ static void on_alive(struct timer *t)
 /* Somebody has moved the file of the access log away. */
 static void logs_reopen(struct supervisor *s)
 {
+        access_file_open(s);
         for (unsigned i = 0; i < s->workers_count; i++)
-                if (s->places[i].pid &&
-                    mailbox_send(&s->places[i].mailbox, MESSAGE_REOPEN, STR_NULL, NULL, 0) != ERR_OK)
+                if (s->places[i].pid && s->access_fd >= 0 &&
+                    mailbox_send(&s->places[i].mailbox, MESSAGE_REOPEN, STR_NULL, &s->access_fd, 1) != ERR_OK)
                         log_error("access_log_not_reopened", LOG_N("worker", i));
         log_info("access_log_reopened", LOG_N("workers", s->running_count));
 }
@@ -107,6 +108,28 @@ static void on_signal(struct signals *signals, int number)
 
 /* ---- the beginning ---- */
 
+/* Whom workers become; nobody is asked about it who is not root. */
+static enum err user_find(struct supervisor *s)
+{
+        struct str name = s->conf->gateway.user;
+
+        if (geteuid() != 0)
+                return ERR_OK;
+        if (name.len == 0) {
+                if (sandbox_user_find("sekisho", &s->user) != ERR_OK)
+                        s->user = (struct sandbox_user){ 0 }; /* isolation_say warns */
+                return ERR_OK;
+        }
+        char text[256];
+        snprintf(text, sizeof(text), "%.*s", STR_FMT(name));
+        if (sandbox_user_find(text, &s->user) == ERR_OK)
+                return ERR_OK;
+        fprintf(stderr,
+                "sekisho: gateway.user: there is no user \"%s\" here; make one (useradd --system %s)\n", text,
+                text);
+        return ERR_NOT_FOUND;
+}
+
 static enum err start(struct supervisor *s)
 {
         struct listen_address wanted[LISTENS_MAX];
@@ -117,8 +140,9 @@ static enum err start(struct supervisor *s)
                 fprintf(stderr, "sekisho: more than %d addresses to listen on\n", LISTENS_MAX);
                 return e;
         }
-        if ((e = sockets_change(s, wanted, wanted_count)) != ERR_OK)
+        if ((e = user_find(s)) != ERR_OK || (e = sockets_change(s, wanted, wanted_count)) != ERR_OK)
                 return e;
+        access_file_open(s);
         if ((e = shared_init(&s->shared, s->workers_count)) != ERR_OK ||
             (e = llm_shared_new(&s->conf->gateway.limits, &s->llm_shared)) != ERR_OK)
                 return e;
@@ -141,6 +165,7 @@ int gateway_run(const struct gateway_options *options)
         struct report report;
 
         s->options = options;
+        s->access_fd = -1;
         s->handed_count = service_sockets_take(s->handed);
         envkeeper_init(&s->environment);
         report_init(&report, options->config_file);

@@ -22,7 +22,7 @@
 #include "llm/llm.h"
 #include "proxy/shared.h"
 
-enum { WORKERS_MAX = 64, LISTENS_MAX = MAILBOX_FDS_MAX - 1, RESTART_MS_MAX = 5000 };
+enum { WORKERS_MAX = 64, LISTENS_MAX = MAILBOX_FDS_MAX - 4, RESTART_MS_MAX = 5000 };
 
 struct supervisor;
 
@@ -34,7 +34,8 @@ struct place { /* where a worker runs */
         pid_t pid;       /* 0: none */
         uint32_t deaths; /* in quick succession */
         mono_ms started_at;
-        uint64_t applied; /* the configuration it said is in force */
+        uint64_t applied;       /* the configuration it said is in force */
+        struct sandbox sandbox; /* as it said */
         int fds[LISTENS_MAX];
 };
 
@@ -64,6 +65,8 @@ struct supervisor {
         struct place places[WORKERS_MAX];
         unsigned workers_count, running_count;
         struct watchdog watchdog;
+        struct sandbox_user user; /* theirs */
+        int access_fd;            /* the access log's file; -1: none */
 
         bool is_stopping, was_ready, is_reloading;
         struct timer kill_timer, alive_timer;
@@ -88,6 +91,9 @@ MUST_USE enum err sockets_change(struct supervisor *s, const struct listen_addre
 void fds_close(const int *fds, size_t count);
 
 /* ---- places.c ---- */
+
+/* Opens the access log's file of the configuration in force, where it has one, in place of the one before. */
+void access_file_open(struct supervisor *s);
 
 void places_init(struct supervisor *s);
 MUST_USE enum err worker_start(struct supervisor *s, struct place *p);

@@ -9,6 +9,7 @@
 #include "io/listener.h"
 #include "io/logsink.h"
 #include "io/mailbox.h"
+#include "io/tls.h"
 #include "proxy/health.h"
 
 enum { LISTENERS_MAX = MAILBOX_FDS_MAX - 1 };
@@ -35,6 +36,8 @@ struct workproc {
         uint64_t access_dropped_count; /* of the sink's, what the metric has */
         struct timer drain_timer;
         struct heart heart;
+        int access_fd; /* the access log's file; -1: it goes elsewhere */
+        struct sandbox sandbox;
         int exit_status;
 };
 
@@ -143,7 +146,8 @@ static void access_log_count(void *context)
                 measure_count(&p->worker, MEASURE_LOG_DROPPED, "access", "full", NULL);
 }
 
-static void access_log_place(struct workproc *p, const struct conf_log *log)
+/* Takes `file`, which the supervisor opened: here no file can be. */
+static void access_log_place(struct workproc *p, const struct conf_log *log, int file)
 {
         bool is_on = log->access != CONF_LOG_OFF;
 
@@ -151,10 +155,13 @@ static void access_log_place(struct workproc *p, const struct conf_log *log)
         journal_close(&p->journal);
         if (log->access == CONF_LOG_STDOUT || log->access == CONF_LOG_STDERR)
                 log_sink_move(&p->access, log->access == CONF_LOG_STDOUT ? STDOUT_FILENO : STDERR_FILENO);
-        if (log->access == CONF_LOG_FILE && log_sink_move_file(&p->access, log->access_path.ptr) != ERR_OK) {
-                log_error("access_log_not_opened", LOG_S("path", log->access_path));
-                is_on = false;
-        }
+        if (p->access_fd >= 0)
+                close(p->access_fd);
+        p->access_fd = file;
+        if (log->access == CONF_LOG_FILE && file >= 0)
+                log_sink_move(&p->access, file);
+        else if (log->access == CONF_LOG_FILE)
+                is_on = false; /* the supervisor said why */
         if (log->access == CONF_LOG_JOURNAL) {
                 if (journal_open(&p->journal, log->access_path) == ERR_OK)
                         log_sink_move_journal(&p->access, &p->journal);
@@ -175,11 +182,14 @@ static void apply(struct workproc *p, struct str body, int *fds, size_t fds_coun
         struct conf *conf = NULL;
         struct snapshot *snap = NULL;
 
+        size_t doors_at = 1;
+
         if (body.len != sizeof(m) || fds_count == 0)
                 return;
         memcpy(&m, body.ptr, sizeof(m));
+        doors_at += m.has_access_file;
         if (conf_of_bundle(fds[0], &conf) != ERR_OK || snapshot_make(p, conf, m.number, &snap) != ERR_OK ||
-            snap->listens_count != fds_count - 1) {
+            fds_count < doors_at || snap->listens_count != fds_count - doors_at) {
                 if (snap)
                         snapshot_put(snap);
                 else
@@ -190,11 +200,12 @@ static void apply(struct workproc *p, struct str body, int *fds, size_t fds_coun
         company_stop(p);
         doors_close(p);
         worker_set_snapshot(&p->worker, snap);
-        if (doors_open(p, fds + 1, fds_count - 1) != ERR_OK)
+        if (doors_open(p, fds + doors_at, fds_count - doors_at) != ERR_OK)
                 log_error("listeners_not_opened", LOG_N("worker", p->worker.index));
+        int access_fd = m.has_access_file ? fds[1] : -1;
         for (size_t i = 1; i < fds_count; i++)
                 fds[i] = -1; /* taken */
-        access_log_place(p, &conf->log);
+        access_log_place(p, &conf->log, access_fd);
         company_start(p);
         say(p, MESSAGE_APPLIED, m.number);
 }
@@ -242,8 +253,10 @@ static void on_message(struct mailbox *m, uint32_t kind, struct str body, int *f
                 apply(p, body, fds, fds_count);
         else if (kind == MESSAGE_DRAIN)
                 drain(p, body);
-        else if (kind == MESSAGE_REOPEN)
-                access_log_place(p, &((const struct conf *)p->worker.snap->conf)->log);
+        else if (kind == MESSAGE_REOPEN && fds_count == 1) {
+                access_log_place(p, &((const struct conf *)p->worker.snap->conf)->log, fds[0]);
+                fds[0] = -1;
+        }
 }
 
 /* Without a supervisor nobody could stop or reload us. */
@@ -273,12 +286,22 @@ int workproc_run(const struct workproc_input *in)
         log_sink_open(&p->access, -1, p->loop);
         p->journal.fd = -1;
         loop_before_wait(p->loop, access_log_count, p);
-        access_log_place(p, &in->conf->log);
+        p->access_fd = -1;
+        access_log_place(p, &in->conf->log, in->access_fd);
         company_start(p);
         if (doors_open(p, in->listen_fds, in->listen_fds_count) != ERR_OK)
                 return 1;
         heart_start(&p->heart, p->loop, in->watchdog, in->index);
-        say(p, MESSAGE_READY, in->number);
+        /* From here on no file, no other program, no other user: what is needed of them was read. */
+        tls_prepare();
+        if (sandbox_enter(SANDBOX_WORKER, &in->user, &p->sandbox) != ERR_OK) {
+                log_error("user_not_changed", LOG_N("worker", in->index), LOG_N("uid", in->user.uid));
+                return 1;
+        }
+        const struct message_ready ready = { in->number, p->sandbox };
+        if (mailbox_send(&p->mailbox, MESSAGE_READY, (struct str){ (const char *)&ready, sizeof(ready) },
+                         NULL, 0) != ERR_OK)
+                return 1;
         loop_run(p->loop);
         log_sink_close(&p->access);
         journal_close(&p->journal);

@@ -5,6 +5,7 @@
 
 #include "conf/conf.h"
 #include "gateway/watchdog.h"
+#include "io/sandbox.h"
 #include "llm/llm.h"
 #include "proxy/worker.h"
 
@@ -18,6 +19,8 @@ struct workproc_input {
         const int *listen_fds; /* this worker's own, in the order of the snapshot's listens; taken */
         size_t listen_fds_count;
         int mailbox_fd; /* taken */
+        int access_fd;  /* the access log's file, taken; -1: there is none */
+        struct sandbox_user user;
         const struct watchdog *watchdog;
 };
 

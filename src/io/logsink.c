@@ -109,7 +109,7 @@ void log_sink_open(struct log_sink *s, int fd, struct loop *l)
                 loop_before_wait(l, log_sink_flush, s);
 }
 
-static enum err file_open(const char *path, int *fd)
+enum err log_file_open(const char *path, int *fd)
 {
         *fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
         return *fd < 0 ? err_from_errno(errno) : ERR_OK;
@@ -118,7 +118,7 @@ static enum err file_open(const char *path, int *fd)
 enum err log_sink_open_file(struct log_sink *s, const char *path, struct loop *l)
 {
         int fd;
-        enum err e = file_open(path, &fd);
+        enum err e = log_file_open(path, &fd);
 
         if (e != ERR_OK)
                 return e;
@@ -147,7 +147,7 @@ void log_sink_move_journal(struct log_sink *s, struct journal *journal)
 enum err log_sink_move_file(struct log_sink *s, const char *path)
 {
         int fd;
-        enum err e = file_open(path, &fd);
+        enum err e = log_file_open(path, &fd);
 
         if (e != ERR_OK)
                 return e;

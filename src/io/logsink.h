@@ -30,6 +30,10 @@ void log_sink_open(struct log_sink *s, int fd, struct loop *l);
 MUST_USE
 enum err log_sink_open_file(struct log_sink *s, const char *path, struct loop *l);
 
+/* The file, to append to (made with mode 0640 where there is none): for a process that hands it to another. */
+MUST_USE
+enum err log_file_open(const char *path, int *fd);
+
 /* Where it goes from now on: for a reload and for log rotation. Writes what was gathered to the old place first. */
 void log_sink_move(struct log_sink *s, int fd);
 MUST_USE

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "io/process.h"
@@ -55,6 +56,7 @@ enum err sandbox_enter(enum sandbox_role role, const struct sandbox_user *user, 
         struct sandbox s = { 0 };
 
         *out = s;
+        tzset(); /* gmtime_r reads /etc/localtime at its first call, UTC or not */
         bounds_drop();
         if (user->is_set && geteuid() == 0) {
                 if (!user_change(user))
