@@ -12,10 +12,10 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <syscall_names.h> /* made by tools/syscall_names */
 #include <unistd.h>
 
 #include "io/sandbox_priv.h"
-#include "io/syscall_names.h"
 
 /*
  * Theory of operation. The table below is the whole of what a process may ask for; it was found by running the stories
