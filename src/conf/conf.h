@@ -297,6 +297,7 @@ struct conf_route {
 
         struct str strip_prefix, add_prefix; /* in this order; empty: nothing */
         bool preserve_host;
+        bool trusts_trace;
         bool is_in_maintenance;
         struct conf_header_rules request_headers, response_headers;
         struct conf_timeouts timeouts; /* the upstream's where the route has none of its own */
@@ -326,6 +327,19 @@ struct conf_log {
         struct units_rate refused_lines; /* of each worker */
 };
 
+/* ---- traces ---- */
+
+struct conf_trace {
+        bool is_on;                           /* requests get a traceparent of ours */
+        const struct conf_upstream *upstream; /* the collector; NULL: nothing is exported */
+        struct str path;                      /* before /v1/traces: "" or "/otlp" */
+        struct str service;
+        uint64_t one_in; /* 0: none of ours */
+        bool sends_logs, propagates;
+        struct conf_header *headers;
+        size_t headers_count;
+};
+
 /* ---- the whole ---- */
 
 struct conf {
@@ -343,6 +357,7 @@ struct conf {
         size_t routes_count;
         struct conf_admin admin;
         struct conf_log log;
+        struct conf_trace trace;
         /* private */
         struct arena arena;
         struct conf_secret *secrets; /* wiped at the end */

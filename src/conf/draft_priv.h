@@ -174,9 +174,16 @@ struct draft_log {
         struct conf_log log;
 };
 
+struct draft_trace {
+        struct draft_text upstream, path, service;
+        struct draft_headers headers;
+        struct conf_trace trace;
+};
+
 struct draft {
         struct draft_gateway gateway;
         struct draft_list providers, models, upstreams, routes;
         struct draft_admin admin;
         struct draft_log log;
+        struct draft_trace trace;
 };

@@ -44,6 +44,7 @@ static void resolve(struct loader *l, struct draft *d)
         resolve_routes(l, &d->routes);
         resolve_admin(l, &d->admin);
         resolve_log(l, &d->log);
+        resolve_trace(l, &d->trace);
         l->conf->draft = d;
 }
 

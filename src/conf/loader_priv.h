@@ -103,6 +103,7 @@ void resolve_upstreams(struct loader *l, struct draft_list *list);
 void resolve_routes(struct loader *l, struct draft_list *list);
 void resolve_admin(struct loader *l, struct draft_admin *d);
 void resolve_log(struct loader *l, struct draft_log *d);
+void resolve_trace(struct loader *l, struct draft_trace *d); /* after the upstreams */
 
 /* A certificate and its key, both or a report; read, and found to fit and to be in date. */
 bool resolve_pair(struct loader *l, const char *what, const struct draft_text *cert,

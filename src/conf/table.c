@@ -60,6 +60,31 @@ const struct conf_table conf_table_log = {
         .doc = "What is written down. Never a secret.",
 };
 
+static const struct conf_key trace_keys[] = {
+        { "upstream", CONF_TYPE_TEXT, 0, AT(draft_trace, upstream), .unless = "nothing is exported",
+          .doc = "The collector, one of `upstreams`: sampled requests go there as OTLP/HTTP in JSON." },
+        { "path", CONF_TYPE_TEXT, 0, AT(draft_trace, path), "\"\"",
+          .doc = "What comes before `/v1/traces` and `/v1/logs` there, as `/otlp`." },
+        { "headers", CONF_TYPE_HEADERS, 0, AT(draft_trace, headers), "{}",
+          .doc = "Fields sent along; a value may be `{\"env\": …}` or `{\"file\": …}`." },
+        { "service", CONF_TYPE_TEXT, 0, AT(draft_trace, service), "\"sekisho\"",
+          .check = conf_check_not_empty, .doc = "The collector's name for this gateway (`service.name`)." },
+        { "oneIn", CONF_TYPE_NUMBER, 0, AT(draft_trace, trace.one_in), "100", 0, 1000000000,
+          .doc = "Of so many requests one begins a sampled trace; 1: each, 0: none. Traces taken over (`trustTrace` of "
+                 "a route) bring their own decision." },
+        { "logs", CONF_TYPE_BOOL, 0, AT(draft_trace, trace.sends_logs), "false",
+          .doc = "The lines of the access log go to the collector, too." },
+        { "propagate", CONF_TYPE_BOOL, 0, AT(draft_trace, trace.propagates), "false",
+          .doc = "Requests get a `traceparent` also where nothing is exported. Without it and without `upstream` a client's "
+                 "passes like any other field." },
+};
+const struct conf_table conf_table_trace = {
+        "trace",
+        .keys = trace_keys,
+        .keys_count = ARRAY_SIZE(trace_keys),
+        .doc = "Which trace a request belongs to (W3C Trace Context), and where traces go.",
+};
+
 static const struct conf_key root_keys[] = {
         { "$schema", CONF_TYPE_UNUSED, CONF_HIDDEN, .doc = "For editors." },
         { "gateway", CONF_TYPE_TABLE, 0, AT(draft, gateway), .table = &conf_table_gateway,
@@ -76,6 +101,7 @@ static const struct conf_key root_keys[] = {
           .doc = "The operators' listener." },
         { "log", CONF_TYPE_TABLE, 0, AT(draft, log), .table = &conf_table_log,
           .doc = "Events and accesses." },
+        { "trace", CONF_TYPE_TABLE, 0, AT(draft, trace), .table = &conf_table_trace, .doc = "Traces." },
         { "agents", CONF_TYPE_UNUSED, 0, .doc = "The predecessor's; not used." },
         { "tools", CONF_TYPE_UNUSED, 0, .doc = "The predecessor's; not used." },
         { "channels", CONF_TYPE_UNUSED, 0, .doc = "The predecessor's; not used." },

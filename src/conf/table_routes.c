@@ -359,6 +359,9 @@ static const struct conf_key route_keys[] = {
           .doc = "Put in place of the part of `path` before `/*`. Short for both of the above." },
         { "preserveHost", CONF_TYPE_BOOL, 0, AT(draft_route, route.preserve_host), "true",
           .doc = "Forward the Host the caller sent; with false the target's." },
+        { "trustTrace", CONF_TYPE_BOOL, 0, AT(draft_route, route.trusts_trace), "false",
+          .doc = "With `trace`: go on with the trace a caller's `traceparent` names, and with its decision to sample. For "
+                 "callers you know; a stranger's begins anew." },
         { "requestHeaders", CONF_TYPE_TABLE, 0, AT(draft_route, request_headers),
           .table = &conf_table_header_rules, .doc = "Changes of the request's fields." },
         { "responseHeaders", CONF_TYPE_TABLE, 0, AT(draft_route, response_headers),

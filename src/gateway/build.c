@@ -5,6 +5,7 @@
 
 #include "crypto/random.h"
 #include "gateway/builtin.h"
+#include "gateway/version.h"
 #include "io/tls.h"
 #include "llm/llm.h"
 #include "proxy/compress.h"
@@ -393,6 +394,7 @@ static enum err route_build(struct build *b, const struct conf_route *c, struct 
                              .strip_prefix = c->strip_prefix,
                              .add_prefix = c->add_prefix,
                              .preserve_host = c->preserve_host,
+                             .trusts_trace = c->trusts_trace,
                              .rate = c->rate_limit,
                              .body_bytes_max = c->max_body_bytes,
                              .is_in_maintenance = c->is_in_maintenance,
@@ -460,6 +462,29 @@ static void routes_measure(struct build *b, struct route_table *table)
         for (size_t i = 0; i < table->count; i++)
                 measure_route_init(b->in->shared->metrics, &table->routes[i].measure, table->routes[i].name,
                                    table->routes[i].upstream ? table->routes[i].upstream->name : STR(""));
+}
+
+/* ---- traces ---- */
+
+static enum err trace_build(struct build *b)
+{
+        const struct conf_trace *c = &b->conf->trace;
+        struct http_field *fields = ARENA_ARRAY(b->arena, struct http_field, c->headers_count + 1);
+
+        if (!fields)
+                return ERR_NO_MEMORY;
+        for (size_t i = 0; i < c->headers_count; i++)
+                fields[i] = (struct http_field){ .name = c->headers[i].name, .value = c->headers[i].value };
+        b->s->trace = (struct trace_conf){ .is_on = c->is_on, .one_in = (uint32_t)c->one_in };
+        b->s->exporter = (struct exporter_conf){ .base_path = c->path,
+                                                 .service = c->service,
+                                                 .version = STR(SEKISHO_VERSION),
+                                                 .fields = fields,
+                                                 .fields_count = c->headers_count,
+                                                 .sends_logs = c->sends_logs };
+        if (c->upstream)
+                b->s->exporter.upstream = b->s->upstreams[c->upstream - b->conf->upstreams];
+        return ERR_OK;
 }
 
 /* ---- listeners ---- */
@@ -539,7 +564,8 @@ enum err build_snapshot(const struct build_input *in, struct report *r, struct s
         limits_build(&b);
         if ((e = tokens_build(&b)) == ERR_OK && (e = upstreams_build(&b)) == ERR_OK &&
             (e = llm_new(in->conf, s, in->shared, in->llm_shared, r)) == ERR_OK &&
-            (e = routes_build(&b)) == ERR_OK && (e = pages_build(&b)) == ERR_OK)
+            (e = routes_build(&b)) == ERR_OK && (e = trace_build(&b)) == ERR_OK &&
+            (e = pages_build(&b)) == ERR_OK)
                 e = listens_build(&b);
         if (e == ERR_OK && s->arena.full)
                 e = ERR_NO_MEMORY;

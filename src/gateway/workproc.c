@@ -117,6 +117,8 @@ static void company_start(struct workproc *p)
 {
         struct worker *w = &p->worker;
 
+        if (!w->exporter && w->snap->exporter.upstream && !(w->exporter = exporter_new(w)))
+                log_error("exporter_not_started", LOG_N("worker", w->index));
         if (w->index == 0)
                 p->health = health_start(w, w->snap);
         llm_start(w->snap->llm, w);
@@ -218,9 +220,20 @@ static void finish(struct workproc *p, int status)
         loop_stop(p->loop);
 }
 
+static void on_exported(void *context)
+{
+        finish(context, 0);
+}
+
+/* What the last requests left for the collector goes out first; the drain timer is the bound of that, too. */
 static void on_drained(struct worker *w)
 {
-        finish(CONTAINER_OF(w, struct workproc, worker), 0);
+        struct workproc *p = CONTAINER_OF(w, struct workproc, worker);
+
+        if (w->exporter)
+                exporter_finish(w->exporter, on_exported, p);
+        else
+                finish(p, 0);
 }
 
 static void on_drain_timeout(struct timer *t)
@@ -303,6 +316,7 @@ int workproc_run(const struct workproc_input *in)
                          NULL, 0) != ERR_OK)
                 return 1;
         loop_run(p->loop);
+        exporter_free(p->worker.exporter);
         log_sink_close(&p->access);
         journal_close(&p->journal);
         return p->exit_status;

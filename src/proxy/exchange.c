@@ -116,8 +116,10 @@ static void wait_begin(struct exchange *x)
 
 static void wait_end(struct exchange *x)
 {
-        if (x->waiting_since_us)
-                x->waited_us += MAX(loop_now_us(x->w->loop) - x->waiting_since_us, (int64_t)0);
+        if (!x->waiting_since_us)
+                return;
+        x->up_end_us = loop_now_us(x->w->loop);
+        x->waited_us += MAX(loop_now_us(x->w->loop) - x->waiting_since_us, (int64_t)0);
         x->waiting_since_us = 0;
 }
 

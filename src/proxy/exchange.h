@@ -24,6 +24,7 @@ struct upstream;
 struct worker;
 struct filter;
 struct exchange_note;
+struct trace;
 struct up_dial;
 
 enum {
@@ -130,6 +131,8 @@ struct exchange {
 
         /* measures */
         int64_t start_us, up_start_us, first_byte_us;
+        struct trace *trace;                  /* in the arena; NULL: tracing is off, or no route was found */
+        int64_t up_end_us;                    /* of the last attempt */
         int64_t waiting_since_us, waited_us;  /* for the upstream; since 0: not now */
         uint64_t request_bytes, answer_bytes; /* payload */
         uint64_t tokens_in, tokens_out;       /* AI usage as the provider reported it */

@@ -42,6 +42,8 @@ enum measure {
         MEASURE_COMPRESS_IN,
         MEASURE_COMPRESS_OUT,
         MEASURE_COMPRESS_MEMORY,
+        MEASURE_EXPORTED,
+        MEASURE_EXPORT_DROPPED,
         /* facts: formatted where the page is made */
         MEASURE_UPSTREAM_UP,
         MEASURE_CONNECTIONS_MAX,

@@ -81,17 +81,24 @@ static void add_time(struct worker *w, struct buf *b)
         buf_add(b, str_of(time_of(w)));
 }
 
-static void write_out(struct worker *w)
+static bool is_wanted(const struct worker *w)
 {
-        if (!w->record.full)
+        return w->write_record || exporter_wants_lines(w->exporter);
+}
+
+static void write_out(struct worker *w, const struct exchange *x)
+{
+        if (!w->record.full && w->write_record)
                 w->write_record(w->record_context, buf_str(&w->record));
+        if (!w->record.full)
+                exporter_line(w->exporter, buf_str(&w->record), x);
         buf_clear(&w->record);
 }
 
-static void write_line(struct worker *w)
+static void write_line(struct worker *w, const struct exchange *x)
 {
         buf_add(&w->record, STR("}\n"));
-        write_out(w);
+        write_out(w, x);
 }
 
 /* Whether a line may be written of what any stranger can cause; what was left out since the last one is counted, and in
@@ -143,6 +150,11 @@ static void line_write(const struct exchange *x, int64_t duration_us, unsigned l
         add_named_number(b, STR(",\"bytes_out\":"), x->answer_bytes);
         add_ms(b, STR(",\"duration_ms\":"), duration_us);
         add_upstream(b, x);
+        if (x->trace) {
+                char id[TRACE_ID_TEXT_MAX];
+
+                add_text(b, STR(",\"trace\":\""), trace_id_text(x->trace->own.trace_id, TRACE_ID_BYTES, id));
+        }
         if (x->model.len)
                 add_text(b, STR(",\"model\":\""), x->model);
         if (x->tokens_in || x->tokens_out) {
@@ -154,7 +166,7 @@ static void line_write(const struct exchange *x, int64_t duration_us, unsigned l
                 add_text(b, STR(",\"user_agent\":\""), str_sub(agent->value, 0, 200));
         if (left_out)
                 add_named_number(b, STR(",\"left_out\":"), left_out);
-        write_line(x->w);
+        write_line(x->w, x);
 }
 
 void record_exchange(struct exchange *x)
@@ -167,7 +179,8 @@ void record_exchange(struct exchange *x)
         /* The turn's reading would hide the time the turn itself took, which is ours. */
         duration_us = loop_clock_us() - x->start_us;
         measure_exchange(x, duration_us, x->waited_us);
-        if (!x->w->write_record || (x->route && x->route->is_quiet && x->status < 400))
+        exporter_request(x->w->exporter, x, duration_us);
+        if (!is_wanted(x->w) || (x->route && x->route->is_quiet && x->status < 400))
                 return;
         if (x->refused && !x->token && !refused_pass(x->w, &left_out))
                 return;
@@ -176,7 +189,7 @@ void record_exchange(struct exchange *x)
                 return;
         }
         record_combined_request(&x->w->record, x, time_of(x->w));
-        write_out(x->w);
+        write_out(x->w, x);
 }
 
 void record_refused(struct worker *w, const struct exchange_origin *origin,
@@ -186,11 +199,11 @@ void record_refused(struct worker *w, const struct exchange_origin *origin,
         unsigned left_out;
 
         measure_refused(w, refusal->reason);
-        if (!w->write_record || !refused_pass(w, &left_out))
+        if (!is_wanted(w) || !refused_pass(w, &left_out))
                 return;
         if (w->record_is_combined) {
                 record_combined_refused(b, origin->peer, refusal->status, time_of(w));
-                write_out(w);
+                write_out(w, NULL);
                 return;
         }
         add_time(w, b);
@@ -200,5 +213,5 @@ void record_refused(struct worker *w, const struct exchange_origin *origin,
         add_text(b, STR(",\"reason\":\""), str_of(refusal->reason));
         if (left_out)
                 add_named_number(b, STR(",\"left_out\":"), left_out);
-        write_line(w);
+        write_line(w, NULL);
 }

@@ -74,6 +74,7 @@ struct route {
         int64_t total_ms;                   /* 0: none */
         uint32_t replay_bytes_max;
         bool retries_posts;     /* a POST may be sent again before the first byte of an answer */
+        bool trusts_trace;      /* takes over its clients' traces */
         bool is_builtin;        /* ours, at every name */
         bool is_in_maintenance; /* answers 503 for now */
         bool is_quiet;          /* not in the access log: health, metrics */

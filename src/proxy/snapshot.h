@@ -9,7 +9,9 @@
 #include "http/h1_read.h"
 #include "proxy/access.h"
 #include "proxy/error_page.h"
+#include "proxy/exporter.h"
 #include "proxy/route.h"
+#include "proxy/trace.h"
 #include "proxy/upstream.h"
 
 struct tls_context;
@@ -44,6 +46,8 @@ struct snapshot {
         bool auth;          /* tokens are asked for */
         struct proxy_limits limits;
         struct resolver_conf names;
+        struct trace_conf trace;
+        struct exporter_conf exporter;
         struct ip_list allowed_ips, trusted_proxies, admin_ips;
         struct error_page_set pages;
         struct token_set tokens;

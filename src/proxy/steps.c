@@ -238,6 +238,8 @@ static enum err fields_rewrite(struct exchange *x)
                 return e;
         if ((e = http_replace(h, STR("X-Request-Id"), str_of(x->id))) != ERR_OK)
                 return e;
+        if ((e = trace_begin(x)) != ERR_OK)
+                return e;
         for (size_t i = 0; i < x->route->request_rules_count; i++) {
                 const struct header_rule *rule = &x->route->request_rules[i];
 

@@ -56,6 +56,7 @@ struct worker {
         void *record_context;
         struct buf record;
         bool record_is_combined;
+        struct exporter *exporter;       /* whoever runs the worker makes it; may be NULL */
         struct log_limit record_refused; /* lines strangers can cause; burst 0: no bound */
         unix_ms record_time_at;
         char record_time[MAX((int)UNITS_TIME_TEXT_MAX, (int)RECORD_COMBINED_TIME_MAX)];
