@@ -121,6 +121,8 @@ struct conf_gateway {
         struct conf_error_page *error_pages;
         size_t error_pages_count;
         bool is_in_maintenance;
+        struct str client_ca_pem; /* of clients' certificates; empty: none is asked for */
+        bool client_certificate_is_required;
 };
 
 /* ---- shared by providers, upstreams and routes ---- */
@@ -235,6 +237,8 @@ struct conf_queue {
         int64_t wait;
 };
 
+enum conf_proxy_protocol { CONF_PROXY_OFF, CONF_PROXY_V1, CONF_PROXY_V2 };
+
 struct conf_upstream {
         struct str name;
         struct conf_target *targets;
@@ -250,6 +254,7 @@ struct conf_upstream {
         uint64_t retries, retry_budget_percent;
         int64_t try_timeout; /* 0: none */
         struct conf_queue queue;
+        enum conf_proxy_protocol proxy_protocol;
         struct conf_keep_alive keep_alive;
         struct conf_client_tls tls;
 };
@@ -276,6 +281,7 @@ struct conf_compress {
 enum conf_action { CONF_TO_UPSTREAM, CONF_REDIRECT, CONF_RESPOND };
 
 struct conf_access {
+        bool needs_client_certificate;
         bool needs_token;                 /* false also for every route when gateway.auth is off */
         unsigned scope;                   /* one of conf_scope, with needs_token */
         struct conf_prefixes allowed_ips; /* beside gateway.allowedIps; empty: no more */

@@ -174,6 +174,30 @@ static void certificates_resolve(struct loader *l, struct draft_gateway *d, stru
                 g->certificates = NULL;
 }
 
+static void client_certificates_resolve(struct loader *l, struct draft_gateway *d, struct conf_gateway *g)
+{
+        struct tls_context *context = NULL;
+        size_t errors = l->report->errors_count;
+
+        if (!d->client_ca.text.ptr)
+                return;
+        if (!loader_pem_read(l, CONF_READ_FILE, &d->client_ca, &g->client_ca_pem) ||
+            g->certificates_count == 0)
+                return;
+        const struct conf_certificate *c = &g->certificates[0];
+        struct tls_certificate pair = { c->cert_pem, c->key_pem, c->cert_name, c->key_name };
+        struct tls_server_conf conf = { .certificates = &pair,
+                                        .certificates_count = 1,
+                                        .client_ca_pem = g->client_ca_pem };
+
+        if (tls_server_new(&conf, l->report, &context) == ERR_OK)
+                tls_context_put(context);
+        else if (errors == l->report->errors_count)
+                loader_error_at(l, d->client_ca.at,
+                                "gateway.clientCertificates.ca: %.*s holds no certificate of an authority",
+                                STR_FMT(d->client_ca.text));
+}
+
 /* ---- listeners ---- */
 
 static bool host_port_resolve(struct loader *l, const struct draft_gateway *d, struct listen_address *out)
@@ -292,8 +316,13 @@ void resolve_gateway(struct loader *l, struct draft_gateway *d)
         g->user = d->user.text;
         tokens_resolve(l, d, g);
         certificates_resolve(l, d, g);
+        client_certificates_resolve(l, d, g);
         listens_resolve(l, d, g);
         error_pages_resolve(l, d, g);
+        if (d->client_ca.text.ptr && !has_tls(g))
+                loader_error_at(
+                        l, d->client_ca.at,
+                        "gateway.clientCertificates: nothing listens with TLS, so nobody could show one");
         if (g->dns.ttl_min > g->dns.ttl_max)
                 loader_error_at(l, d->at, "gateway.dns: ttlMin is above ttlMax");
 }

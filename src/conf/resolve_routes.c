@@ -269,6 +269,12 @@ static void route_resolve(struct loader *l, const struct draft_route *d, struct 
         name_make(l, d, r);
         r->access.needs_token = d->access != DRAFT_PUBLIC && l->conf->gateway.auth;
         r->access.scope = d->access == DRAFT_PUBLIC ? 0 : d->access;
+        if (r->access.needs_client_certificate && !l->conf->gateway.client_ca_pem.len)
+                loader_error_at(
+                        l, d->item.at,
+                        "%.*s.access.clientCertificate: gateway.clientCertificates names no authority, so nobody "
+                        "could have one",
+                        STR_FMT(d->item.path));
         action_resolve(l, d, r);
         prefixes_resolve(l, d, r);
         header_rules_resolve(l, &d->request_headers, &r->request_headers);

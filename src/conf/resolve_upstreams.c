@@ -145,6 +145,13 @@ static void upstream_resolve(struct loader *l, struct draft_upstream *d, struct 
                         l, d->hash_by.at,
                         "%.*s.hashBy: \"%.*s\" is not known; write source, header:NAME or cookie:NAME",
                         STR_FMT(d->item.path), STR_FMT(d->hash_by.text));
+        if (u->proxy_protocol != CONF_PROXY_OFF &&
+            (u->protocol == CONF_PROTOCOL_H2 || u->protocol == CONF_PROTOCOL_H2C))
+                loader_error_at(
+                        l, d->item.at,
+                        "%.*s.proxyProtocol: a connection of HTTP/2 carries many clients' requests, and the header "
+                        "names one; take protocol h1",
+                        STR_FMT(d->item.path));
         targets_resolve(l, d, u);
         resolve_client_tls(l, &d->item, &d->tls, &u->tls);
 }

@@ -158,6 +158,21 @@ static const struct conf_table conf_table_dns = {
         .doc = "How names of upstreams and providers are looked up.",
 };
 
+static const struct conf_key client_certificates_keys[] = {
+        { "ca", CONF_TYPE_TEXT, 0, AT(draft_gateway, client_ca), .unless = "none is asked for",
+          .doc = "PEM file of the authorities whose certificates clients may show." },
+        { "required", CONF_TYPE_BOOL, 0, AT(draft_gateway, gateway.client_certificate_is_required), "true",
+          .doc = "Nobody connects without one. With false a client may come without, and `access.clientCertificate` of a "
+                 "route decides." },
+};
+static const struct conf_table conf_table_client_certificates = {
+        "gateway.clientCertificates",
+        .keys = client_certificates_keys,
+        .keys_count = ARRAY_SIZE(client_certificates_keys),
+        .doc = "Clients that prove who they are in the TLS handshake. Upstreams see `X-Sekisho-Client-Sha256` (of the "
+               "certificate), `X-Sekisho-Client-Subject` and `X-Sekisho-Client-Names`; nobody else can send these.",
+};
+
 static const struct conf_key error_page_keys[] = {
         { "status", CONF_TYPE_TEXT, 0, AT(draft_error_page, status), "\"400-599\"",
           .doc = "The statuses it is for: `404` or `500-599`. Of several pages the first fits." },
@@ -211,6 +226,8 @@ static const struct conf_key gateway_keys[] = {
           .doc = "Limits." },
         { "dns", CONF_TYPE_TABLE, 0, AT(draft_gateway, gateway.dns), .table = &conf_table_dns,
           .doc = "Look-ups." },
+        { "clientCertificates", CONF_TYPE_TABLE, 0, .table = &conf_table_client_certificates,
+          .doc = "Certificates of clients, on every TLS listener." },
         { "errorPages", CONF_TYPE_LIST, 0, AT(draft_gateway, error_pages), "[]",
           .table = &conf_table_error_page, .doc = "Pages for browsers in place of the plain ones." },
         { "maintenance", CONF_TYPE_BOOL, 0, AT(draft_gateway, gateway.is_in_maintenance), "false",

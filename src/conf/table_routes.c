@@ -179,6 +179,13 @@ static const struct conf_table conf_table_keep_alive = {
         .doc = "Connections kept for the next request.",
 };
 
+static const struct conf_word proxy_protocols[] = {
+        { "off", CONF_PROXY_OFF, NULL },
+        { "v1", CONF_PROXY_V1, "a line of text" },
+        { "v2", CONF_PROXY_V2, "binary" },
+        { NULL },
+};
+
 static const struct conf_key queue_keys[] = {
         { "length", CONF_TYPE_NUMBER, 0, AT(conf_queue, length), "100", 0, 1000000,
           .doc = "Requests that wait, per worker; 0: none does. Above: 503 with Retry-After." },
@@ -224,6 +231,10 @@ static const struct conf_key upstream_keys[] = {
           .doc = "Waiting for a target with room." },
         { "keepAlive", CONF_TYPE_TABLE, 0, AT(draft_upstream, upstream.keep_alive),
           .table = &conf_table_keep_alive, .doc = "Kept connections." },
+        { "proxyProtocol", CONF_TYPE_WORD, 0, AT(draft_upstream, upstream.proxy_protocol), "\"off\"",
+          .words = proxy_protocols,
+          .doc = "Begin each connection with a PROXY header that names the client, before TLS. A connection then serves one "
+                 "request, as the next may be another client's." },
         { "tls", CONF_TYPE_TABLE, 0, AT(draft_upstream, tls), .table = &conf_table_client_tls,
           .doc = "For `https://` targets." },
 };
@@ -296,6 +307,9 @@ static const struct conf_key access_keys[] = {
           .doc = "The scope a caller's token must have." },
         { "allowedIps", CONF_TYPE_PREFIXES, 0, AT(draft_route, route.access.allowed_ips), "[]",
           .doc = "Addresses that may call, of those `gateway.allowedIps` admits; empty: all of them." },
+        { "clientCertificate", CONF_TYPE_BOOL, 0, AT(draft_route, route.access.needs_client_certificate),
+          "false",
+          .doc = "Callers must have shown a certificate of `gateway.clientCertificates`. Else: 403." },
 };
 static const struct conf_table conf_table_access = {
         "routes[].access",

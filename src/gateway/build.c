@@ -236,6 +236,11 @@ static enum err upstream_build(struct build *b, const struct conf_upstream *c, s
                 target_build(b, u, &c->targets[i], &u->targets[i]);
                 needs_tls |= u->targets[i].is_tls;
         }
+        if (c->proxy_protocol != CONF_PROXY_OFF) {
+                u->proxy_version = c->proxy_protocol == CONF_PROXY_V1 ? 1 : 2;
+                u->idle_connections_max = 0; /* the next request may be another client's */
+                u->protocol = PROTOCOL_H1;
+        }
         u->may_speak_h2 = u->protocol == PROTOCOL_H2 || (u->protocol == PROTOCOL_AUTO && needs_tls);
         b->s->upstreams[b->s->upstreams_count++] = u;
         return needs_tls ? upstream_tls(b, &c->tls, u) : ERR_OK;
@@ -389,6 +394,7 @@ static enum err route_build(struct build *b, const struct conf_route *c, struct 
                              .path_kind = path_kind_of(c->path_kind),
                              .methods = methods_build(&c->methods),
                              .access = { .is_public = !c->access.needs_token,
+                                         .needs_client_certificate = c->access.needs_client_certificate,
                                          .scopes = c->access.scope,
                                          .allowed_ips = ip_list_of(&c->access.allowed_ips) },
                              .strip_prefix = c->strip_prefix,
@@ -496,7 +502,9 @@ static enum err server_tls(struct build *b, struct tls_context **out)
                 ARENA_ARRAY(b->arena, struct tls_certificate, g->certificates_count + 1);
         struct tls_server_conf tls = { .certificates = certificates,
                                        .certificates_count = g->certificates_count,
-                                       .offer_h2 = g->http2 };
+                                       .offer_h2 = g->http2,
+                                       .client_ca_pem = g->client_ca_pem,
+                                       .client_required = g->client_certificate_is_required };
         enum err e;
 
         if (!certificates)
@@ -557,6 +565,8 @@ enum err build_snapshot(const struct build_input *in, struct report *r, struct s
         s->number = in->number;
         s->version = in->conf->version;
         s->auth = in->conf->gateway.auth;
+        s->needs_client_certificate =
+                in->conf->gateway.client_ca_pem.len && in->conf->gateway.client_certificate_is_required;
         s->allowed_ips = ip_list_of(&in->conf->gateway.allowed_ips);
         s->trusted_proxies = ip_list_of(&in->conf->gateway.trusted_proxies);
         s->admin_ips = ip_list_of(&in->conf->admin.allowed_ips);

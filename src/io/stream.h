@@ -125,3 +125,16 @@ const char *stream_tls_reason(const struct stream *s); /* why it failed: static 
 /* Appends the peer's certificate (DER) when it gave one that was verified; else ERR_NOT_FOUND. */
 MUST_USE
 enum err stream_tls_peer_certificate(const struct stream *s, struct buf *out);
+
+/* Who a verified certificate says the peer is, as text of visible ASCII for a header field. */
+struct tls_peer_identity {
+        uint8_t sha256[32]; /* of the certificate */
+        struct buf subject; /* as RFC 4514: "CN=alice,O=Example"; may be empty */
+        struct buf
+                names; /* "DNS:a,URI:spiffe://b,email:c"; ',', '%' and other bytes in them as %XX; may be empty */
+};
+/* ERR_NOT_FOUND: it showed none, or one that was not verified. ERR_TOO_LARGE: more than 1 KiB of subject or 4 KiB of
+ * names. On ERR_OK fini it. */
+MUST_USE
+enum err stream_tls_peer_identity(const struct stream *s, struct tls_peer_identity *out);
+void tls_peer_identity_fini(struct tls_peer_identity *i);

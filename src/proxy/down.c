@@ -1,7 +1,10 @@
 #include "proxy/down.h"
 
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "crypto/text.h"
 #include "proxy/down_h1.h"
 #include "proxy/down_h2.h"
 
@@ -28,6 +31,7 @@ void down_free(struct down *c)
         struct worker *w = c->w;
 
         timer_clear(&c->timer);
+        free((struct client_certificate *)(uintptr_t)c->origin.client);
         list_remove(&c->node);
         tally_leave(w->shared->connections, w->index, c->tally_slot);
         pool_put(w->downs, c);
@@ -118,6 +122,31 @@ void down_open(struct worker *w, int fd, const struct listen_conf *listen, const
                 down_h1_start(c);
 }
 
+/* Who the client is by its certificate, kept with the connection. False: that is too much to say, or no memory. */
+static bool client_find(struct down *c)
+{
+        struct tls_peer_identity who;
+        struct client_certificate *client;
+        enum err e = stream_tls_peer_identity(&c->stream, &who);
+
+        if (e != ERR_OK)
+                return e == ERR_NOT_FOUND;
+        client = malloc(sizeof(*client) + who.subject.len + who.names.len);
+        if (client) {
+                crypto_hex_format((struct str){ (const char *)who.sha256, sizeof(who.sha256) },
+                                  client->sha256);
+                if (who.subject.len)
+                        memcpy(client->text, who.subject.ptr, who.subject.len);
+                if (who.names.len)
+                        memcpy(client->text + who.subject.len, who.names.ptr, who.names.len);
+                client->subject = (struct str){ client->text, who.subject.len };
+                client->names = (struct str){ client->text + who.subject.len, who.names.len };
+                c->origin.client = client;
+        }
+        tls_peer_identity_fini(&who);
+        return client != NULL;
+}
+
 static void on_open(struct stream *s, enum err e)
 {
         struct down *c = of(s);
@@ -129,6 +158,11 @@ static void on_open(struct stream *s, enum err e)
                 return;
         }
         c->origin.server_name = stream_tls_server_name(s);
+        if (!client_find(c)) {
+                measure_refused(c->w, "client_certificate");
+                give_up(c, STREAM_CLOSE_RESET);
+                return;
+        }
         timer_clear(&c->timer);
         if (str_eq(stream_tls_alpn(s), STR("h2")))
                 down_h2_start(c, STR_NULL);

@@ -46,13 +46,21 @@ enum exchange_outcome {
         OUTCOME_UPSTREAM_BROKE /* after the answer's head was sent */
 };
 
+/* Who a client is by its certificate, as fields say it. */
+struct client_certificate {
+        char sha256[65];           /* hexadecimal, with NUL */
+        struct str subject, names; /* see tls_peer_identity */
+        char text[];
+};
+
 /* Where a request comes in: what a listener knows of its connections. */
 struct exchange_origin {
         struct ip peer, local;
         uint16_t peer_port, local_port;
         bool is_tls;
-        bool is_admin;          /* the admin listener: its own routes */
-        struct str server_name; /* TLS SNI, empty when none */
+        bool is_admin;                           /* the admin listener: its own routes */
+        struct str server_name;                  /* TLS SNI, empty when none */
+        const struct client_certificate *client; /* verified; NULL: it showed none */
 };
 
 /* How one half of a body keeps up; see pace.h. */

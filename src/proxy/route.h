@@ -39,6 +39,7 @@ struct header_rule {
 
 struct route_access {
         bool is_public;
+        bool needs_client_certificate;
         unsigned scopes;            /* one of these; 0 with !is_public: any valid token */
         struct ip_list allowed_ips; /* empty: any */
 };

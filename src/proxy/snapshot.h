@@ -41,9 +41,10 @@ struct listen_conf {
 
 struct snapshot {
         unsigned uses;
-        uint64_t number;    /* counts reloads */
-        struct str version; /* of the configuration */
-        bool auth;          /* tokens are asked for */
+        uint64_t number;               /* counts reloads */
+        struct str version;            /* of the configuration */
+        bool auth;                     /* tokens are asked for */
+        bool needs_client_certificate; /* of who comes by TLS */
         struct proxy_limits limits;
         struct resolver_conf names;
         struct trace_conf trace;

@@ -183,6 +183,20 @@ static void probe(struct exchange *x, struct target *t)
 
 /* ---- the choice ---- */
 
+/* Whose connection this is, as far as it is known; our own requests are nobody's. */
+static void announce(struct up_dial *d, const struct exchange *x, uint8_t version)
+{
+        const struct exchange_origin *o = x->origin;
+        struct proxy_header h = { .has_addresses = !x->is_internal && x->client.ip.family && o->local.family,
+                                  .source = x->client.ip,
+                                  .destination = o->local,
+                                  .destination_port = o->local_port };
+
+        if (ip_eq(x->client.ip, o->peer))
+                h.source_port = o->peer_port;
+        up_dial_announce(d, &h, version);
+}
+
 static enum err connect_h1(struct exchange *x, struct target *t)
 {
         struct up_dial *d;
@@ -191,6 +205,8 @@ static enum err connect_h1(struct exchange *x, struct target *t)
                 return ERR_OK;
         if (!(d = up_dial_start(x->w, x->snap, t, false, up_waits(x, t)->connect_ms, on_dialled)))
                 return ERR_NO_MEMORY;
+        if (t->upstream->proxy_version)
+                announce(d, x, t->upstream->proxy_version);
         wait_for(x, d);
         return ERR_OK;
 }

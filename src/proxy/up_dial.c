@@ -1,6 +1,7 @@
 #include "proxy/up_dial.h"
 
 #include <assert.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "proxy/worker.h"
@@ -104,6 +105,12 @@ static void on_dialled(struct dial *dial, enum err e, int fd)
                 return;
         }
         measure_add(d->w, d->target->measure.connects, 1);
+        /* A new connection's buffer is empty: what fits in a packet goes as a whole, or the connection is gone. */
+        if (d->announce_len && send(fd, d->announce, d->announce_len, MSG_NOSIGNAL) != d->announce_len) {
+                close(fd);
+                finish(d, ERR_IO);
+                return;
+        }
         if (d->target->is_tls) {
                 open_tls(d, fd);
                 return;
@@ -178,6 +185,11 @@ struct up_dial *up_dial_start(struct worker *w, struct snapshot *snap, struct ta
         else
                 resolver_find(w->resolver, &d->query, t->host, on_resolved);
         return d;
+}
+
+void up_dial_announce(struct up_dial *d, const struct proxy_header *h, uint8_t version)
+{
+        d->announce_len = (uint8_t)proxy_header_format(h, version, d->announce).len;
 }
 
 enum err up_dial_take(struct up_dial *d, struct stream *out, const struct stream_events *events)

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "http/proxy_protocol.h"
 #include "io/dial.h"
 #include "io/resolver.h"
 #include "io/stream.h"
@@ -40,6 +41,8 @@ struct up_dial {
         bool has_stream;
         int fd; /* plain and connected; -1: none */
         struct stream stream;
+        char announce[PROXY_WRITE_MAX]; /* said before anything else */
+        uint8_t announce_len;
         struct timer timer;
         struct task task; /* frees it */
         struct resolver_query query;
@@ -52,6 +55,9 @@ struct up_dial {
 /* NULL: the pool is used up. Shares the snapshot. */
 MUST_USE struct up_dial *up_dial_start(struct worker *w, struct snapshot *snap, struct target *t,
                                        bool offers_h2, int64_t timeout_ms, up_dial_fn *fn);
+
+/* Begins the connection with a PROXY header. In the turn of up_dial_start. */
+void up_dial_announce(struct up_dial *d, const struct proxy_header *h, uint8_t version);
 
 /* The open stream moves to `out`. Once, after ERR_OK. */
 MUST_USE enum err up_dial_take(struct up_dial *d, struct stream *out, const struct stream_events *events);

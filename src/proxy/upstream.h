@@ -74,6 +74,7 @@ struct upstream {
         bool may_speak_h2;          /* a target does, or may: it can refuse a request it has not looked at */
         struct tls_context *tls;    /* shared by the targets; NULL when none is https */
         struct tls_context *tls_h2; /* the same, offering HTTP/2; NULL when that is not wanted */
+        uint8_t proxy_version; /* each connection begins with a PROXY header of it and serves one client; 0: none */
         struct str tls_server_name; /* empty: the target's host */
 
         struct upstream_waits waits; /* a route may have its own */
