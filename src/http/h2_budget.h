@@ -30,7 +30,7 @@ enum {
         X(EMPTY_DATA, "h2_empty_data", 100, 10)          \
         X(EMPTY_HEADERS, "h2_empty_headers", 100, 10)    \
         X(WINDOW_UPDATE, "h2_window_update", 2000, 1000) \
-        X(RST_STREAM, "h2_reset_frames", 1000, 500)      \
+        X(RST_STREAM, "h2_reset_frames", 2000, 500)      \
         X(UNKNOWN, "h2_unknown_frames", 100, 10)
 
 enum h2_bucket {

@@ -202,8 +202,7 @@ static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *
                         input_end(s, st);
                 break;
         case NGHTTP2_RST_STREAM:
-                if (st)
-                        over_budget(s, h2_budget_reset(&s->budget, s->now - st->opened_at));
+                over_budget(s, h2_budget_reset(&s->budget, st ? s->now - st->opened_at : 0));
                 break;
         case NGHTTP2_PING:
                 if (frame->hd.flags & NGHTTP2_FLAG_ACK && s->is_draining)
@@ -449,7 +448,7 @@ static nghttp2_session_callbacks *callbacks_make(void)
         return cb;
 }
 
-/* Behind our own budgets, which are tighter: what the library does by itself if ours were ever passed round. */
+/* Behind our own budgets, which are tighter also where one read brings many frames. */
 static nghttp2_option *option_make(void)
 {
         nghttp2_option *o;
@@ -463,7 +462,7 @@ static nghttp2_option *option_make(void)
         nghttp2_option_set_max_settings(o, 32);
         nghttp2_option_set_max_deflate_dynamic_table_size(o, 4096);
         nghttp2_option_set_max_send_header_block_length(o, 256 * 1024);
-        nghttp2_option_set_stream_reset_rate_limit(o, 1000, 33);
+        nghttp2_option_set_stream_reset_rate_limit(o, 4000, 500);
         nghttp2_option_set_max_continuations(o, H2_CONTINUATIONS_MAX);
         return o;
 }

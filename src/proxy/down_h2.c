@@ -25,6 +25,7 @@ enum {
         READS_PER_TURN = 8,
         RATE_WINDOW_MS = 5000,
         DRAIN_MS = 1000,
+        REFUSALS_LOGGED_MAX = 10,
         KEY_TEXT_MAX = 29 /* 16 bytes in base64, and a NUL */
 };
 
@@ -39,6 +40,7 @@ struct down_h2 {
         bool is_broken;           /* a write failed */
         bool is_in_list;          /* a request's list has begun and not ended */
         bool is_draining, has_served;
+        uint8_t refusals_logged;
         struct timer drain_timer;
         struct task task;
 };
@@ -374,6 +376,17 @@ static void timer_look(struct down_h2 *c)
                 down_timer_start(&c->conn, down_limits(&c->conn)->idle_ms);
 }
 
+/* A stranger may send a thousand such streams: all are counted, a few are written down. */
+static void refusal_record(struct down_h2 *c, const struct http_refusal *refusal)
+{
+        if (c->refusals_logged == REFUSALS_LOGGED_MAX) {
+                measure_refused(c->conn.w, refusal->reason);
+                return;
+        }
+        c->refusals_logged++;
+        record_refused(c->conn.w, &c->conn.origin, refusal);
+}
+
 static struct h2_stream *event_open(void *context)
 {
         struct down_h2 *c = context;
@@ -412,7 +425,7 @@ static void event_request(void *context, struct h2_stream *h2)
         timer_clear(&c->conn.timer);
         st->input_done = h2->input_is_whole;
         if (e == ERR_MALFORMED) {
-                record_refused(w, &c->conn.origin, &st->refusal);
+                refusal_record(c, &st->refusal);
                 h2_stream_reset(c->session, h2, H2_PROTOCOL_ERROR, false);
                 return;
         }
@@ -426,7 +439,7 @@ static void event_request(void *context, struct h2_stream *h2)
         st->must_refuse = e != ERR_OK;
         st->must_run = st->is_lent = e == ERR_OK;
         if (st->must_refuse)
-                record_refused(w, &c->conn.origin, &st->refusal);
+                refusal_record(c, &st->refusal);
         mark(st);
 }
 

@@ -23,7 +23,8 @@ def secure(t, *targets, **more):
     ca = t.certs()
     cert, key = ca.issue("localhost")
     port = free_port()
-    gate = t.proxy(*targets, **merge({"gateway": {"certificates": [{"cert": str(cert), "key": str(key)}],
+    start = t.proxy if targets else t.gateway
+    gate = start(*targets, **merge({"gateway": {"certificates": [{"cert": str(cert), "key": str(key)}],
                                                   "listen": [{"address": f"127.0.0.1:{port}", "tls": True}]}}, more))
     gate.tls_port, gate.tls_url = port, f"https://localhost:{port}"
     gate.ca = ca
