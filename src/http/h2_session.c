@@ -565,17 +565,23 @@ static bool watched_feed(struct h2_session *s, struct str in, const char **reaso
         return feed(s, str_from(in, fed), reason_out);
 }
 
+enum err h2_session_judge(struct h2_session *s, const char **reason_out)
+{
+        if (!s->reason)
+                return ERR_OK;
+        *reason_out = s->reason;
+        h2_session_fail(s, s->budget.is_violation ? H2_PROTOCOL_ERROR : H2_ENHANCE_YOUR_CALM);
+        return ERR_DENIED;
+}
+
 enum err h2_session_receive(struct h2_session *s, struct str in, mono_ms now, const char **reason_out)
 {
         s->now = now;
         *reason_out = "h2_protocol";
         if (s->is_failed || !watched_feed(s, in, reason_out))
                 return ERR_MALFORMED;
-        if (s->reason) {
-                *reason_out = s->reason;
-                h2_session_fail(s, s->budget.is_violation ? H2_PROTOCOL_ERROR : H2_ENHANCE_YOUR_CALM);
+        if (h2_session_judge(s, reason_out) != ERR_OK)
                 return ERR_DENIED;
-        }
         if (s->is_violated)
                 return ERR_MALFORMED;
         return nghttp2_session_want_read(s->ng) || s->was_drained || s->peer_leaves ? ERR_OK : ERR_MALFORMED;

@@ -90,6 +90,10 @@ void h2_session_free(struct h2_session *s);
 MUST_USE
 enum err h2_session_receive(struct h2_session *s, struct str in, mono_ms now, const char **reason_out);
 
+/* The same of what was sent: resets that the client made us send are its own. Ask after h2_session_send. */
+MUST_USE
+enum err h2_session_judge(struct h2_session *s, const char **reason_out);
+
 /* Writes what is wanted out; returns its length. Less than H2_OUT_BYTES_LEAST of room may give 0 though more is wanted. */
 size_t h2_session_send(struct h2_session *s, char *out, size_t room);
 bool h2_session_wants_send(const struct h2_session *s);

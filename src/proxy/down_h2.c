@@ -181,6 +181,7 @@ void down_h2_start(struct down *conn, struct str first)
                         conn_fail(c, reason);
                         return;
                 }
+                stream_poke(&conn->stream, STREAM_READABLE); /* there may be more than was read */
         }
         if (conn->w->is_draining)
                 drain(conn);
@@ -613,6 +614,7 @@ static void finishing_do(struct down_h2 *c)
 static void settle(struct task *t)
 {
         struct down_h2 *c = CONTAINER_OF(t, struct down_h2, task);
+        const char *reason;
 
         if (c->is_closing)
                 return;
@@ -623,6 +625,10 @@ static void settle(struct task *t)
         out_flush(c);
         if (c->is_broken) {
                 conn_close(c, STREAM_CLOSE_RESET);
+                return;
+        }
+        if (h2_session_judge(c->session, &reason) != ERR_OK) {
+                conn_fail(c, reason);
                 return;
         }
         timer_look(c);
