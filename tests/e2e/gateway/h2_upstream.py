@@ -430,3 +430,114 @@ def story_a_silent_connection_is_found_dead(t):
     took = time.monotonic() - started
     same(a.status, 504)
     assert 12 < took < 20, f"{took:.1f} s"
+
+
+# ---- HTTP/2 on both sides ----
+
+GRPC_SERVER = r"""
+import concurrent.futures, sys, time, grpc
+def upper(request, context): return request.upper()
+def fails(request, context): context.abort(grpc.StatusCode.FAILED_PRECONDITION, 'not today')
+def count(request, context):
+    for i in range(int(request)): yield str(i).encode()
+def join(requests, context): return b''.join(requests)
+def echo(requests, context):
+    for r in requests: yield r
+def slow(request, context):
+    time.sleep(5); return b'late'
+def one(f): return grpc.unary_unary_rpc_method_handler(f)
+handlers = {'Upper': one(upper), 'Fails': one(fails), 'Slow': one(slow), 'Count': grpc.unary_stream_rpc_method_handler(count),
+            'Join': grpc.stream_unary_rpc_method_handler(join), 'Echo': grpc.stream_stream_rpc_method_handler(echo)}
+server = grpc.server(concurrent.futures.ThreadPoolExecutor(8))
+server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler('t.T', handlers),))
+server.add_insecure_port('127.0.0.1:' + sys.argv[1])
+server.start()
+server.wait_for_termination()
+"""
+
+GRPC_CLIENT = r"""
+import sys, grpc
+channel = grpc.insecure_channel('127.0.0.1:' + sys.argv[1])
+assert channel.unary_unary('/t.T/Upper')(b'hello', timeout=10) == b'HELLO'
+big = b'x' * 3000000
+assert channel.unary_unary('/t.T/Upper')(big, timeout=20) == big.upper()
+try:
+    channel.unary_unary('/t.T/Fails')(b'', timeout=10)
+    assert False
+except grpc.RpcError as e:
+    assert e.code() == grpc.StatusCode.FAILED_PRECONDITION and e.details() == 'not today', e
+assert [int(x) for x in channel.unary_stream('/t.T/Count')(b'1000', timeout=20)] == list(range(1000))
+assert channel.stream_unary('/t.T/Join')((b'a%d,' % i for i in range(100)), timeout=10).count(b',') == 100
+def turns():
+    for i in range(50): yield b'%d' % i
+assert [int(x) for x in channel.stream_stream('/t.T/Echo')(turns(), timeout=20)] == list(range(50))
+try:
+    channel.unary_unary('/t.T/Slow')(b'', timeout=0.3)
+    assert False
+except grpc.RpcError as e:
+    assert e.code() == grpc.StatusCode.DEADLINE_EXCEEDED, e
+assert channel.unary_unary('/t.T/Upper')(b'again', timeout=10) == b'AGAIN'
+print('all calls well')
+"""
+
+
+def story_grpc_end_to_end(t):
+    python = "/usr/bin/python3"
+    if subprocess.run([python, "-c", "import grpc"], capture_output=True).returncode:
+        t.leave_out("no python3-grpcio here")
+    port = free_port()
+    server = t.start("grpc", [python, "-c", GRPC_SERVER, port])
+    eventually(lambda: is_open(port), 20, "the gRPC server did not start")
+    gate = h2c(t, f"http://127.0.0.1:{port}")
+    done = subprocess.run([python, "-c", GRPC_CLIENT, str(gate.port)], capture_output=True, text=True, timeout=90)
+    assert "all calls well" in done.stdout, done.stdout + done.stderr
+    server.kill()
+
+
+def curl(gate, *options, path="/"):
+    done = subprocess.run(["curl", "-sS", "-i", "--max-time", "20", *options, f"http://127.0.0.1:{gate.port}{path}"],
+                          capture_output=True, timeout=30)
+    return done.returncode, done.stdout
+
+
+def story_both_protocols_on_both_sides(t):
+    sample = t.upstream(lambda peer, r: peer.send(
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-End\r\n\r\n" + b"%x\r\n%s\r\n" % (len(r.body), r.body)
+        + b"0\r\nX-End: yes\r\n\r\n" if r.body else b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnone"))
+    up = node(t)
+    body = t.folder / "body"
+    body.write_bytes(os.urandom(200000))
+    for name, gate, path in (("h1", t.proxy(sample, gateway=ONE), "/"), ("h2", h2c(t, up), "/echo")):
+        for version in ("--http1.1", "--http2-prior-knowledge"):
+            code, out = curl(gate, version, "--data-binary", f"@{body}", path=path)
+            same(code, 0, f"{version} to {name}")
+            assert body.read_bytes() in out, f"{version} to {name}: {out[:300]!r}"
+            code, out = curl(gate, version, path="/quick" if name == "h2" else "/")
+            same((code, b" 200" in out), (0, True), f"{version} to {name}")
+    code, out = curl(gate, "--http2-prior-knowledge", path="/cut")
+    assert code != 0 and b"half" in out, (code, out)
+    code, out = curl(gate, "--http2-prior-knowledge", path="/early")
+    assert code == 0 and b"HTTP/2 103" in out and b"late" in out, (code, out)
+
+
+def story_many_streams_on_both_sides(t):
+    if not shutil.which("h2load"):
+        t.leave_out("no h2load here")
+    gate = h2c(t, node(t))
+    done = subprocess.run(["h2load", "-n", "4000", "-c", "4", "-m", "64", f"http://127.0.0.1:{gate.port}/x"],
+                          capture_output=True, text=True, timeout=60)
+    assert "4000 succeeded, 0 failed" in done.stdout, done.stdout
+    assert stats(gate)["sessions"] <= 8, stats(gate)
+
+
+def story_a_reload_under_load_loses_nothing(t):
+    if not shutil.which("h2load"):
+        t.leave_out("no h2load here")
+    gate = h2c(t, node(t))
+    load = subprocess.Popen(["h2load", "-n", "20000", "-c", "4", "-m", "16", f"http://127.0.0.1:{gate.port}/x"],
+                            stdout=subprocess.PIPE, text=True)
+    for _ in range(5):
+        time.sleep(0.3)
+        gate.reload()
+    out = load.communicate(timeout=120)[0]
+    assert "20000 succeeded, 0 failed" in out, out
