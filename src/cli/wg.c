@@ -110,6 +110,19 @@ static const struct command subcommands[] = {
                 .run = wg_relay_run,
         },
         {
+                .name = "rootless",
+                .summary = "run a command in a tunnel, without any privilege",
+                .usage = "FILE|NAME [--relay URL] [--relay-ca FILE] -- COMMAND [ARGUMENT]...",
+                .text = "The tunnel ends in a private network, in which the command runs and nothing else; this host is not changed, "
+                        "and all of it ends with the command. DNS, Table and hooks of the file are not used.",
+                .examples = (const char *const[]){ "sekisho wg rootless wg0.conf -- curl http://10.0.0.1/",
+                                                   NULL },
+                .options = run_options,
+                .options_bytes = sizeof(struct wg_options),
+                .arguments_max = OPTIONS_ARGUMENTS_MAX,
+                .run = wg_rootless_run,
+        },
+        {
                 .name = "address",
                 .summary = "ask a STUN server from which address it sees us",
                 .usage = "SERVER[:PORT]",
@@ -124,7 +137,7 @@ static const struct command subcommands[] = {
 const struct command command_wg = {
         .name = "wg",
         .summary = "WireGuard tunnels in userspace",
-        .usage = "up|down|show|set|syncconf|run|relay|address",
+        .usage = "up|down|show|set|syncconf|run|rootless|relay|address",
         .text = "The standard `wg` works on these tunnels too.",
         .examples = (const char *const[]){ "sekisho wg up wg0.conf", "sekisho wg show", NULL },
         .subcommands = subcommands,

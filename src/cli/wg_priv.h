@@ -22,6 +22,7 @@ enum exit_code wg_show_run(const struct command_call *call);
 enum exit_code wg_set_run(const struct command_call *call);
 enum exit_code wg_sync_run(const struct command_call *call);
 enum exit_code wg_relay_run(const struct command_call *call);
+enum exit_code wg_rootless_run(const struct command_call *call);
 enum exit_code wg_address_run(const struct command_call *call);
 
 struct wg_daemon_conf {

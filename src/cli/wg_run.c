@@ -53,7 +53,9 @@ static enum exit_code say_why(struct str name, enum err e)
 {
         switch (e) {
         case ERR_DENIED:
-                out_problem("%.*s: making a TUN device needs root or CAP_NET_ADMIN", STR_FMT(name));
+                out_problem(
+                        "%.*s: making a TUN device needs root or CAP_NET_ADMIN; `sekisho wg rootless` does without",
+                        STR_FMT(name));
                 return EXIT_DENIED;
         case ERR_NOT_FOUND:
                 out_problem(

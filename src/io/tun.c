@@ -55,6 +55,15 @@ enum err tun_open(struct tun *t, struct str name)
         return ERR_OK;
 }
 
+void tun_take(struct tun *t, int fd, struct str name)
+{
+        memset(t, 0, sizeof(*t));
+        t->watch.fd = -1;
+        t->fd = fd;
+        memcpy(t->name, name.ptr, MIN(name.len, sizeof(t->name) - 1));
+        probe(t);
+}
+
 void tun_close(struct tun *t)
 {
         if (t->fd < 0)

@@ -39,6 +39,8 @@ struct tun {
  * ERR_NOT_FOUND: no /dev/net/tun; ERR_EXISTS: in use, or not a TUN device; ERR_MALFORMED: not a device name.
  */
 MUST_USE enum err tun_open(struct tun *t, struct str name);
+/* Takes the descriptor of a device that was made by tun_open elsewhere, in another network namespace perhaps. */
+void tun_take(struct tun *t, int fd, struct str name);
 void tun_close(struct tun *t); /* may be closed already; the device goes away unless it is persistent */
 
 MUST_USE enum err tun_start(struct tun *t, struct loop *l, tun_fn *on_readable, tun_fn *on_gone);

@@ -185,7 +185,9 @@ static void paths_set_mtu(void *context, uint16_t mtu)
 {
         struct mesh_interface *i = context;
 
-        if (netif_set_mtu(i->index, mtu) != ERR_OK)
+        enum err e = i->conf.host.set_mtu ? i->conf.host.set_mtu(i->conf.host.context, mtu)
+                                          : netif_set_mtu(i->index, mtu);
+        if (e != ERR_OK)
                 return;
         i->mtu = mtu;
         wg_device_set_mtu(i->device, mtu);
@@ -354,6 +356,13 @@ void mesh_interface_carried(struct mesh_interface *i, const uint8_t key[WG_KEY_B
         loop_post(i->loop, &i->again);
 }
 
+void mesh_interface_set_mtu(struct mesh_interface *i, uint16_t mtu)
+{
+        i->mtu = mtu;
+        wg_device_set_mtu(i->device, mtu);
+        mesh_paths_set_mtu(i->paths, mtu);
+}
+
 void mesh_interface_set_carrier(struct mesh_interface *i, bool is_up)
 {
         mesh_paths_set_carrier(i->paths, is_up, loop_now(i->loop));
@@ -405,7 +414,7 @@ static void check_mtu(struct mesh_interface *i)
         uint32_t mtu;
 
         i->mtu_checked = loop_now(i->loop);
-        if (netif_mtu(i->index, &mtu) != ERR_OK || mtu == i->mtu)
+        if (i->conf.host.set_mtu || netif_mtu(i->index, &mtu) != ERR_OK || mtu == i->mtu)
                 return;
         i->mtu = (uint16_t)MIN(mtu, 65535u);
         wg_device_set_mtu(i->device, i->mtu);
@@ -498,6 +507,24 @@ static enum err memory_init(struct mesh_interface *i)
         return ERR_OK;
 }
 
+static enum err device_init(struct mesh_interface *i, const struct mesh_interface_conf *conf)
+{
+        enum err e;
+
+        if (conf->host.set_mtu) {
+                tun_take(&i->tun, conf->host.tun_fd, conf->name);
+                return ERR_OK;
+        }
+        if ((e = tun_open(&i->tun, conf->name)) != ERR_OK)
+                return e;
+        i->index = netif_index(i->tun.name);
+        if ((e = netif_set_mtu(i->index, DEFAULT_MTU)) != ERR_OK)
+                return e;
+        /* So that what the host gives at once fits one burst of the network's side; it does no harm where it cannot be. */
+        (void)!netif_set_gso_bytes(i->index, WG_HOST_PACKET_BYTES);
+        return ERR_OK;
+}
+
 enum err mesh_interface_new(struct loop *l, const struct mesh_interface_conf *conf,
                             struct mesh_interface **out)
 {
@@ -525,13 +552,8 @@ enum err mesh_interface_new(struct loop *l, const struct mesh_interface_conf *co
                 goto fail;
         }
         mesh_paths_set_mtu(i->paths, DEFAULT_MTU);
-        if ((e = tun_open(&i->tun, conf->name)) != ERR_OK)
+        if ((e = device_init(i, conf)) != ERR_OK)
                 goto fail;
-        i->index = netif_index(i->tun.name);
-        if ((e = netif_set_mtu(i->index, DEFAULT_MTU)) != ERR_OK)
-                goto fail;
-        /* So that what the host gives at once fits one burst of the network's side; it does no harm where it cannot be. */
-        (void)!netif_set_gso_bytes(i->index, WG_HOST_PACKET_BYTES);
         if ((e = tun_start(&i->tun, l, on_packets, on_tun_gone)) != ERR_OK)
                 goto fail;
         i->conf.name = str_of(i->tun.name);

@@ -26,11 +26,20 @@ struct mesh_carrier {
         void *context;
 };
 
+/* A TUN device that is already there, in a network that is not ours to set up (io/broker.h). */
+struct mesh_host {
+        int tun_fd; /* taken */
+        enum err (*set_mtu)(void *context,
+                            uint32_t mtu); /* NULL: there is none, make a device of this host */
+        void *context;
+};
+
 struct mesh_interface_conf {
         struct str name; /* of the TUN device; may hold "%d" */
         size_t peers_max;
         uint8_t worker;
         struct mesh_carrier carrier;
+        struct mesh_host host;
         void (*on_gone)(
                 void *context); /* the device was deleted from outside: free the interface in a later turn */
         void (*on_changed)(void *context); /* mesh_interface_changed was called; may be NULL */
@@ -58,6 +67,9 @@ uint16_t mesh_interface_port(const struct mesh_interface *i); /* 0: not listenin
 /* On all that goes out, 0 for none. ERR_DENIED. */
 MUST_USE enum err mesh_interface_set_fwmark(struct mesh_interface *i, uint32_t fwmark);
 uint32_t mesh_interface_fwmark(const struct mesh_interface *i);
+
+/* Where the device is not ours to look at (mesh_host): what its MTU is, and so the most. */
+void mesh_interface_set_mtu(struct mesh_interface *i, uint16_t mtu);
 
 /* The carrier can bring packets now, or cannot. */
 void mesh_interface_set_carrier(struct mesh_interface *i, bool is_up);

@@ -3,6 +3,7 @@
 import re
 import time
 
+import wg
 from lib import net
 from lib.stage import eventually, same
 
@@ -264,3 +265,59 @@ def story_a_black_hole(t, seconds=120):
         p.kill()
         t.programs.remove(p)
     net_end(left, right)
+
+
+def as_nobody(machine, text, *command, code=0):
+    """A file of wg-quick in the machine, and the command in its tunnel, as a user without any right."""
+    path = "/run/wireguard/wgr.conf"
+    machine.run("sh", "-c", f"cat > {path} && chown 65534 {path} && chmod 600 {path}", stdin=text)
+    return machine.run("setpriv", "--reuid", 65534, "--regid", 65534, "--clear-groups", "--inh-caps=-all",
+                       machine.t.sekisho, "wg", "rootless", path, "--", *command, code=code, seconds=60)
+
+
+def story_without_privileges(t, seconds=120):
+    """Nobody's command talks through a tunnel: a private network with the kernel's own TCP, and the host as it was."""
+    net.needs(t, *NEEDS, "setpriv")
+    a, b, left, right = wg.pair(t, "ours", net.wireguard_go(t))
+    right.end()
+    private, public = net.key_pair()
+    t.secrets.append(private)
+    left.set("peer", right.public, "remove")
+    left.set("peer", public, "allowed-ips", "10.9.0.2/32,fd99::2/128")
+    text = (f"[Interface]\nPrivateKey = {private}\nAddress = 10.9.0.2/24, fd99::2/64\n\n"
+            f"[Peer]\nPublicKey = {left.public}\nEndpoint = 192.0.2.1:51820\nAllowedIPs = 10.9.0.0/24, fd99::/64\n")
+    probe = as_nobody(b, text, "sh", "-c", "exit 7", code=None)
+    if "no private network" in probe.stderr:
+        t.leave_out(probe.stderr.strip())
+    same(probe.returncode, 7)
+    names = lambda: re.findall(r"^\d+: (\w+)", b.run("ip", "-o", "link").stdout, re.M)
+    interfaces = names()
+    for n, address in enumerate(("10.9.0.1", "fd99::1")):
+        server = a.start(f"server-{n}", "python3", "-c", wg.STREAM, "listen", address, 7000 + n, 3_000_000)
+        eventually(lambda: "ready" in server.text(), 10, "no server")
+        got = as_nobody(b, text, "python3", "-c", wg.STREAM, "connect", address, 7000 + n, 3_000_000).stdout.strip()
+        same(got, wg.expected("listen", 3_000_000))
+        server.wait(30)
+        same(server.text().split("ready\n")[1].strip(), wg.expected("connect", 3_000_000))
+        t.programs.remove(server)
+    same(names(), interfaces)
+    net_end(left)
+
+
+def story_without_privileges_what_is_missing_is_said(t, seconds=60):
+    net.needs(t, *NEEDS, "setpriv")
+    a = net.Machine(t, "a")
+    private, _ = net.key_pair()
+    t.secrets.append(private)
+    text = f"[Interface]\nPrivateKey = {private}\n"
+    a.run("mount", "-t", "tmpfs", "none", "/dev/net")
+    done = as_nobody(a, text, "true", code=None)
+    same(done.returncode, 6)
+    assert "there is no /dev/net/tun: load the kernel's module tun" in done.stderr, done.stderr
+    a.run("mknod", "-m", "600", "/dev/net/tun", "c", "10", "200")
+    done = as_nobody(a, text, "true", code=None)
+    assert "chmod 0666 /dev/net/tun" in done.stderr, done.stderr
+    a.run("chmod", "666", "/dev/net/tun", "/run/wireguard/wgr.conf")
+    done = a.run("unshare", "-Ur", "sh", "-c", "echo 0 > /proc/sys/user/max_user_namespaces && exec \"$0\" wg rootless "
+                 "/run/wireguard/wgr.conf -- true", t.sekisho, code=None)
+    assert "user namespaces are not permitted here" in done.stderr, done.stderr
