@@ -326,5 +326,9 @@ const struct command command_policy = {
         .text = "A policy is a file in the Tailscale format (docs/policy.md). FACTS are the people and machines it is\n"
                 "about (docs/policy-facts.schema.json). A file \"-\" is standard input.\n"
                 "Exit code 1: refused, or a test failed.",
+        .examples = EXAMPLES(
+                "sekisho policy check policy.hujson", "sekisho policy test policy.hujson --facts facts.json",
+                "sekisho policy explain policy.hujson --facts facts.json --from laptop --to db:5432/tcp",
+                "sekisho policy diff policy.hujson new.hujson --facts facts.json --as alice@example.com"),
         .subcommands = subcommands,
 };

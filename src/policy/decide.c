@@ -229,9 +229,10 @@ struct policy_answer policy_decide(const struct policy_tables *t, const struct p
         unsigned from = POLICY_ROUTES_BEGIN;
 
         policy_tables_find_ends(t, q->src, q->dst, &e.src, &e.dst);
-        if (e.src && e.dst)
-                policy_sets_fetch(e.src->src, e.dst->dst);
         e.src_units = e.src ? e.src->src : t->outsider;
+        policy_set_fetch(e.src_units);
+        if (e.dst)
+                policy_set_fetch(e.dst->dst);
         if (e.dst)
                 n = first_unit(t, &e, NULL, n);
         else

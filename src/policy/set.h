@@ -78,13 +78,11 @@ struct policy_meet {
         uint32_t at_summary, at_word;
 };
 
-/* Before two sets meet: both are fetched at a time. A few lines; what is longer the summary mostly leaves out. */
-static inline void policy_sets_fetch(const struct policy_set *a, const struct policy_set *b)
+/* Before sets meet: fetched while other things are done. A few lines; what is longer the summary mostly leaves out. */
+static inline void policy_set_fetch(const struct policy_set *s)
 {
-        for (int i = 0; i < 3; i++) {
-                __builtin_prefetch((const char *)a + 64 * i);
-                __builtin_prefetch((const char *)b + 64 * i);
-        }
+        for (int i = 0; i < 3; i++)
+                __builtin_prefetch((const char *)s + 64 * i);
 }
 
 static inline struct policy_meet policy_sets_meet(const struct policy_set *a, const struct policy_set *b)
