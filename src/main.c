@@ -35,7 +35,9 @@ static const struct command command_gateway = {
         .summary = "serve: stand in front of the configured services and models",
         .usage = "[--config PATH] [--auth|--no-auth]",
         .text = "Runs in the foreground until SIGTERM or Ctrl-C, then lets what is under way finish. SIGHUP reads the "
-                "configuration again; one with a mistake is refused and the old one stays in force.",
+                "configuration again; one with a mistake is refused and the old one stays in force. SIGUSR2 starts the program that "
+                "stands in its place now: it takes over the sockets, the old one finishes what is under way. SIGUSR1 "
+                "opens the access log's file anew.",
         .examples = (const char *const[]){ "sekisho gateway",
                                            "sekisho gateway --config /etc/sekisho/sekisho.json", NULL },
         .options =
@@ -55,9 +57,9 @@ static const struct command command_gateway = {
 int main(int argc, char **argv)
 {
         const struct command table[] = {
-                command_gateway,    command_setup,  command_connect, command_config,
-                command_token,      command_policy, command_wg,      command_version,
-                command_completion, command_help,   { NULL },
+                command_gateway, command_setup,      command_connect, command_config,
+                command_token,   command_policy,     command_wg,      command_status,
+                command_version, command_completion, command_help,    { NULL },
         };
 
         return commands_run(table, argc, argv);

@@ -2,6 +2,7 @@
 
 #include "base/units.h"
 #include "conf/conf.h"
+#include "gateway/board.h"
 #include "gateway/version.h"
 #include "io/tls.h"
 #include "proxy/reply.h"
@@ -94,6 +95,28 @@ static enum step_result metrics_pick(struct exchange *x)
         return page(x, 200, STR("text/plain; version=0.0.4; charset=utf-8"), &body);
 }
 
+static const struct board *board;
+
+void builtin_board_set(const struct board *b)
+{
+        board = b;
+}
+
+static enum step_result status_pick(struct exchange *x)
+{
+        struct json_writer w;
+        struct buf body;
+
+        if (!board)
+                return exchange_refuse(x, 404, "no_status", "Nothing is known about the processes here.");
+        buf_init(&body, PAGE_BYTES_MAX);
+        json_writer_init(&w, &body, 2);
+        board_write(board, x->w, loop_wall(x->w->loop), &w);
+        json_writer_finish(&w);
+        buf_add_char(&body, '\n');
+        return page(x, 200, STR("application/json"), &body);
+}
+
 static enum step_result config_pick(struct exchange *x)
 {
         struct buf body;
@@ -106,6 +129,7 @@ static enum step_result config_pick(struct exchange *x)
 static const struct handler health_handler = { .name = "health", .pick = health_pick };
 static const struct handler ready_handler = { .name = "ready", .pick = ready_pick };
 static const struct handler metrics_handler = { .name = "metrics", .pick = metrics_pick };
+static const struct handler status_handler = { .name = "status", .pick = status_pick };
 static const struct handler config_handler = { .name = "config", .pick = config_pick };
 
 #define BUILTIN(name_, path_, handler_)                                                             \
@@ -123,6 +147,7 @@ static const struct route public_routes[] = {
 
 static const struct route admin_routes[] = {
         BUILTIN("admin-metrics", "/metrics", metrics_handler),
+        BUILTIN("admin-status", "/status", status_handler),
         BUILTIN("admin-config", "/debug/config", config_handler),
         BUILTIN("admin-health", "/health", health_handler),
         BUILTIN("admin-ready", "/ready", ready_handler),

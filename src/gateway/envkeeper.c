@@ -63,6 +63,18 @@ void envkeeper_over(struct envkeeper *k, struct conf_source *inner)
         k->source.now = inner->now;
 }
 
+void envkeeper_restore(const struct envkeeper *k)
+{
+        for (size_t i = 0; i < k->count; i++) {
+                struct str value = buf_str(&k->kept[i].value);
+                char *text = strndup(value.ptr ? value.ptr : "", value.len);
+
+                if (text)
+                        setenv(k->kept[i].name.ptr, text, 1);
+                free(text);
+        }
+}
+
 void envkeeper_fini(struct envkeeper *k)
 {
         for (size_t i = 0; i < k->count; i++) {

@@ -27,4 +27,7 @@ void envkeeper_init(struct envkeeper *k);
 /* For one reading: keeps `inner` until the next call. */
 void envkeeper_over(struct envkeeper *k, struct conf_source *inner);
 
+void envkeeper_restore(
+        const struct envkeeper *k); /* back into the environment, for a program that is about to be run */
+
 void envkeeper_fini(struct envkeeper *k); /* wipes the values */

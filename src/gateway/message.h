@@ -16,6 +16,7 @@ enum message_kind {
         /* worker → supervisor */
         MESSAGE_READY,   /* struct message_ready: accepts, with that configuration, closed in as it says */
         MESSAGE_APPLIED, /* struct message_applied: the new configuration is in force */
+        MESSAGE_TAKEN,   /* no body; a new supervisor to the old one: my workers are ready (upgrade.h) */
         MESSAGE_FAILED,  /* struct message_applied: it could not be built; the old one stays */
 };
 
@@ -31,6 +32,7 @@ struct message_ready {
 
 struct message_drain {
         int64_t timeout_ms;
+        bool is_patient; /* an idle connection stays until its next request is answered */
 };
 
 struct message_applied {

@@ -25,7 +25,8 @@ static _Noreturn void become_worker(struct supervisor *s, struct place *p, int m
                                         .mailbox_fd = mailbox_fd,
                                         .access_fd = s->access_fd,
                                         .user = s->user,
-                                        .watchdog = &s->watchdog };
+                                        .watchdog = &s->watchdog,
+                                        .board = s->board };
 
         memcpy(fds, p->fds, sizeof(fds));
         signals_leave_to_parent();
@@ -35,6 +36,9 @@ static _Noreturn void become_worker(struct supervisor *s, struct place *p, int m
                 if (s->places[w].pid)
                         mailbox_forget(&s->places[w].mailbox);
         }
+        if (s->succession.pid)
+                mailbox_forget(&s->succession.mailbox);
+        fds_close(&s->succession.predecessor_fd, 1);
         loop_forget(s->loop);
         buf_wipe(&s->bundle);
         envkeeper_fini(&s->environment);
@@ -75,6 +79,8 @@ enum err worker_start(struct supervisor *s, struct place *p)
         p->started_at = loop_now(s->loop);
         p->applied = 0;
         watchdog_begin(&s->watchdog, p->index);
+        s->board->rows[p->index].pid = pid;
+        s->board->rows[p->index].started_at = process_wall_ms();
         s->running_count++;
         return mailbox_open(&p->mailbox, s->loop, pair[0], on_worker_message, on_worker_gone);
 }
@@ -106,6 +112,9 @@ static void worker_died(struct supervisor *s, struct place *p, int status)
         p->pid = 0;
         s->running_count--;
         watchdog_forget(&s->watchdog, p->index);
+        s->board->rows[p->index].pid = 0;
+        s->board->rows[p->index].deaths++;
+        atomic_store(&s->board->rows[p->index].connections, 0);
         shared_forget_worker(&s->shared, p->index);
         if (s->is_stopping) {
                 if (s->running_count == 0)
@@ -185,6 +194,7 @@ static void ready_say(struct supervisor *s)
         log_info("gateway_ready", LOG_N("workers", s->workers_count), LOG_B("auth", s->conf->gateway.auth),
                  LOG_N("tokens", s->conf->gateway.tokens_count), LOG_S("config", s->conf->version));
         isolation_say(s);
+        succession_say_ready(s);
         service_say("READY=1\nSTATUS=Serving with %u workers, configuration %.*s", s->workers_count,
                     STR_FMT(s->conf->version));
 }
@@ -208,16 +218,18 @@ static void on_worker_message(struct mailbox *m, uint32_t kind, struct str body,
         }
         if (kind == MESSAGE_FAILED) {
                 log_error("config_not_applied", LOG_N("worker", p->index), LOG_N("number", applied.number));
-                reload_over(s, false);
+                reload_over(s, false, STR("a worker could not build it, see the log"));
                 return;
         }
         p->applied = applied.number;
+        s->board->rows[p->index].number = applied.number;
+        s->board->rows[p->index].sandbox = p->sandbox;
         if (!all_have(s, s->number))
                 return;
         if (kind == MESSAGE_READY)
                 ready_say(s);
         else
-                reload_over(s, true);
+                reload_over(s, true, STR("in force in every worker"));
 }
 
 /* Its death is told by SIGCHLD; here only the channel ended. */
@@ -239,7 +251,6 @@ void places_init(struct supervisor *s)
                 p->supervisor = s;
                 p->index = i;
                 timer_init(&p->restart, on_restart);
-                memset(p->fds, -1, sizeof(p->fds));
         }
 }
 

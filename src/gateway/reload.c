@@ -73,13 +73,14 @@ static void hand_over(struct supervisor *s)
         close(bundle_fd);
 }
 
-void reload_over(struct supervisor *s, bool is_applied)
+void reload_over(struct supervisor *s, bool is_applied, struct str text)
 {
         if (is_applied)
                 log_info("config_applied", LOG_N("number", s->number), LOG_S("config", s->conf->version));
         if (!s->is_reloading)
                 return;
         s->is_reloading = false;
+        board_reload_set(s->board, is_applied, text, process_wall_ms());
         service_say("READY=1\nSTATUS=%s; configuration %.*s is in force",
                     is_applied ? "Reloaded" : "The reload was refused, see the log",
                     STR_FMT(s->conf->version));
@@ -97,14 +98,19 @@ void reload(struct supervisor *s)
         service_say_reloading();
         report_init(&report, s->options->config_file);
         if (conf_read(s, &report, &conf, &bundle) != ERR_OK) {
+                struct str first = STR("it cannot be read");
+
                 reload_report(&report);
-                reload_over(s, false);
+                for (size_t i = report.entries_count; i-- > 0;)
+                        if (report.entries[i].severity == REPORT_ERROR)
+                                first = report.entries[i].text;
+                reload_over(s, false, first);
         } else if (addresses_list(conf, wanted, &wanted_count) != ERR_OK ||
                    sockets_change(s, wanted, wanted_count) != ERR_OK) {
                 log_error("config_reload_refused", LOG_C("kept", "the old configuration stays in force"));
                 conf_free(conf);
                 buf_wipe(&bundle);
-                reload_over(s, false);
+                reload_over(s, false, STR("an address cannot be listened on, see the log"));
         } else {
                 conf_free(s->conf);
                 buf_wipe(&s->bundle);

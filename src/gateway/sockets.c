@@ -17,7 +17,7 @@ enum err addresses_list(const struct conf *c, struct listen_address out[LISTENS_
         return ERR_OK;
 }
 
-static bool address_eq(const struct listen_address *a, const struct listen_address *b)
+bool listen_address_eq(const struct listen_address *a, const struct listen_address *b)
 {
         return ip_eq(a->ip, b->ip) && a->port == b->port && a->is_handed == b->is_handed &&
                str_eq(a->path, b->path);
@@ -48,7 +48,7 @@ static size_t address_find(const struct supervisor *s, const struct listen_addre
 {
         size_t i = 0;
 
-        while (i < s->listens_count && !address_eq(a, &s->addresses[i]))
+        while (i < s->listens_count && !listen_address_eq(a, &s->addresses[i]))
                 i++;
         return i;
 }
@@ -69,7 +69,7 @@ static int handed_find(const struct supervisor *s, const struct listen_address *
 {
         for (size_t i = 0; i < s->handed_count; i++) {
                 const struct service_socket *h = &s->handed[i];
-                if (a->is_handed ? str_eq(a->path, str_of(h->name)) : address_eq(a, &h->address))
+                if (a->is_handed ? str_eq(a->path, str_of(h->name)) : listen_address_eq(a, &h->address))
                         return h->fd;
         }
         return -1;
@@ -81,8 +81,10 @@ static enum err socket_get(struct supervisor *s, unsigned w, const struct listen
                            int *fd)
 {
         size_t had = address_find(s, a);
-        int handed = handed_find(s, a), shared = had < s->listens_count ? s->places[w].fds[had] : handed;
+        int handed = handed_find(s, a), shared = had < s->listens_count ? s->places[w].fds[had] : -1;
 
+        if (shared < 0)
+                shared = handed;
         if (shared < 0 && w > 0 && a->ip.family == 0)
                 shared = first;
         if (shared < 0) {

@@ -26,17 +26,18 @@ static void report_print(const struct report *r)
 
 /* ---- the end ---- */
 
-static void stop(struct supervisor *s)
+void supervisor_drain(struct supervisor *s, bool is_patient)
 {
-        struct message_drain m = { s->conf->gateway.drain_timeout };
+        struct message_drain m = { s->conf->gateway.drain_timeout, is_patient };
 
         if (s->is_stopping) { /* asked twice: at once */
                 m.timeout_ms = 0;
         }
         log_info("draining", LOG_N("timeout_ms", m.timeout_ms));
         s->is_stopping = true;
-        service_say("STOPPING=1\nSTATUS=Finishing what is under way, at most %lld s",
-                    (long long)(m.timeout_ms / 1000));
+        if (!s->succession.is_done)
+                service_say("STOPPING=1\nSTATUS=Finishing what is under way, at most %lld s",
+                            (long long)(m.timeout_ms / 1000));
         watchdog_set(&s->watchdog, 0);
         timer_set(s->loop, &s->kill_timer, loop_now(s->loop) + m.timeout_ms + 2000);
         for (unsigned i = 0; i < s->workers_count; i++) {
@@ -101,7 +102,8 @@ static void on_signal(struct signals *signals, int number)
                 break;
         case SIGUSR1: logs_reopen(s); break;
         case SIGTERM:
-        case SIGINT: stop(s); break;
+        case SIGINT: supervisor_drain(s, false); break;
+        case SIGUSR2: upgrade(s); break;
         default: break;
         }
 }
@@ -146,12 +148,18 @@ static enum err start(struct supervisor *s)
         if ((e = shared_init(&s->shared, s->workers_count)) != ERR_OK ||
             (e = llm_shared_new(&s->conf->gateway.limits, &s->llm_shared)) != ERR_OK)
                 return e;
+        /* Fewer workers than the one before us had: nobody would accept from theirs. */
+        for (size_t i = s->workers_count; i < ARRAY_SIZE(s->places); i++)
+                fds_close(s->places[i].fds, LISTENS_MAX);
+        if (!(s->board = board_new(s->workers_count, process_wall_ms())))
+                return ERR_NO_MEMORY;
         if ((e = watchdog_init(&s->watchdog, s->loop, on_stuck, s)) != ERR_OK)
                 return e;
         watchdog_set(&s->watchdog, s->conf->gateway.watchdog);
         if (service_watchdog_ms())
                 timer_set(s->loop, &s->alive_timer, loop_now(s->loop));
-        crypto_random(s->ticket_key, sizeof(s->ticket_key));
+        if (!s->has_ticket_key)
+                crypto_random(s->ticket_key, sizeof(s->ticket_key));
         for (unsigned i = 0; i < s->workers_count; i++)
                 if ((e = worker_start(s, &s->places[i])) != ERR_OK)
                         return e;
@@ -166,7 +174,12 @@ int gateway_run(const struct gateway_options *options)
 
         s->options = options;
         s->access_fd = -1;
-        s->handed_count = service_sockets_take(s->handed);
+        for (size_t i = 0; i < ARRAY_SIZE(s->places); i++)
+                memset(s->places[i].fds, -1, sizeof(s->places[i].fds));
+        succession_init(s);
+        succession_take(s);
+        if (s->handed_count == 0)
+                s->handed_count = service_sockets_take(s->handed);
         envkeeper_init(&s->environment);
         report_init(&report, options->config_file);
         enum err e = conf_read(s, &report, &s->conf, &s->bundle);

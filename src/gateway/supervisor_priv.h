@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "conf/conf.h"
+#include "gateway/board.h"
 #include "gateway/envkeeper.h"
 #include "gateway/gateway.h"
 #include "gateway/message.h"
@@ -39,6 +40,17 @@ struct place { /* where a worker runs */
         int fds[LISTENS_MAX];
 };
 
+/* One supervisor following another: succession.c. */
+struct succession {
+        struct mailbox mailbox; /* to the other one */
+        pid_t pid;              /* of the new one, until it is ready; 0: none */
+        struct timer timer;
+        bool is_done;       /* it is the service now */
+        int predecessor_fd; /* of the old one, until it was told; -1 */
+        char program[4096];
+        struct buf arguments;
+};
+
 struct supervisor {
         const struct gateway_options *options;
         struct loop *loop;
@@ -47,6 +59,8 @@ struct supervisor {
         struct llm_shared *llm_shared;
         struct log_sink log;
         uint8_t ticket_key[TLS_TICKET_KEY_BYTES];
+        bool has_ticket_key; /* the old one's */
+        struct succession succession;
         struct envkeeper environment;
 
         /* the configuration: reload.c */
@@ -65,6 +79,7 @@ struct supervisor {
         struct place places[WORKERS_MAX];
         unsigned workers_count, running_count;
         struct watchdog watchdog;
+        struct board *board;
         struct sandbox_user user; /* theirs */
         int access_fd;            /* the access log's file; -1: none */
 
@@ -78,7 +93,8 @@ struct supervisor {
 /* Reads and checks the configuration; on success *conf and *bundle are the caller's. */
 MUST_USE enum err conf_read(struct supervisor *s, struct report *r, struct conf **conf, struct buf *bundle);
 void reload(struct supervisor *s);
-void reload_over(struct supervisor *s, bool is_applied); /* every worker has it, or it was refused */
+/* Every worker has it, or it was refused; `text` says why, or what. */
+void reload_over(struct supervisor *s, bool is_applied, struct str text);
 
 /* ---- sockets.c ---- */
 
@@ -89,6 +105,19 @@ MUST_USE enum err addresses_list(const struct conf *c, struct listen_address out
 MUST_USE enum err sockets_change(struct supervisor *s, const struct listen_address *wanted,
                                  size_t wanted_count);
 void fds_close(const int *fds, size_t count);
+
+bool listen_address_eq(const struct listen_address *a, const struct listen_address *b);
+
+/* ---- succession.c ---- */
+
+void succession_init(struct supervisor *s);      /* before anything changes: how we were started */
+void succession_take(struct supervisor *s);      /* what an old supervisor hands over, where there is one */
+void succession_say_ready(struct supervisor *s); /* to the old one: it may go */
+void upgrade(struct supervisor *s);
+
+/* ---- supervisor.c ---- */
+
+void supervisor_drain(struct supervisor *s, bool is_patient); /* and end */
 
 /* ---- places.c ---- */
 

@@ -4,7 +4,9 @@
 #include <unistd.h>
 
 #include "conf/source.h"
+#include "gateway/board.h"
 #include "gateway/build.h"
+#include "gateway/builtin.h"
 #include "gateway/message.h"
 #include "io/listener.h"
 #include "io/logsink.h"
@@ -38,6 +40,7 @@ struct workproc {
         struct heart heart;
         int access_fd; /* the access log's file; -1: it goes elsewhere */
         struct sandbox sandbox;
+        struct board_row *row;
         int exit_status;
 };
 
@@ -148,6 +151,14 @@ static void access_log_count(void *context)
                 measure_count(&p->worker, MEASURE_LOG_DROPPED, "access", "full", NULL);
 }
 
+/* What `sekisho status` shows of us. */
+static void row_write(void *context)
+{
+        struct workproc *p = context;
+
+        atomic_store_explicit(&p->row->connections, p->worker.downs_count, memory_order_relaxed);
+}
+
 /* Takes `file`, which the supervisor opened: here no file can be. */
 static void access_log_place(struct workproc *p, const struct conf_log *log, int file)
 {
@@ -255,7 +266,7 @@ static void drain(struct workproc *p, struct str body)
         company_stop(p);
         doors_close(p);
         timer_set(p->loop, &p->drain_timer, loop_now(p->loop) + m.timeout_ms);
-        worker_drain(&p->worker);
+        worker_drain(&p->worker, m.is_patient);
 }
 
 static void on_message(struct mailbox *m, uint32_t kind, struct str body, int *fds, size_t fds_count)
@@ -304,6 +315,9 @@ int workproc_run(const struct workproc_input *in)
         company_start(p);
         if (doors_open(p, in->listen_fds, in->listen_fds_count) != ERR_OK)
                 return 1;
+        p->row = &in->board->rows[in->index];
+        builtin_board_set(in->board);
+        loop_before_wait(p->loop, row_write, p);
         heart_start(&p->heart, p->loop, in->watchdog, in->index);
         /* From here on no file, no other program, no other user: what is needed of them was read. */
         tls_prepare();

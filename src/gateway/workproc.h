@@ -22,6 +22,7 @@ struct workproc_input {
         int access_fd;  /* the access log's file, taken; -1: there is none */
         struct sandbox_user user;
         const struct watchdog *watchdog;
+        struct board *board;
 };
 
 /* Runs until drained or the supervisor is gone; returns the exit status. */

@@ -13,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "io/file.h"
+
 unsigned process_cpus(void)
 {
         cpu_set_t set;
@@ -29,6 +31,21 @@ unix_ms process_wall_ms(void)
 
         clock_gettime(CLOCK_REALTIME, &t);
         return (unix_ms)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+bool process_arguments(struct buf *out)
+{
+        return file_read("/proc/self/cmdline", out) == ERR_OK && out->len > 0;
+}
+
+bool process_program(char *out, size_t bytes)
+{
+        ssize_t n = readlink("/proc/self/exe", out, bytes);
+
+        if (n <= 0 || (size_t)n >= bytes)
+                return false;
+        out[n] = '\0';
+        return true;
 }
 
 uint64_t process_raise_fd_limit(void)

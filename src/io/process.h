@@ -5,10 +5,15 @@
 
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 
 unsigned process_cpus(void);   /* CPUs of the affinity mask; at least 1 */
 unix_ms process_wall_ms(void); /* read now: for log lines and commands; a turn has loop_wall */
+
+/* What this process was started with: argv, each with a NUL behind it; and the file of its program, as it was named then. */
+MUST_USE bool process_arguments(struct buf *out);
+MUST_USE bool process_program(char *out, size_t bytes);
 
 /* Raises the soft limit of descriptors to the hard one; returns it. */
 uint64_t process_raise_fd_limit(void);

@@ -568,7 +568,7 @@ static void down_step(struct down_h1 *c)
 {
         bool request_is_read = body_skip(c);
 
-        if (c->conn.w->is_draining)
+        if (c->conn.w->is_draining && !c->conn.w->is_patient)
                 c->keeps_alive = false;
         if (!c->keeps_alive || !request_is_read) {
                 down_close(c, request_is_read && !h1_in_bytes(&c->in).len &&
@@ -612,6 +612,8 @@ static void drain(struct down *conn)
 {
         struct down_h1 *c = of(conn);
 
+        if (conn->w->is_patient)
+                return; /* who was told that the connection stays may be asking just now */
         if (c->state == DOWN_IDLE && !h1_in_bytes(&c->in).len && !stream_may_have_input(&c->conn.stream))
                 down_close(c, STREAM_CLOSE_PLAIN);
 }

@@ -84,12 +84,14 @@ void worker_set_snapshot(struct worker *w, struct snapshot *snap)
         snapshot_put(old);
 }
 
-void worker_drain(struct worker *w)
+void worker_drain(struct worker *w, bool is_patient)
 {
         w->is_draining = true;
+        w->is_patient = is_patient;
         list_for_each_safe(node, &w->down_list)
                 down_drain(node);
-        preface_close_all(w);
+        if (!is_patient)
+                preface_close_all(w);
         idle_ups_close(w->snap);
         if (list_is_empty(&w->down_list) && w->on_drained)
                 w->on_drained(w);

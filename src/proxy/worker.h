@@ -35,6 +35,7 @@ struct worker {
         struct resolver *resolver;
         struct snapshot *snap; /* in force; a new exchange shares it */
         bool is_draining;
+        bool is_patient; /* while draining: an idle HTTP/1.1 connection stays until its next request is answered */
 
         /* memory; bounded by the snapshot's limits when the worker starts */
         struct pool *downs, *down_streams, *ups, *dials, *h2s, *h2_streams, *exchanges, *buffers_small,
@@ -79,8 +80,9 @@ void worker_fini(struct worker *w);
 /* Puts a new snapshot in force: connections stay, exchanges under way keep theirs. Takes `snap`. */
 void worker_set_snapshot(struct worker *w, struct snapshot *snap);
 
-/* Stops taking new requests: idle connections close now, others after their answer. on_drained follows. */
-void worker_drain(struct worker *w);
+/* Stops taking new requests: idle connections close now (patiently: with the answer
+ * to their next request, so that none is lost on its way), others after their answer. on_drained follows. */
+void worker_drain(struct worker *w, bool is_patient);
 
 /* An accepted connection from a listener of this worker; takes fd. */
 struct listen_conf;

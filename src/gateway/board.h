@@ -1,0 +1,41 @@
+/*
+ * gateway/board.h - what the processes of one gateway tell about themselves, in memory they share; `sekisho status` shows it.
+ *
+ * The supervisor writes all but a row's `connections`, which is its worker's. Readers take what they find: a fallen worker
+ * could write nonsense here, and nobody decides anything by it.
+ */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "io/sandbox.h"
+#include "proxy/worker.h"
+#include "json/writer.h"
+
+enum { BOARD_ROWS_MAX = 64, BOARD_TEXT_BYTES = 256 };
+
+struct board_row {
+        int32_t pid; /* 0: nobody works here now */
+        uint32_t deaths;
+        unix_ms started_at;
+        uint64_t number; /* the configuration in force there */
+        struct sandbox sandbox;
+        _Atomic uint64_t connections;
+};
+
+struct board {
+        int32_t pid; /* the supervisor's */
+        unsigned rows_count;
+        unix_ms started_at;
+        unix_ms reload_at; /* 0: none yet */
+        bool reload_ok;
+        char reload_text[BOARD_TEXT_BYTES];
+        struct board_row rows[BOARD_ROWS_MAX];
+};
+
+/* Before the first fork; lives as long as the processes. NULL when memory runs out. */
+MUST_USE struct board *board_new(unsigned rows_count, unix_ms now);
+void board_reload_set(struct board *b, bool ok, struct str text, unix_ms now);
+
+/* The whole status as one JSON object, for the worker `w`. */
+void board_write(const struct board *b, const struct worker *w, unix_ms now, struct json_writer *out);
