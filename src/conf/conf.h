@@ -73,6 +73,7 @@ struct conf_limits {
         uint64_t request_bytes;       /* 0: no limit */
         uint64_t answer_header_bytes; /* of an upstream's head */
         uint64_t inflight_bytes, replay_bytes, model_lookahead_bytes;
+        uint64_t cache_bytes;       /* of kept answers, per worker; 0: none are */
         uint64_t compression_bytes; /* of encoders, per worker */
         /* how many */
         uint64_t connections, connections_per_address; /* per address 0: no limit */
@@ -278,6 +279,12 @@ struct conf_compress {
         bool with_cookies;
 };
 
+struct conf_cache {
+        bool is_on;
+        uint64_t object_bytes;
+        int64_t wait;
+};
+
 enum conf_action { CONF_TO_UPSTREAM, CONF_REDIRECT, CONF_RESPOND };
 
 struct conf_access {
@@ -308,6 +315,7 @@ struct conf_route {
         struct conf_header_rules request_headers, response_headers;
         struct conf_timeouts timeouts; /* the upstream's where the route has none of its own */
         struct conf_compress compress;
+        struct conf_cache cache;
         struct units_rate rate_limit; /* per token or address; count 0: none */
         uint64_t minimum_rate;        /* bytes a second of a body, either way; 0: none */
         uint64_t max_body_bytes;      /* gateway.limits.requestBytes where the route has none; 0: no limit */

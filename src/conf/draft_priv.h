@@ -151,6 +151,11 @@ struct draft_compress {
         struct conf_compress compress;
 };
 
+struct draft_cache {
+        struct draft_place at; /* line 0: not given */
+        struct conf_cache cache;
+};
+
 struct draft_route {
         struct draft_item item;
         struct draft_text name, path, upstream, rewrite_prefix, strip_prefix, add_prefix;
@@ -159,6 +164,7 @@ struct draft_route {
         unsigned access; /* a conf_scope, DRAFT_PUBLIC, or 0: not given */
         struct draft_header_rules request_headers, response_headers;
         struct draft_compress compress;
+        struct draft_cache cache;
         struct conf_route route;
 };
 

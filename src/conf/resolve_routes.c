@@ -262,6 +262,15 @@ static void compress_resolve(struct loader *l, const struct draft_route *d, stru
                                 STR_FMT(d->item.path));
 }
 
+static void cache_resolve(struct loader *l, const struct draft_route *d, struct conf_route *r)
+{
+        r->cache = d->cache.cache;
+        r->cache.is_on &= d->cache.at.line != 0;
+        if (r->cache.is_on && r->action != CONF_TO_UPSTREAM)
+                loader_error_at(l, d->cache.at, "%.*s.cache: only the answers of an upstream can be kept",
+                                STR_FMT(d->item.path));
+}
+
 static void route_resolve(struct loader *l, const struct draft_route *d, struct conf_route *r)
 {
         *r = d->route;
@@ -280,6 +289,7 @@ static void route_resolve(struct loader *l, const struct draft_route *d, struct 
         header_rules_resolve(l, &d->request_headers, &r->request_headers);
         header_rules_resolve(l, &d->response_headers, &r->response_headers);
         compress_resolve(l, d, r);
+        cache_resolve(l, d, r);
         timeouts_inherit(r);
         if (r->max_body_bytes == CONF_UNSET)
                 r->max_body_bytes = l->conf->gateway.limits.request_bytes;

@@ -93,6 +93,9 @@ static const struct conf_key limits_keys[] = {
           16 * MIB, .doc = "A body's bytes in memory per exchange; above it the sender is made to wait." },
         { "replayBytes", CONF_TYPE_BYTES, 0, AT(conf_limits, replay_bytes), "\"64KiB\"", 0, 64 * MIB,
           .doc = "Up to this size a request's body is kept, so that the request can be tried again elsewhere." },
+        { "cacheBytes", CONF_TYPE_BYTES, 0, AT(conf_limits, cache_bytes), "\"64MiB\"", 0, 1024 * 1024 * MIB,
+          .doc = "Memory of a worker for kept answers (`routes[].cache`); the longest unused go first. 0: none are kept. "
+                 "Changes at the next start." },
         { "compressionBytes", CONF_TYPE_BYTES, 0, AT(conf_limits, compression_bytes), "\"32MiB\"", 0,
           4096 * MIB,
           .doc = "Memory of a worker for codings on the way out (`routes[].compress`); where it is used up, answers go as "

@@ -348,6 +348,24 @@ static const struct conf_table conf_table_compress = {
         .doc = "Answers coded on their way to clients that take it. `true` stands for the defaults.",
 };
 
+static const struct conf_key cache_keys[] = {
+        { "on", CONF_TYPE_BOOL, 0, AT(draft_cache, cache.is_on), "true", .doc = "Whether to." },
+        { "objectBytes", CONF_TYPE_BYTES, 0, AT(draft_cache, cache.object_bytes), "\"1MiB\"", 1, 1ULL << 30,
+          .doc = "The largest answer that is kept." },
+        { "wait", CONF_TYPE_DURATION, 0, AT(draft_cache, cache.wait), "\"5s\"", 0, MS_MAX,
+          .doc = "How long a request waits for an answer that another is fetching, before it asks for itself." },
+};
+static const struct conf_table conf_table_cache = {
+        "routes[].cache",
+        .has_place = true,
+        .is_optional = true,
+        .keys = cache_keys,
+        .keys_count = ARRAY_SIZE(cache_keys),
+        .short_key = "on",
+        .doc = "Answers kept and served again, as their Cache-Control and Expires allow. `true` stands for the defaults. "
+               "Only for routes with an upstream.",
+};
+
 static const struct conf_key route_keys[] = {
         { "name", CONF_TYPE_TEXT, 0, AT(draft_route, name), .check = conf_check_name,
           .unless = "made from host and path", .doc = "What logs and metrics call it; must be unique." },
@@ -380,6 +398,8 @@ static const struct conf_key route_keys[] = {
           .table = &conf_table_header_rules, .doc = "Changes of the request's fields." },
         { "responseHeaders", CONF_TYPE_TABLE, 0, AT(draft_route, response_headers),
           .table = &conf_table_header_rules, .doc = "Changes of the answer's fields." },
+        { "cache", CONF_TYPE_TABLE, 0, AT(draft_route, cache), .table = &conf_table_cache,
+          .doc = "Keeping answers. Without it none are kept." },
         { "compress", CONF_TYPE_TABLE, 0, AT(draft_route, compress), .table = &conf_table_compress,
           .doc = "Codings on the way out. Without it answers go as the upstream sent them." },
         { "timeouts", CONF_TYPE_TABLE, 0, AT(draft_route, route.timeouts),

@@ -8,6 +8,7 @@
 #include "gateway/version.h"
 #include "io/tls.h"
 #include "llm/llm.h"
+#include "proxy/cache.h"
 #include "proxy/compress.h"
 #include "proxy/forward.h"
 #include "proxy/reply.h"
@@ -82,6 +83,7 @@ static void limits_build(struct build *b)
                 .model_lookahead_bytes = (uint32_t)c->model_lookahead_bytes,
                 .replay_bytes = (uint32_t)c->replay_bytes,
                 .compression_bytes = c->compression_bytes,
+                .cache_bytes = c->cache_bytes,
         };
         b->s->names = (struct resolver_conf){ .ttl_min_ms = b->conf->gateway.dns.ttl_min,
                                               .ttl_max_ms = b->conf->gateway.dns.ttl_max,
@@ -379,6 +381,15 @@ static enum err filters_build(struct build *b, const struct conf_route *c, struc
         if (!filters)
                 return ERR_NO_MEMORY;
         r->filters = filters;
+        if (c->cache.is_on) { /* first: it keeps what the upstream sent */
+                struct cache_conf *conf = ARENA_NEW(b->arena, struct cache_conf);
+
+                if (!conf)
+                        return ERR_NO_MEMORY;
+                *conf = (struct cache_conf){ c->cache.object_bytes, c->cache.wait };
+                filters[r->filters_count++] = (struct route_filter){ &cache_filter, conf };
+                r->handler = &cache_handler;
+        }
         if (c->compress.is_on && (e = compress_build(b, &c->compress, &filters[r->filters_count])) == ERR_OK)
                 r->filters_count++;
         return e;

@@ -90,7 +90,8 @@ static const struct side_ops call_ops = {
 
 static enum err head_make(const struct call_request *r, char length[24], struct http_head *head)
 {
-        enum err e = http_add(head, STR("Host"), STR("localhost")); /* the target's own replaces it */
+        /* The target's own replaces it. */
+        enum err e = r->keeps_host ? ERR_OK : http_add(head, STR("Host"), STR("localhost"));
 
         for (size_t i = 0; e == ERR_OK && i < r->fields_count; i++)
                 e = http_add(head, r->fields[i].name, r->fields[i].value);
@@ -127,6 +128,7 @@ static const struct route *route_make(struct exchange *x, const struct call_requ
                                      .handler_conf = request->handler_conf,
                                      .upstream = request->upstream,
                                      .retries_posts = request->retries_posts,
+                                     .preserve_host = request->keeps_host,
                                      .replay_bytes_max = x->snap->limits.replay_bytes,
                                      .access = { .is_public = true } };
         return r;

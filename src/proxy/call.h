@@ -31,6 +31,7 @@ struct call_request {
         struct upstream *upstream;
         int64_t total_ms; /* 0: none */
         bool retries_posts;
+        bool keeps_host; /* `fields` bring the Host that the upstream is to see */
 };
 
 /* Embedded in its owner; lives until on_end or call_cancel. */

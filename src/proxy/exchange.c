@@ -251,6 +251,8 @@ enum step_result exchange_refuse(struct exchange *x, uint16_t status, const char
         x->step = (uint8_t)proxy_steps_count;
         bodystore_drop(&x->body);
         x->body_sent = 0;
+        if (status >= 502 && x->route && x->route->handler->rescues && x->route->handler->rescues(x))
+                return STEP_DONE;
         reply_error(x, status, message);
         return STEP_DONE;
 }

@@ -37,6 +37,10 @@ enum measure {
         MEASURE_UPSTREAM_EJECTIONS,
         MEASURE_UPSTREAM_FIRST_BYTE,
         MEASURE_LOG_DROPPED,
+        MEASURE_CACHE,
+        MEASURE_CACHE_BYTES,
+        MEASURE_CACHE_ENTRIES,
+        MEASURE_CACHE_EVICTIONS,
         MEASURE_COMPRESSED,
         MEASURE_COMPRESS_SKIPPED,
         MEASURE_COMPRESS_IN,
@@ -72,6 +76,7 @@ struct measure_target {
 /* Of one worker, for all. */
 struct measure_worker {
         metric_index connections, accepted, requests_active, bytes_in, bytes_out, upstream_connections;
+        metric_index cache_bytes, cache_entries, cache_evictions;
         metric_index compress_in, compress_out, compress_memory;
 };
 

@@ -60,6 +60,12 @@ const struct metric measure_metrics[MEASURES] = {
         [MEASURE_LOG_DROPPED] = COUNTER("sekisho_log_dropped_total", LABELS("log", "reason"),
                 "Lines that were not written: full (whoever reads is behind, or the disk is full), or over the rate of lines strangers may cause.",
                 .series_max = 8),
+        [MEASURE_CACHE] = COUNTER("sekisho_cache_total", LABELS("result"),
+                "Requests of routes with a cache, by what it did: hit, collapsed (waited for another's fetch), stale (served while fetched anew), "
+                "stale_error (served because the upstream failed), revalidated, expired, miss, pass (not shared), bypass.", .series_max = 16),
+        [MEASURE_CACHE_BYTES] = GAUGE("sekisho_cache_bytes", LABELS(NULL), "Memory of kept answers, and of those being fetched."),
+        [MEASURE_CACHE_ENTRIES] = GAUGE("sekisho_cache_entries", LABELS(NULL), "Kept answers."),
+        [MEASURE_CACHE_EVICTIONS] = COUNTER("sekisho_cache_evictions_total", LABELS(NULL), "Kept answers that went to make room.", ),
         [MEASURE_COMPRESSED] = COUNTER("sekisho_compressed_total", LABELS("coding"),
                 "Answers sent in a coding made here.", .series_max = 4),
         [MEASURE_COMPRESS_SKIPPED] = COUNTER("sekisho_compress_skipped_total", LABELS("reason"),

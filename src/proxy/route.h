@@ -25,6 +25,8 @@ struct handler {
         /* A final answer's head before anything of it goes down: true to pass it over and `pick` again (another provider).
          * Asked only while the request can be sent again. */
         bool (*declines)(struct exchange *x, const struct http_head *head);
+        /* An upstream failed and a 5xx of ours would be the answer: true when the handler answered instead. */
+        bool (*rescues)(struct exchange *x);
         /* An error of ours in the API's own form; NULL: Sekisho's. */
         void (*format_error)(struct exchange *x, uint16_t status, const char *type, const char *message,
                              struct buf *out);

@@ -18,9 +18,11 @@ enum err shared_init(struct shared *s, unsigned workers_count)
         s->connections = tally_new(workers_count, TALLY_KEYS_MAX);
         s->requests = tally_new(workers_count, TALLY_KEYS_MAX / 16);
         s->standings = standings_new(TARGETS_MAX);
+        s->cache_purges = cache_purges_new();
         crypto_random(&s->hash_key, sizeof(s->hash_key));
         crypto_random(&s->start_random, sizeof(s->start_random));
-        if (!s->metrics || !s->rates || !s->connections || !s->requests || !s->standings) {
+        if (!s->metrics || !s->rates || !s->connections || !s->requests || !s->standings ||
+            !s->cache_purges) {
                 shared_fini(s);
                 return ERR_NO_MEMORY;
         }
@@ -34,6 +36,7 @@ void shared_fini(struct shared *s)
         tally_free(s->connections);
         tally_free(s->requests);
         standings_free(s->standings);
+        cache_purges_free(s->cache_purges);
         *s = (struct shared){ 0 };
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/hash.h"
 #include "base/metrics.h"
+#include "proxy/cache_purges.h"
 #include "proxy/gate.h"
 #include "proxy/standing.h"
 #include "proxy/tally.h"
@@ -17,6 +18,7 @@ struct shared {
         struct tally *connections; /* by client address */
         struct tally *requests;    /* all under one key, and by token */
         struct standings *standings;
+        struct cache_purges *cache_purges;
         struct hash_key hash_key; /* random; the same in every worker */
         uint64_t start_random;    /* for request ids */
 };

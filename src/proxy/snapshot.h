@@ -26,6 +26,7 @@ struct proxy_limits {
         int64_t header_ms, idle_ms, body_idle_ms, tls_ms;
         uint64_t minimum_rate; /* bytes a second of a request body; 0: none */
         uint32_t model_lookahead_bytes, replay_bytes;
+        uint64_t cache_bytes;       /* of a worker; from its start on; 0: no cache */
         uint64_t compression_bytes; /* of a worker's encoders; from its start on */
 };
 

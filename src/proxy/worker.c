@@ -1,5 +1,7 @@
 #include "proxy/worker.h"
 
+#include "proxy/cache.h"
+
 #include "proxy/down.h"
 #include "proxy/down_h2.h"
 #include "proxy/exchange.h"
@@ -27,6 +29,8 @@ enum err worker_init(struct worker *w, struct shared *shared, unsigned index, st
         buf_init(&w->record, RECORD_BYTES_MAX);
         map_init(&w->series, shared->hash_key, WORKER_SERIES_MAX);
         arena_init(&w->series_keys, NULL, 0, SERIES_KEYS_BYTES_MAX);
+        if (l->cache_bytes)
+                w->cache = cache_new(w, (size_t)l->cache_bytes);
         encoder_pool_init(&w->encoders, (size_t)l->compression_bytes);
         w->downs = pool_new(down_bytes(), l->connections_max);
         w->ups = pool_new(up_h1_bytes, (size_t)requests_max * 2);
@@ -51,6 +55,7 @@ enum err worker_init(struct worker *w, struct shared *shared, unsigned index, st
 void worker_fini(struct worker *w)
 {
         resolver_free(w->resolver);
+        cache_free(w->cache);
         encoder_pool_fini(&w->encoders);
         pool_free(w->downs);
         pool_free(w->down_streams);
@@ -80,6 +85,8 @@ void worker_set_snapshot(struct worker *w, struct snapshot *snap)
         struct snapshot *old = w->snap;
 
         w->snap = snap;
+        if (!str_eq(old->version, snap->version)) /* other rules, perhaps other upstreams */
+                cache_forget(w->cache);
         idle_ups_close(old); /* they keep the old snapshot; those at work close when they are done */
         snapshot_put(old);
 }

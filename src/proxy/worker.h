@@ -41,6 +41,7 @@ struct worker {
         struct pool *downs, *down_streams, *ups, *dials, *h2s, *h2_streams, *exchanges, *buffers_small,
                 *buffers_large;
         struct encoder_pool encoders;
+        struct cache *cache; /* NULL: nothing is kept */
 
         /* scratch of the turn: nothing lives in it across calls of the loop */
         struct h1_vector down_vector, up_vector;

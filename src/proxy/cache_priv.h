@@ -1,0 +1,56 @@
+/*
+ * proxy/cache_priv.h - what cache.c, cache_serve.c and cache_refresh.c share.
+ */
+#pragma once
+
+#include "proxy/cache.h"
+#include "proxy/cache_fill.h"
+#include "proxy/worker.h"
+
+enum { CACHE_FLIGHTS_BUCKETS = 64, CACHE_WAITERS_MAX = 1024, CACHE_REFRESHES_MAX = 64 };
+
+struct cache {
+        struct worker *w;
+        struct cache_store *store;
+        struct list flights[CACHE_FLIGHTS_BUCKETS]; /* of struct cached: requests that fetch for others */
+        struct list refreshes;
+        size_t refreshes_count;
+        uint64_t purges_seen;
+        uint64_t evictions_counted;
+        uint64_t generation; /* counts times everything was forgotten */
+};
+
+enum cached_phase { CACHED_NEW, CACHED_WAITS, CACHED_ASKS, CACHED_SERVES };
+
+/* State of the filter and the handler for one exchange. */
+struct cached {
+        struct exchange *x;
+        const struct cache_conf *conf;
+        struct cache *cache;
+        struct str key;
+        enum cached_phase phase;
+        bool is_usable; /* may be looked up, and kept */
+        bool has_credentials, is_alone, has_waited;
+        bool serves_now, serves_broken; /* `entry` is the answer: it was checked, or the upstream failed */
+        bool is_validating, is_spoilt;
+        const char *forwarded;                       /* why, for Cache-Status */
+        struct str if_none_match, if_modified_since; /* the client's */
+        struct cache_entry *entry;                   /* counted */
+        unix_ms asked;
+        uint64_t generation;
+        struct cache_fill fill;
+
+        /* fetching for others, or waiting for one */
+        struct list flight_node, waiters;
+        size_t waiters_count;
+        struct cached *leader;
+        struct list wait_node;
+        struct timer timer;
+};
+
+/* Answers from the entry; `status` is Cache-Status' word behind "hit". The exchange has no up side. */
+void cache_serve(struct cached *c, struct cache_entry *e, const char *status);
+
+/* Has the entry fetched anew, beside the request that met it. Does nothing where that cannot be. */
+void cache_refresh_start(struct cached *c, const struct cache_entry *e);
+void cache_refresh_cancel_all(struct cache *cache);
