@@ -14,6 +14,8 @@ static const struct option run_options[] = {
 
 static const struct option show_options[] = {
         { "json", 0, OPTION_FLAG, offsetof(struct wg_options, json), NULL, "as JSON" },
+        { "counters", 0, OPTION_FLAG, offsetof(struct wg_options, counters), NULL,
+          "what was dropped and why, and which way each peer is reached" },
         { NULL },
 };
 
@@ -56,7 +58,7 @@ static const struct command subcommands[] = {
         {
                 .name = "show",
                 .summary = "show tunnels and their peers",
-                .usage = "[NAME] [--json]",
+                .usage = "[NAME] [--json] | NAME --counters",
                 .examples = (const char *const[]){ "sekisho wg show", "sekisho wg show wg0 --json", NULL },
                 .options = show_options,
                 .options_bytes = sizeof(struct wg_options),

@@ -10,7 +10,7 @@
 #include "mesh/quick.h"
 
 struct wg_options {
-        bool foreground, json;
+        bool foreground, json, counters;
         struct str relay, relay_ca;                       /* up, run */
         struct str listen, certificate, key, peers, stun; /* relay */
 };

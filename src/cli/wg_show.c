@@ -255,6 +255,21 @@ static enum exit_code show_all(struct str names, struct json_writer *json)
         return code;
 }
 
+static enum exit_code show_counters(struct str name)
+{
+        struct buf answer;
+        struct str rest, line;
+
+        buf_init(&answer, MESH_UAPI_ANSWER_MAX);
+        enum exit_code code = wg_ask(name, STR("get=counters\n\n"), &answer);
+        rest = buf_str(&answer);
+        while (code == EXIT_OK && str_split(&rest, '\n', &line))
+                if (line.len > 0 && !str_has_prefix(line, STR("errno=")))
+                        out_print("%.*s\n", STR_FMT(line));
+        buf_fini(&answer);
+        return code;
+}
+
 enum exit_code wg_show_run(const struct command_call *call)
 {
         const struct wg_options *o = call->options;
@@ -262,6 +277,8 @@ enum exit_code wg_show_run(const struct command_call *call)
         struct json_writer json;
         enum exit_code code;
 
+        if (o->counters && call->arguments->count == 1)
+                return show_counters(call->arguments->items[0]);
         buf_init(&names, 1 << 20);
         buf_init(&text, OUT_MAX);
         json_writer_init(&json, &text, 2);

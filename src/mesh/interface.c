@@ -5,6 +5,7 @@
 
 #include "crypto/random.h"
 #include "crypto/secret.h"
+#include "crypto/text.h"
 #include "io/netif.h"
 #include "io/timer.h"
 #include "io/tun.h"
@@ -700,4 +701,38 @@ void mesh_interface_get_stats(const struct mesh_interface *i, struct mesh_interf
                 .has_host_offload = i->tun.has_offload,
                 .has_host_udp_offload = i->tun.has_udp_offload,
         };
+}
+
+void mesh_interface_add_counters(const struct mesh_interface *i, struct buf *out)
+{
+        struct mesh_interface_stats s;
+        char key[CRYPTO_BASE64_SIZE(WG_KEY_BYTES)];
+
+        mesh_interface_get_stats(i, &s);
+        const struct {
+                const char *name;
+                uint64_t value;
+        } lines[] = {
+                { "datagrams_sent", s.datagrams_sent },
+                { "datagrams_received", s.datagrams_received },
+                { "network_refused", s.network_refused },
+                { "host_refused", s.host_refused },
+                { "probes_sent", s.paths.asked },
+                { "probes_answered", s.paths.answered },
+                { "probes_refused", s.paths.refused },
+                { "ways_to_relay", s.paths.to_relay },
+                { "ways_to_straight", s.paths.to_straight },
+                { "black_holes", s.paths.black_holes },
+                { "mtu", s.paths.mtu },
+        };
+        for (size_t n = 0; n < ARRAY_SIZE(lines); n++)
+                buf_addf(out, "%s=%llu\n", lines[n].name, (unsigned long long)lines[n].value);
+        for (const struct wg_peer *p = wg_device_first_peer(i->device); p;
+             p = wg_device_next_peer(i->device, p)) {
+                const char *way = mesh_paths_way(i->paths, wg_peer_public_key(p));
+                if (!way)
+                        continue;
+                crypto_base64_format((struct str){ (const char *)wg_peer_public_key(p), WG_KEY_BYTES }, key);
+                buf_addf(out, "way_%s %s\n", key, way);
+        }
 }

@@ -10,6 +10,7 @@
 
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/compiler.h"
 #include "base/err.h"
 #include "base/str.h"
@@ -89,6 +90,9 @@ struct mesh_interface_stats {
         bool has_segment, has_receive_offload, has_host_offload, has_host_udp_offload;
 };
 void mesh_interface_get_stats(const struct mesh_interface *i, struct mesh_interface_stats *out);
+
+/* The same as lines of name=value, and the way of each peer that has been in use ("way_KEY straight", relay or both). */
+void mesh_interface_add_counters(const struct mesh_interface *i, struct buf *out);
 
 /* Both clocks as the engine wants them, at this turn. */
 struct wg_time mesh_interface_now(const struct mesh_interface *i);

@@ -77,6 +77,24 @@ static void get(const struct mesh_uapi_target *t, struct buf *out)
                 add_peer(out, p, t->now);
 }
 
+/* Not of the protocol, which ends with "get=1": only who asks for it by name sees it. */
+static void get_counters(const struct mesh_uapi_target *t, struct buf *out)
+{
+        const struct wg_device_stats *s = wg_device_get_stats(t->device);
+
+        buf_addf(out, "packets_sent=%llu\npackets_received=%llu\n", (unsigned long long)s->packets_sent,
+                 (unsigned long long)s->packets_received);
+        buf_addf(out, "initiations_sent=%llu\ninitiations_received=%llu\n",
+                 (unsigned long long)s->initiations_sent, (unsigned long long)s->initiations_received);
+        buf_addf(out, "responses_sent=%llu\nresponses_received=%llu\ncookies_sent=%llu\n",
+                 (unsigned long long)s->responses_sent, (unsigned long long)s->responses_received,
+                 (unsigned long long)s->cookies_sent);
+        for (enum wg_drop i = 0; i < WG_DROPS; i++)
+                buf_addf(out, "drop_%s=%llu\n", wg_drop_label(i), (unsigned long long)s->drops[i]);
+        if (t->add_counters)
+                t->add_counters(t->context, out);
+}
+
 /* ---- set ---- */
 
 /* A set is walked twice with the same code: first only to check (`is_real` false), then to do it. */
@@ -333,6 +351,9 @@ bool mesh_uapi_answer(const struct mesh_uapi_target *t, struct str request, stru
         if (str_split(&rest, '\n', &operation)) {
                 if (str_eq(operation, STR("get=1")) && str_trim(rest).len <= 1) {
                         get(t, answer);
+                        e = ERR_OK;
+                } else if (str_eq(operation, STR("get=counters")) && str_trim(rest).len <= 1) {
+                        get_counters(t, answer);
                         e = ERR_OK;
                 } else if (str_eq(operation, STR("set=1"))) {
                         e = set_walk(t, rest, false);

@@ -3,7 +3,7 @@
  * "Cross-platform Userspace Implementation".
  *
  * A request is lines of key=value and an empty line: "get=1", or "set=1" and what to change. So is the answer, which ends with
- * errno=N. A set is checked as a whole before anything of it is done.
+ * errno=N. "get=counters" is ours: why packets were dropped, and which way peers are reached. A set is checked as a whole before anything of it is done.
  */
 #pragma once
 
@@ -25,6 +25,7 @@ struct mesh_uapi_target {
         uint32_t fwmark;
         enum err (*listen)(void *context, uint16_t port);
         enum err (*set_fwmark)(void *context, uint32_t fwmark);
+        void (*add_counters)(void *context, struct buf *out); /* lines of its own; may be NULL */
         void *context;
 };
 

@@ -44,6 +44,11 @@ static enum err fwmark_target(void *context, uint32_t fwmark)
         return mesh_interface_set_fwmark(context, fwmark);
 }
 
+static void counters_target(void *context, struct buf *out)
+{
+        mesh_interface_add_counters(context, out);
+}
+
 static void answer(struct client *c, struct str request)
 {
         struct mesh_interface *i = c->server->interface;
@@ -54,6 +59,7 @@ static void answer(struct client *c, struct str request)
                 .fwmark = mesh_interface_fwmark(i),
                 .listen = listen_target,
                 .set_fwmark = fwmark_target,
+                .add_counters = counters_target,
                 .context = i,
         };
 

@@ -257,6 +257,11 @@ except (TimeoutError, ConnectionError) as e:
     print(type(e).__name__)
 """
     same(b.run("python3", "-c", silent).stdout.strip(), "TimeoutError")
+    counted = dict(line.split("=") for line in a.run(t.sekisho, "wg", "show", "wga", "--counters").stdout.splitlines()
+                   if "=" in line)
+    # 96 datagrams and a reason for each: an initiation and a response of the right length do not know the public key.
+    same(sum(int(v) for k, v in counted.items() if k.startswith("drop_") and k != "drop_no_peer"), 96)
+    same((counted["drop_mac1"], counted["network_refused"]), ("2", "0"))
     a.ping("10.9.0.2")
     end(left, right)
 

@@ -90,6 +90,7 @@ def switching(t, scheme):
     r.run("nft", "-f", "-", stdin=BLOCK_UDP)
     time.sleep(5)
     carried = counts(process)["forwarded"]
+    assert f"way_{right.public} relay" in shown(left), shown(left)
     assert carried > 50, carried
     r.run("nft", "flush", "ruleset")
     pings.wait(60)
@@ -99,7 +100,12 @@ def switching(t, scheme):
     before = counts(process)["forwarded"]
     a.ping("10.9.0.2", count=20)
     same(counts(process)["forwarded"], before)  # by UDP again
+    assert f"way_{right.public} straight" in shown(left), shown(left)
     net_end(left, right)
+
+
+def shown(tunnel):
+    return tunnel.machine.run(tunnel.machine.t.sekisho, "wg", "show", tunnel.name, "--counters").stdout
 
 
 def net_end(*tunnels):
