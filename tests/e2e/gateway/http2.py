@@ -1,8 +1,13 @@
 """HTTP/2 from clients: curl and nghttp as they come, over TLS and in the clear, to an HTTP/1.1 upstream."""
 
 import random
+import signal
+import struct
 import subprocess
+import time
 
+from gateway.websocket import accept_of
+from lib import h2_client as h2
 from lib.stage import free_port, merge, same
 from lib.upstream import ok
 
@@ -55,3 +60,113 @@ def story_large_both_ways(t):
 def story_switched_off(t):
     gate = secure(t, t.sample(), gateway={"http2": False})
     same(curl(t, "--http2", "--cacert", gate.ca.cert, "-o", t.folder / "body", "-w", "%{http_version}", f"{gate.tls_url}/echo"), b"1.1")
+
+
+def story_many_requests_on_one_connection(t):
+    upstream = t.upstream(lambda peer, request: peer.send(ok(request.target)))
+    gate = t.proxy(upstream)
+    with h2.Conn(gate.port) as c:
+        for i in range(100):
+            c.ask(2 * i + 1, h2.request(path=f"/{i}"))
+        answers = {}
+        while len(answers) < 100 and (found := c.read()):
+            kind, _, stream, payload = found
+            if kind == h2.DATA:
+                answers[stream] = answers.get(stream, b"") + payload
+        same(answers, {2 * i + 1: f"/{i}".encode() for i in range(100)})
+
+
+def story_interim_answers_and_trailers(t):
+    def script(peer, request):
+        peer.send("HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n")
+        peer.send("HTTP/1.1 200 OK\r\nContent-Type: application/grpc\r\nTransfer-Encoding: chunked\r\nTrailer: grpc-status\r\n\r\n"
+                  "5\r\nhello\r\n0\r\ngrpc-status: 0\r\ngrpc-message: fine\r\n\r\n")
+
+    upstream = t.upstream(script)
+    gate = t.proxy(upstream)
+    said = subprocess.run(["nghttp", "-v", "-H", "te: trailers", "-H", "content-type: application/grpc", "-d", "/dev/null", gate.url],
+                          capture_output=True, text=True, timeout=20).stdout
+    assert ":status: 103" in said and ":status: 200" in said, said
+    assert "grpc-status: 0" in said and "grpc-message: fine" in said, said
+    assert "transfer-encoding" not in said
+    same(upstream.wait_request().get("te"), "trailers")
+    # trailers of a request, to a chunked body
+    with h2.Conn(gate.port) as c:
+        c.ask(1, h2.request(method="POST"), is_end=False, data=b"abc")
+        c.send(h2.frame(h2.HEADERS, h2.END_HEADERS | h2.END_STREAM, 1, h2.block([("x-sum", "7")])))
+        same(c.end_of(1), ("answer", 200, b"hello"))
+    last = upstream.wait_request(2)
+    same((last.body, last.trailers), (b"abc", b"x-sum: 7\r\n"))
+
+
+def story_websocket_to_an_upgrade(t):
+    def script(peer, request):
+        key = request.get("sec-websocket-key")
+        peer.send(f"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept_of(key)}\r\n\r\n")
+        while (got := peer.exactly(1)):
+            peer.send(got.upper())
+        peer.close()
+
+    upstream = t.upstream(script)
+    gate = t.proxy(upstream)
+    ask = [(":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "http"), (":path", "/chat"), (":authority", "x"), ("sec-websocket-version", "13")]
+    with h2.Conn(gate.port) as c:
+        c.ask(1, ask, is_end=False)
+        kind, flags, _, payload = c.until(lambda kind, *_: kind == h2.HEADERS)
+        same((h2.status_of(payload), flags & h2.END_STREAM), (200, 0))
+        c.send(h2.frame(h2.DATA, 0, 1, b"hello"))
+        got = b""
+        while got != b"HELLO" and (found := c.until(lambda kind, *_: kind == h2.DATA)):
+            got += found[3]
+        same(got, b"HELLO")
+        c.send(h2.frame(h2.DATA, h2.END_STREAM, 1, b""))  # a half close goes on upwards, and theirs comes back
+        assert c.until(lambda kind, flags, *_: kind == h2.DATA and flags & h2.END_STREAM)
+        # a version that is none, and an upstream that does not switch
+        c.ask(3, [*ask[:-1], ("sec-websocket-version", "12")], is_end=False)
+        same(c.end_of(3)[:2], ("answer", 426))
+    first = upstream.requests[0]
+    same((first.line, first.get("upgrade").lower(), len(first.get("sec-websocket-key"))), ("GET /chat HTTP/1.1", "websocket", 24))
+    same(len(upstream.requests), 1)
+
+
+def story_a_false_upgrade_is_no_tunnel(t):
+    gate = t.proxy(t.upstream(lambda peer, request: peer.send(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: AAAA\r\n\r\n")))
+    with h2.Conn(gate.port) as c:
+        c.ask(1, [(":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "http"), (":path", "/"), (":authority", "x"),
+                  ("sec-websocket-version", "13")], is_end=False)
+        same(c.end_of(1)[:2], ("answer", 502))
+
+
+def story_draining_says_goodbye_twice(t):
+    gate = t.proxy(t.upstream(lambda peer, request: (time.sleep(0.5), peer.send(ok("late")))))
+    with h2.Conn(gate.port) as c:
+        c.ask(1)
+        c.until(lambda kind, *_: kind == h2.SETTINGS)
+        time.sleep(0.2)
+        gate.signal(signal.SIGTERM)
+        first = c.until(lambda kind, *_: kind == h2.GOAWAY)
+        same(struct.unpack(">II", first[3][:8]), (0x7fffffff, h2.NO_ERROR))
+        c.ask(3)  # it had left before we heard: served still
+        is_ping = [f for f in c.frames if f[0] == h2.PING]
+        ping = is_ping[0] if is_ping else c.until(lambda kind, *_: kind == h2.PING)
+        c.send(h2.frame(h2.PING, h2.ACK, 0, ping[3]))
+        second = c.until(lambda kind, *_: kind == h2.GOAWAY)
+        same(struct.unpack(">II", second[3][:8]), (3, h2.NO_ERROR))
+        bodies = {}
+        while (found := c.read()):
+            if found[0] == h2.DATA:
+                bodies[found[2]] = bodies.get(found[2], b"") + found[3]
+        same(bodies, {1: b"late", 3: b"late"})
+        assert c.is_closed
+    same(gate.wait(10), 0)
+
+
+def story_reload_under_load_loses_nothing(t, seconds=120):
+    gate = t.proxy(t.sample())
+    load = subprocess.Popen(["h2load", "-n", "20000", "-c", "4", "-m", "10", f"{gate.url}/echo"], stdout=subprocess.PIPE, text=True)
+    for _ in range(10):
+        gate.reload()
+        time.sleep(0.1)
+    said = load.communicate(timeout=90)[0]
+    assert "20000 succeeded, 0 failed, 0 errored, 0 timeout" in said, said
