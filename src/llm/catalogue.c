@@ -44,7 +44,16 @@ static enum err tls_build(struct provider *p, struct report *r)
                                        .key_pem = c->key_pem,
                                        .skip_verify = c->skip_verify };
 
-        return p->target.is_tls ? tls_client_new(&tls, r, &p->upstream.tls) : ERR_OK;
+        enum err e;
+
+        if (!p->target.is_tls)
+                return ERR_OK;
+        p->upstream.protocol = PROTOCOL_AUTO;
+        p->upstream.may_speak_h2 = true;
+        if ((e = tls_client_new(&tls, r, &p->upstream.tls)) != ERR_OK)
+                return e;
+        tls.offer_h2 = true;
+        return tls_client_new(&tls, r, &p->upstream.tls_h2);
 }
 
 static enum err provider_build(struct provider *p, const struct conf_provider *c, struct shared *shared,
