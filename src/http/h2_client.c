@@ -30,6 +30,9 @@ struct h2_client {
         void *context;
         struct h1_limits limits;
         struct h2_section section; /* the list being received, or the last one */
+        struct h2_section given;   /* of the last held head: lent until on_flush */
+        bool has_given;
+        struct list held; /* streams whose head waits for data */
         bool has_section, saw_settings, is_goaway, is_receiving, is_flooded;
         int32_t section_of;   /* stream */
         uint32_t frame_left;  /* of a DATA frame */
@@ -49,8 +52,17 @@ static struct h2_client_stream *stream_of(nghttp2_session *session, int32_t id)
 
 /* ---- the end of a stream ---- */
 
+static bool is_held(const struct h2_client_stream *s)
+{
+        return !list_is_empty(&s->held_node);
+}
+
 static void detach(struct h2_client *c, struct h2_client_stream *s)
 {
+        if (is_held(s)) {
+                list_remove(&s->held_node);
+                h2_section_fini(&s->held);
+        }
         nghttp2_session_set_stream_user_data(c->session, s->id, NULL);
         list_remove(&s->room_node);
         buf_fini(&s->out);
@@ -80,6 +92,8 @@ static void fail(struct h2_client *c, struct h2_client_stream *s, uint32_t code)
         c->events->on_reset(s, ERR_MALFORMED, H2_RESET_BROKEN);
 }
 
+static void held_give(struct h2_client *c, struct h2_client_stream *s);
+
 static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, void *user_data)
 {
         struct h2_client *c = user_data;
@@ -89,6 +103,11 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, 
 
         if (!s)
                 return 0;
+        if (is_held(s)) {
+                held_give(c, s);
+                if (!(s = stream_of(session, id)))
+                        return 0;
+        }
         if (s->end_is_told) { /* whole; that the peer did not want all of the request is its own affair */
                 s->out_is_done = true;
                 return 0;
@@ -111,6 +130,10 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
         struct h2_client *c = user_data;
         struct h2_client_stream *s = stream_of(session, frame->hd.stream_id);
 
+        if (s && is_held(s)) { /* an interim one, or what comes are trailers */
+                held_give(c, s);
+                s = stream_of(session, frame->hd.stream_id);
+        }
         c->events->on_flush(c->context);
         if (c->has_section)
                 h2_section_fini(&c->section);
@@ -159,13 +182,14 @@ static enum err tunnel_accept(struct h2_client_stream *s, struct http_head *head
         return e;
 }
 
-static void head_take(struct h2_client *c, struct h2_client_stream *s, bool is_end)
+static void head_take(struct h2_client *c, struct h2_client_stream *s, struct h2_section *section,
+                      bool is_end)
 {
         static _Thread_local struct http_field fields[HTTP_FIELDS_MAX];
         static _Thread_local char accept[WEBSOCKET_ACCEPT_TEXT_MAX]; /* until on_flush, like the section */
         struct http_head head = { .fields = fields, .fields_max = ARRAY_SIZE(fields) };
         struct http_refusal refusal;
-        enum err e = h2_section_answer(&c->section, is_end, s->method, &head, &refusal);
+        enum err e = h2_section_answer(section, is_end, s->method, &head, &refusal);
 
         if (e == ERR_OK && s->is_tunnel && head.status >= 200 && head.status < 300) {
                 e = is_end ? ERR_MALFORMED : tunnel_accept(s, &head, accept);
@@ -183,6 +207,17 @@ static void head_take(struct h2_client *c, struct h2_client_stream *s, bool is_e
                 s->body_left = head.content_length;
         }
         c->events->on_head(s, &head, is_end);
+}
+
+static void held_give(struct h2_client *c, struct h2_client_stream *s)
+{
+        list_remove(&s->held_node);
+        c->events->on_flush(c->context);
+        if (c->has_given)
+                h2_section_fini(&c->given);
+        c->given = s->held;
+        c->has_given = true;
+        head_take(c, s, &c->given, false);
 }
 
 static void trailers_take(struct h2_client *c, struct h2_client_stream *s)
@@ -203,12 +238,17 @@ static void headers_take(struct h2_client *c, struct h2_client_stream *s, bool i
 {
         if (!c->has_section || c->section_of != s->id)
                 return;
-        if (!s->head_is_done)
-                head_take(c, s, is_end);
-        else if (is_end)
+        if (!s->head_is_done && is_end) {
+                head_take(c, s, &c->section, true);
+        } else if (!s->head_is_done) {
+                s->held = c->section;
+                c->has_section = false;
+                list_add_last(&c->held, &s->held_node);
+        } else if (is_end) {
                 trailers_take(c, s);
-        else
+        } else {
                 fail(c, s, NGHTTP2_PROTOCOL_ERROR);
+        }
 }
 
 /* ---- frames ---- */
@@ -247,6 +287,13 @@ static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t id, co
                 (void)nghttp2_session_consume(session, id, len);
                 return 0;
         }
+        if (is_held(s)) {
+                held_give(c, s);
+                if (!(s = stream_of(session, id))) {
+                        (void)nghttp2_session_consume(session, id, len);
+                        return 0;
+                }
+        }
         if (!s->head_is_done) {
                 (void)nghttp2_session_consume(session, id, len);
                 fail(c, s, NGHTTP2_PROTOCOL_ERROR);
@@ -276,6 +323,10 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
                         headers_take(c, s, is_end);
                 break;
         case NGHTTP2_DATA:
+                if (s && is_held(s)) { /* an empty one */
+                        held_give(c, s);
+                        s = stream_of(session, frame->hd.stream_id);
+                }
                 if (s && !s->head_is_done) {
                         fail(c, s, NGHTTP2_PROTOCOL_ERROR);
                 } else if (s && is_end && !s->end_is_told) {
@@ -396,6 +447,7 @@ enum err h2_client_request(struct h2_client *c, struct h2_client_stream *s, cons
 
         *s = (struct h2_client_stream){ .method = head->method, .is_deferred = false };
         list_init(&s->room_node);
+        list_init(&s->held_node);
         buf_init(&s->out, H2_CLIENT_WINDOW_BYTES);
         if (h2_client_room(c) == 0)
                 return ERR_TOO_LARGE;
@@ -513,6 +565,7 @@ struct h2_client *h2_client_new(const struct h1_limits *answer_limits, const str
         c->limits = *answer_limits;
         c->tokens = CONTROL_TOKENS_MAX;
         list_init(&c->roomy);
+        list_init(&c->held);
         if (session_make(c) != 0 ||
             nghttp2_submit_settings(c->session, NGHTTP2_FLAG_NONE, settings, ARRAY_SIZE(settings)) != 0 ||
             nghttp2_session_set_local_window_size(c->session, NGHTTP2_FLAG_NONE, 0,
@@ -528,6 +581,8 @@ void h2_client_free(struct h2_client *c)
         if (!c)
                 return;
         nghttp2_session_del(c->session);
+        if (c->has_given)
+                h2_section_fini(&c->given);
         if (c->has_section)
                 h2_section_fini(&c->section);
         free(c);
@@ -550,6 +605,8 @@ enum err h2_client_receive(struct h2_client *c, struct str in, mono_ms now)
         c->is_receiving = true;
         used = nghttp2_session_mem_recv(c->session, (const uint8_t *)in.ptr, in.len);
         c->is_receiving = false;
+        while (!list_is_empty(&c->held))
+                held_give(c, CONTAINER_OF(c->held.next, struct h2_client_stream, held_node));
         c->events->on_flush(c->context);
         if (c->has_section && used >= 0 && !nghttp2_session_want_read(c->session))
                 c->is_goaway = true;

@@ -37,7 +37,8 @@ enum h2_client_reset {
 struct h2_client_events {
         /* The peer's SETTINGS came: for the first time, or others. */
         void (*on_settings)(void *context);
-        /* Heads given so far lose their bytes after this: send on what was made of them. Also at the end of each receive. */
+        /* Heads given so far lose their bytes after this: send on what was made of them. Also at the end of each receive. A head
+         * comes with its first data where both are received together, whatever frames of others stand between. */
         void (*on_flush)(void *context);
         /* A head; interim ones (1xx) may come before the final one. A 200 to an extended CONNECT comes as a 101 that fits the
          * request's key. `is_end`: nothing follows, and neither on_data nor on_end comes. Borrowed until on_flush. */
@@ -67,6 +68,8 @@ struct h2_client_stream {
         uint64_t body_left; /* of an answer with a length */
         bool has_length, is_tunnel;
         bool out_is_last, out_is_done, is_deferred, wants_room;
+        struct h2_section held; /* a head that waits for its first data, within one receive */
+        struct list held_node;
         bool head_is_done, end_is_told, was_reset_by_peer;
 };
 

@@ -256,6 +256,23 @@ static void test_trailers(void **state)
         assert_int_equal(a.ends, 1);
         assert_string_equal(a.trailer, "grpc-status: 7");
         h2_client_forget(f.c, &a.s);
+        /* All at once, interim answers too, and another's head between: each is what it is. */
+        struct asked b, d;
+        char bytes[1024], words[256];
+        size_t len = 0;
+
+        ask(&b, false);
+        ask(&d, false);
+        len += frame(bytes + len, HEADERS, END_HEADERS, 3, words, list(words, ":status=103"));
+        len += frame(bytes + len, HEADERS, END_HEADERS, 3, words, list(words, ":status=200"));
+        len += frame(bytes + len, HEADERS, END_HEADERS, 5, words, list(words, ":status=201"));
+        len += frame(bytes + len, HEADERS, END_HEADERS | END_STREAM, 3, words, list(words, "x=y"));
+        assert_err(h2_client_receive(f.c, (struct str){ bytes, len }, 1000), ERR_OK);
+        assert_int_equal(b.interims + b.heads + b.ends, 3);
+        assert_string_equal(b.trailer, "x: y");
+        assert_int_equal(d.heads, 1);
+        h2_client_forget(f.c, &b.s);
+        h2_client_forget(f.c, &d.s);
         end();
 }
 
