@@ -113,6 +113,7 @@ void down_h1_start(struct down *conn)
 
         memset((char *)c + sizeof(*conn), 0, sizeof(*c) - sizeof(*conn));
         c->side.ops = &down_ops;
+        c->side.has_room = true; /* else an answer that is over with its head never ends */
         c->keeps_alive = true;
         conn->protocol = &protocol;
         h1_in_init(&c->in);

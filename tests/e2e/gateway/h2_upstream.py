@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 
-from lib import wire
+from lib import backends, wire
 from lib.h2 import Frames
 from lib.stage import eventually, free_port, same
 
@@ -114,6 +114,18 @@ def is_open(port):
 
 def h2c(t, *targets, upstream=None, **sections):
     return t.proxy(*targets, upstream={"protocol": "h2c", **(upstream or {})}, gateway=ONE, **sections)
+
+
+def story_an_answer_that_is_over_with_its_head_ends(t):
+    """A bodiless answer over HTTP/2 to an HTTP/1 client: it was kept for a room that was there already."""
+    if not shutil.which("lighttpd", path=os.environ["PATH"] + ":/usr/sbin"):
+        t.leave_out("needs lighttpd")
+    backends.available()
+    gate = h2c(t, backends.Backend(t, "lighttpd"))
+    for method, body in (("GET", None), ("HEAD", None), ("DELETE", None), ("POST", b"hello")):
+        a = wire.ask(gate.port, method, "/a", body=body)
+        same((a.status, a.get("location")), (307, "http://back/a"), method)
+    eventually(lambda: [x["outcome"] for x in gate.access_log()] == ["answered"] * 4, 5, "an answer did not end")
 
 
 def stats(gate):

@@ -88,16 +88,24 @@ def compare(gate, back, wrong):
 
 
 def story_no_back_end_sees_a_smuggled_request(t, seconds=600):
+    smuggle(t, "h1", 30000 if t.is_slow else 2500)
+
+
+def story_nor_where_back_ends_speak_http2(t, seconds=600):
+    """What is found out by a probe: HAProxy and lighttpd speak HTTP/2 in plain text, the others do not."""
+    smuggle(t, "auto", 10000 if t.is_slow else 500)
+
+
+def smuggle(t, protocol, count):
     names = backends.available()
     if len(names) < 3:
         t.leave_out(f"needs nginx, HAProxy, Apache, lighttpd and node; found {names}")
-    count = 30000 if t.is_slow else 2500
     seed = os.environ.get("SEKISHO_SEED", "sekisho")
     backs = [backends.Backend(t, name) for name in names]
     gate = t.gateway(
         gateway={"workers": 1, "limits": {"connectionsPerAddress": 0}},
         upstreams={b.name: {"targets": [b.url], "keepAlive": {"connections": 1, "idle": "50s"},
-                            "passive": {"failures": 0}} for b in backs},
+                            "passive": {"failures": 0}, "protocol": protocol} for b in backs},
         routes=[{"path": mutants.MARK + "*", "host": [f"{b.name}.test" for b in backs], "access": "public",
                  "respond": {"status": 403, "body": "not here"}}]
         + [{"host": f"{b.name}.test", "path": "/", "upstream": b.name, "access": "public"} for b in backs])

@@ -99,7 +99,7 @@ class Collector:
 
 
 def proxy(t, up, collector, route=None, **trace):
-    return t.gateway(upstreams={"app": {"targets": [up.url]}, "otel": {"targets": [collector.url]}},
+    return t.gateway(upstreams={"app": {"targets": [up.url], "protocol": "h1"}, "otel": {"targets": [collector.url], "protocol": "h1"}},
                      routes=[{"name": "all", "path": "/", "upstream": "app", "access": "public", **(route or {})}],
                      trace={"upstream": "otel", "oneIn": 1, **trace})
 
