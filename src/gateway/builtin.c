@@ -5,6 +5,7 @@
 #include "gateway/board.h"
 #include "gateway/version.h"
 #include "io/tls.h"
+#include "proxy/cache.h"
 #include "proxy/reply.h"
 
 enum { PAGE_BYTES_MAX = 16 << 20 };
@@ -132,6 +133,21 @@ static const struct handler metrics_handler = { .name = "metrics", .pick = metri
 static const struct handler status_handler = { .name = "status", .pick = status_pick };
 static const struct handler config_handler = { .name = "config", .pick = config_pick };
 
+/* DELETE /cache, or /cache?url=http://host/path for one; the URL is all that follows "url=". */
+static enum step_result cache_pick(struct exchange *x)
+{
+        struct str url = x->target.query;
+
+        if (url.len && !str_has_prefix(url, STR("url=")))
+                return exchange_refuse(x, 400, "purge",
+                                       "Say /cache for all, or /cache?url=http://host/path for one.");
+        if (cache_purge(x->w, str_from(url, 4)) != ERR_OK)
+                return exchange_refuse(x, 400, "purge", "That is no URL: write it as http://host/path.");
+        reply_start(x, 204, NULL, 0, STR(""));
+        return STEP_DONE;
+}
+static const struct handler purge_handler = { .name = "cache", .pick = cache_pick };
+
 #define BUILTIN(name_, path_, handler_)                                                             \
         {                                                                                           \
                 .name = STR_INIT(name_), .path = STR_INIT(path_), .path_kind = PATH_EXACT,          \
@@ -148,6 +164,13 @@ static const struct route public_routes[] = {
 static const struct route admin_routes[] = {
         BUILTIN("admin-metrics", "/metrics", metrics_handler),
         BUILTIN("admin-status", "/status", status_handler),
+        { .name = STR_INIT("admin-cache"),
+          .path = STR_INIT("/cache"),
+          .path_kind = PATH_EXACT,
+          .methods = 1u << HTTP_DELETE,
+          .access = { .is_public = true },
+          .handler = &purge_handler,
+          .is_builtin = true },
         BUILTIN("admin-config", "/debug/config", config_handler),
         BUILTIN("admin-health", "/health", health_handler),
         BUILTIN("admin-ready", "/ready", ready_handler),

@@ -93,6 +93,40 @@ static void measure(struct cache *c, const char *result)
         measure_count(c->w, MEASURE_CACHE, result, NULL, NULL);
 }
 
+enum err cache_purge(struct worker *w, struct str url)
+{
+        size_t colon = str_find(url, STR("://"));
+        struct str scheme = str_sub(url, 0, colon);
+        struct http_field fields[2];
+        struct http_head head = { .method = HTTP_GET, .version_minor = 1, .fields = fields, .fields_max = 2 };
+        struct http_target target;
+        struct http_refusal refusal;
+        struct arena a;
+        enum err e = ERR_MALFORMED;
+
+        if (url.len == 0) {
+                cache_purges_add(w->shared->cache_purges, CACHE_PURGE_ALL);
+                return ERR_OK;
+        }
+        if (colon == STR_NONE || (!str_eq(scheme, STR("http")) && !str_eq(scheme, STR("https"))))
+                return ERR_MALFORMED;
+        struct str rest = str_from(url, colon + 3),
+                   host = str_sub(rest, 0, MIN(str_find_char(rest, '/'), str_find_char(rest, '?')));
+        head.target = str_from(rest, host.len);
+        arena_init(&a, NULL, 0, 64 * 1024);
+        if (head.target.len && head.target.ptr[0] == '/' && http_set(&head, HTTP_FIELD_HOST, host) == ERR_OK)
+                e = http_target_parse(&head, &a, &target, &refusal);
+        if (e == ERR_OK) {
+                struct str key =
+                        cache_key_make(&a, scheme, target.authority.host, target.authority.port, target.text);
+                e = key.ptr ? ERR_OK : ERR_NO_MEMORY;
+                if (e == ERR_OK)
+                        cache_purges_add(w->shared->cache_purges, hash_str(w->shared->hash_key, key));
+        }
+        arena_fini(&a);
+        return e;
+}
+
 /* ---- flights ---- */
 
 static void leave(struct cached *c)

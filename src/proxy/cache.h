@@ -30,6 +30,10 @@ void cache_free(struct cache *c); /* NULL is fine */
 /* All of it: the rules have changed. */
 void cache_forget(struct cache *c);
 
+/* Has every worker forget the answers for a URL ("http://host/path?query"), or all with an empty one. ERR_MALFORMED: it is no
+ * URL. Answers kept under a name that a trusted proxy gave beside Host are forgotten with all only. */
+MUST_USE enum err cache_purge(struct worker *w, struct str url);
+
 /* "http://host:port/path?query" as keys are written: purges name it so. In `a`. */
 struct str cache_key_make(struct arena *a, struct str scheme, struct str host, uint16_t port,
                           struct str target);

@@ -368,3 +368,28 @@ def story_a_reload_forgets(t):
     gate.reload(gate.config)
     a = get(gate)
     same((a.text, a.get("x-new")), ("answer 2", "1"))
+
+
+def story_the_operator_can_have_answers_forgotten(t):
+    up = t.upstream(counted())
+    gate = gate_of(t, up, gateway={"workers": 2})
+    url = "http://localhost"
+
+    def kept(path):
+        """True when every one of many connections, so each worker, has it."""
+        return all("hit" in get(gate, path).get("cache-status") for _ in range(12))
+
+    for path in ("/a?x=1", "/b"):
+        eventually(lambda: kept(path), 10, f"{path} is not kept")
+    same(wire.ask(gate.admin, "DELETE", f"/cache?url={url}/a?x=1").status, 204)
+    assert kept("/b"), "more was forgotten than was named"
+    before = len(up.requests)
+    eventually(lambda: kept("/a?x=1"), 10, "not kept again")
+    assert before < len(up.requests) <= before + 2, "each worker forgets, once"
+    same(wire.ask(gate.admin, "DELETE", "/cache").status, 204)
+    before = len(up.requests)
+    eventually(lambda: kept("/b"), 10, "not kept again")
+    assert before < len(up.requests) <= before + 2
+    same([wire.ask(gate.admin, "DELETE", f"/cache?{q}").status for q in ("url=nonsense", "what", "url=ftp://x/", "url=http://x")],
+         [400] * 4)
+    same(wire.ask(gate.port, "DELETE", "/cache").get("cache-status")[:19], "sekisho; fwd=bypass")
