@@ -140,7 +140,7 @@ enum err policy_explain_login(const struct policy_tables *t, struct str from, st
         policy_explanation_init(out);
         const char *text = ends_find(&q, from, to);
         if (text) {
-                *why = policy_explain_why(out, from, to, text);
+                *why = policy_explain_why(t, out, from, to, text);
                 return ERR_CONFIG;
         }
         if (!(set = policy_ssh_set_new(t)))

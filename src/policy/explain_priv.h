@@ -24,4 +24,5 @@ struct str policy_address_text(struct policy_explanation *e, const struct policy
  */
 const char *policy_explain_end(const struct policy_tables *t, struct arena *arena, struct str text,
                                uint8_t family, struct ip *out);
-struct str policy_explain_why(struct policy_explanation *e, struct str from, struct str to, const char *text);
+struct str policy_explain_why(const struct policy_tables *t, struct policy_explanation *e, struct str from,
+                              struct str to, const char *text);

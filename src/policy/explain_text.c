@@ -112,10 +112,43 @@ static const char *flow_explain(const struct policy_tables *t, struct str from, 
         return NULL;
 }
 
-struct str policy_explain_why(struct policy_explanation *e, struct str from, struct str to, const char *text)
+/* The machine, person, host or service whose name is nearest to an end that nothing is called; or empty. */
+static struct str end_nearest(const struct policy_tables *t, struct arena *arena, struct str end)
 {
-        return arena_format(&e->arena, "from \"%.*s\" to \"%.*s\": %s", (int)MIN(from.len, (size_t)128),
-                            from.ptr, (int)MIN(to.len, (size_t)128), to.ptr, text);
+        const struct policy_facts *f = t->facts;
+        const struct policy_file *file = t->units->file;
+        struct policy_alias a = policy_alias_parse(end, 0, 0);
+        struct str *names =
+                ARENA_ARRAY(arena, struct str,
+                            f->nodes_count + f->users_count + f->services_count + file->hosts_count + 1);
+        size_t count = 0;
+
+        if (!names || policy_facts_find_node(f, end) || policy_facts_find_user(f, end))
+                return STR_NULL;
+        for (size_t i = 0; a.kind == ALIAS_SERVICE && i < f->services_count; i++)
+                names[count++] = f->services[i].name;
+        for (size_t i = 0; a.kind == ALIAS_HOST && i < f->nodes_count; i++)
+                names[count++] = f->nodes[i]->name;
+        for (size_t i = 0; a.kind == ALIAS_HOST && i < file->hosts_count; i++)
+                names[count++] = file->hosts[i].name;
+        for (size_t i = 0; a.kind == ALIAS_USER && i < f->users_count; i++)
+                names[count++] = f->users[i]->email;
+        return report_nearest(a.name, names, count);
+}
+
+struct str policy_explain_why(const struct policy_tables *t, struct policy_explanation *e, struct str from,
+                              struct str to, const char *text)
+{
+        struct str host, ports, near = end_nearest(t, &e->arena, from);
+
+        if (!near.len)
+                near = end_nearest(t, &e->arena, to);
+        if (!near.len && !policy_destination_split(to, &host, &ports))
+                near = end_nearest(t, &e->arena, host);
+        struct str hint =
+                near.len ? arena_format(&e->arena, "; did you mean \"%.*s\"?", STR_FMT(near)) : STR("");
+        return arena_format(&e->arena, "from \"%.*s\" to \"%.*s\": %s%.*s", (int)MIN(from.len, (size_t)128),
+                            from.ptr, (int)MIN(to.len, (size_t)128), to.ptr, text, STR_FMT(hint));
 }
 
 enum err policy_explain(const struct policy_tables *t, struct str from, struct str to,
@@ -128,7 +161,7 @@ enum err policy_explain(const struct policy_tables *t, struct str from, struct s
                                                       : flow_explain(t, from, to, out);
         if (!text)
                 return out->no_memory ? ERR_NO_MEMORY : ERR_OK;
-        *why = policy_explain_why(out, from, to, text);
+        *why = policy_explain_why(t, out, from, to, text);
         return ERR_CONFIG;
 }
 

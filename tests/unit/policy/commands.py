@@ -174,6 +174,13 @@ class Commands(unittest.TestCase):
             self.assertEqual(done.returncode, 2, (start, end))
             self.assertIn("sekisho: ", done.stderr)
 
+    def test_explain_suggests_the_nearest(self):
+        for start, end, near in (("lapto", "db:22", "laptop"), ("laptop", "bd:22", "db"), ("laptop", "ofice:22", "office"),
+                                 ("alise@example.com", "db:22", "alice@example.com"), ("laptop", "service:wikl", "wiki")):
+            done = run("explain", POLICY, "--facts", FACTS, "--from", start, "--to", end)
+            self.assertEqual(done.returncode, 2, (start, end))
+            self.assertIn(f'did you mean "{near}"?', done.stderr)
+
     # preview
 
     def test_preview(self):
