@@ -78,6 +78,7 @@ struct conf_limits {
         /* how many */
         uint64_t connections, connections_per_address; /* per address 0: no limit */
         uint64_t concurrent_requests;
+        uint64_t memory_bytes, descriptors; /* of one worker; 0: none, the process's */
         uint64_t failed_auth_per_minute;    /* per address; 0: no limit */
         struct units_rate rate_per_address; /* count 0: none */
         /* how long */

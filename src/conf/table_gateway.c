@@ -108,6 +108,12 @@ static const struct conf_key limits_keys[] = {
           10000000, .doc = "Of one address (IPv6: one /64); 0: no limit. Above: the connection is closed." },
         { "concurrentRequests", CONF_TYPE_NUMBER, 0, AT(conf_limits, concurrent_requests), "10000", 1,
           10000000, .doc = "Requests at a time. Above: 503 with Retry-After." },
+        { "memoryBytes", CONF_TYPE_BYTES, 0, AT(conf_limits, memory_bytes), "0", 0, 1ULL << 44,
+          .doc = "Memory of one worker; 0: no limit. From 80 % on new requests get 503 with Retry-After and connections "
+                 "without a request are closed, from 90 % on accepting waits; what is under way goes on." },
+        { "descriptors", CONF_TYPE_NUMBER, 0, AT(conf_limits, descriptors), "0", 0, 10000000,
+          .doc = "Open files and connections of one worker; 0: as many as the system lets it have. From 80 % on connections "
+                 "without a request are closed, oldest first, from 90 % on accepting waits." },
         { "failedAuthPerMinute", CONF_TYPE_NUMBER, 0, AT(conf_limits, failed_auth_per_minute), "20", 0,
           1000000,
           .doc = "Wrong tokens from one address; 0: no limit. Above: 429 with Retry-After, whatever the token." },

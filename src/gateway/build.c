@@ -6,6 +6,7 @@
 #include "crypto/random.h"
 #include "gateway/builtin.h"
 #include "gateway/version.h"
+#include "io/process.h"
 #include "io/tls.h"
 #include "llm/llm.h"
 #include "proxy/cache.h"
@@ -73,6 +74,8 @@ static void limits_build(struct build *b)
                 .connections_per_address_max = (uint32_t)c->connections_per_address,
                 .requests_max = (uint32_t)c->concurrent_requests,
                 .body_bytes_max = c->request_bytes,
+                .memory_bytes_max = c->memory_bytes,
+                .descriptors_max = c->descriptors ? c->descriptors : process_fd_limit(),
                 .failed_auth_per_minute = (uint32_t)c->failed_auth_per_minute,
                 .rate_per_address = c->rate_per_address,
                 .header_ms = c->header_timeout,

@@ -54,6 +54,16 @@ static void on_accept(struct listener *l, int fd)
         worker_accept(w, fd, &w->snap->listens[d->index], l->peer);
 }
 
+/* The admin's stays open: an operator wants to look. */
+static void on_closed_doors(struct worker *w, bool are_closed)
+{
+        struct workproc *p = CONTAINER_OF(w, struct workproc, worker);
+
+        for (size_t i = 0; i < p->doors_count; i++)
+                if (!w->snap->listens[p->doors[i].index].is_admin)
+                        listener_hold(&p->doors[i].listener, are_closed);
+}
+
 static void doors_close(struct workproc *p)
 {
         for (size_t i = 0; i < p->doors_count; i++) {
@@ -215,6 +225,7 @@ static void apply(struct workproc *p, struct str body, int *fds, size_t fds_coun
         worker_set_snapshot(&p->worker, snap);
         if (doors_open(p, fds + doors_at, fds_count - doors_at) != ERR_OK)
                 log_error("listeners_not_opened", LOG_N("worker", p->worker.index));
+        on_closed_doors(&p->worker, overload_is_closed(&p->worker));
         int access_fd = m.has_access_file ? fds[1] : -1;
         for (size_t i = 1; i < fds_count; i++)
                 fds[i] = -1; /* taken */
@@ -307,6 +318,7 @@ int workproc_run(const struct workproc_input *in)
                 return 1;
         }
         p->worker.on_drained = on_drained;
+        p->worker.on_closed_doors = on_closed_doors;
         log_sink_open(&p->access, -1, p->loop);
         p->journal.fd = -1;
         loop_before_wait(p->loop, access_log_count, p);

@@ -266,6 +266,18 @@ enum err listener_start(struct listener *l, struct loop *loop, int listen_fd, li
         return e;
 }
 
+void listener_hold(struct listener *l, bool is_held)
+{
+        if (l->is_held == is_held)
+                return;
+        l->is_held = is_held;
+        timer_clear(&l->timer);
+        if (is_held)
+                loop_remove(l->loop, &l->watch);
+        else
+                resume(&l->timer);
+}
+
 void listener_stop(struct listener *l)
 {
         loop_remove(l->loop, &l->watch);

@@ -48,6 +48,7 @@ struct listener {
         /* private */
         struct watch watch;
         struct loop *loop;
+        bool is_held;
         int listen_fd, spare_fd;
         unsigned batch; /* how many to accept an event */
         struct timer timer;
@@ -55,4 +56,6 @@ struct listener {
 
 MUST_USE
 enum err listener_start(struct listener *l, struct loop *loop, int listen_fd, listener_accept_fn *fn);
+void listener_hold(struct listener *l,
+                   bool is_held);       /* connections wait in the kernel meanwhile; repeatable */
 void listener_stop(struct listener *l); /* stops accepting; the listening descriptor stays the caller's */

@@ -60,6 +60,13 @@ uint64_t process_raise_fd_limit(void)
         return limit.rlim_cur;
 }
 
+uint64_t process_fd_limit(void)
+{
+        struct rlimit limit;
+
+        return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 0;
+}
+
 const char *process_user(char out[PROCESS_USER_TEXT_MAX])
 {
         char names[1024];

@@ -17,6 +17,7 @@ MUST_USE bool process_program(char *out, size_t bytes);
 
 /* Raises the soft limit of descriptors to the hard one; returns it. */
 uint64_t process_raise_fd_limit(void);
+uint64_t process_fd_limit(void); /* as it is; 0: not known */
 
 /* The name of the user this process acts for, or its number as text. */
 enum { PROCESS_USER_TEXT_MAX = 64 };

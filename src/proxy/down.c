@@ -195,3 +195,17 @@ void down_drain(struct list *node)
         if (c->protocol)
                 c->protocol->drain(c);
 }
+
+bool down_shed(struct list *node)
+{
+        struct down *c = CONTAINER_OF(node, struct down, node);
+
+        if (!c->protocol) { /* a handshake */
+                give_up(c, STREAM_CLOSE_RESET);
+                return true;
+        }
+        if (c->protocol->shed)
+                return c->protocol->shed(c);
+        c->protocol->drain(c);
+        return false;
+}

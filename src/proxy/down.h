@@ -27,6 +27,7 @@ struct down_protocol {
                 struct down *c); /* ends with down_free, now or when nothing refers to it any more */
         /* No new requests: close when idle, else after what is under way. */
         void (*drain)(struct down *c);
+        bool (*shed)(struct down *c); /* closes it when no request is under way; NULL: drain does */
 };
 
 struct down {
@@ -50,6 +51,9 @@ void down_free(struct down *c);
 
 /* Draining: as the protocol can. One still opening may ask once. */
 void down_drain(struct list *node);
+
+/* Room is short: closed when nothing is under way on it. True when it goes. */
+bool down_shed(struct list *node);
 
 static inline const struct proxy_limits *down_limits(const struct down *c)
 {

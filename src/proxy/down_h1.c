@@ -609,6 +609,17 @@ static void op_release(struct side *s)
                 down_step(c);
 }
 
+/* Also in the middle of a head: whoever is honest sends it in one go. */
+static bool shed(struct down *conn)
+{
+        struct down_h1 *c = of(conn);
+
+        if (c->state != DOWN_IDLE && c->state != DOWN_READING)
+                return false;
+        down_close(c, c->state == DOWN_IDLE ? STREAM_CLOSE_PLAIN : STREAM_CLOSE_RESET);
+        return true;
+}
+
 static void drain(struct down *conn)
 {
         struct down_h1 *c = of(conn);
@@ -635,4 +646,5 @@ static const struct down_protocol protocol = {
         .on_ready = on_ready,
         .on_closed = on_closed,
         .drain = drain,
+        .shed = shed,
 };

@@ -20,7 +20,8 @@ struct proxy_limits {
         struct h1_limits request, answer;
         uint32_t connections_max, connections_per_address_max; /* per address 0: none */
         uint32_t requests_max;
-        uint64_t body_bytes_max; /* 0: none */
+        uint64_t body_bytes_max;                    /* 0: none */
+        uint64_t memory_bytes_max, descriptors_max; /* of one worker, for shedding; 0: none */
         uint32_t failed_auth_per_minute;
         struct units_rate rate_per_address; /* count 0: none */
         int64_t header_ms, idle_ms, body_idle_ms, tls_ms;
@@ -35,7 +36,7 @@ struct listen_conf {
         struct tls_context *tls; /* NULL: plain */
         bool is_admin;
         bool redirects_to_https;
-        bool takes_h2; /* plain: HTTP/2 with prior knowledge; TLS contexts offer it themselves */
+        bool takes_h2;             /* plain: HTTP/2 with prior knowledge; TLS contexts offer it themselves */
         bool takes_proxy_protocol; /* from trusted proxies, who must send it then */
         uint16_t https_port;       /* where such a redirect points */
 };

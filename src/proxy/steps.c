@@ -169,6 +169,10 @@ static enum step_result step_limit(struct exchange *x)
                                        "The request's body is larger than this route takes.");
         if (x->route->is_quiet) /* health and metrics answer under load too */
                 return STEP_NEXT;
+        if (x->w->overload.memory != OVERLOAD_EASY) {
+                reply_will_have(x, "Retry-After", STR("1"));
+                return exchange_refuse(x, 503, "overload", "The gateway is short of memory. Try again soon.");
+        }
         if (l->rate_per_address.count &&
             !gate_pass(shared->rates, address, &l->rate_per_address, now, &wait_ms))
                 return rate_refuse(x, "rate_address", "Too many requests from this address.", wait_ms);

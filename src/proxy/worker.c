@@ -49,11 +49,13 @@ enum err worker_init(struct worker *w, struct shared *shared, unsigned index, st
         }
         w->snap = snap;
         measure_worker_init(w);
+        overload_start(w);
         return ERR_OK;
 }
 
 void worker_fini(struct worker *w)
 {
+        overload_stop(w);
         resolver_free(w->resolver);
         cache_free(w->cache);
         encoder_pool_fini(&w->encoders);
@@ -89,6 +91,7 @@ void worker_set_snapshot(struct worker *w, struct snapshot *snap)
                 cache_forget(w->cache);
         idle_ups_close(old); /* they keep the old snapshot; those at work close when they are done */
         snapshot_put(old);
+        overload_look(w, true);
 }
 
 void worker_drain(struct worker *w, bool is_patient)
@@ -111,6 +114,7 @@ void worker_accept(struct worker *w, int fd, const struct listen_conf *listen, s
                 preface_open(w, fd, listen);
         else
                 down_open(w, fd, listen, NULL);
+        overload_look(w, false);
 }
 
 static struct pool *buffer_pool(struct worker *w, uint32_t cap)

@@ -14,6 +14,7 @@
 #include "io/resolver.h"
 #include "io/timer.h"
 #include "proxy/measure.h"
+#include "proxy/overload.h"
 #include "proxy/record_combined.h"
 #include "proxy/shared.h"
 #include "proxy/snapshot.h"
@@ -62,6 +63,9 @@ struct worker {
         struct log_limit record_refused; /* lines strangers can cause; burst 0: no bound */
         unix_ms record_time_at;
         char record_time[MAX((int)UNITS_TIME_TEXT_MAX, (int)RECORD_COMBINED_TIME_MAX)];
+        struct overload overload;
+        /* called when accepting is to wait, and when it goes on */
+        void (*on_closed_doors)(struct worker *w, bool are_closed);
         /* called when draining and the last connection is gone */
         void (*on_drained)(struct worker *w);
 

@@ -49,7 +49,7 @@ def story_an_upstream_must_prove_its_name(t):
     ]
     for why, authority, names, host, keys, status in cases:
         up = tls_upstream(t, authority, *names)
-        gate = t.proxy(f"https://{host}:{up.port}", upstream={"tls": keys}, gateway=ONE)
+        gate = t.proxy(f"https://{host}:{up.port}", upstream={"tls": keys, "protocol": "h1"}, gateway=ONE)
         a = gate.get("/", token=False)
         same(a.status, status, why)
         if status == 200:
@@ -65,7 +65,7 @@ def story_we_show_our_certificate_to_an_upstream(t):
     up = tls_upstream(t, ca, "localhost", client_ca=ca)
     cert, key = ca.issue("gateway-7")
     tls = {"ca": str(ca.cert), "cert": str(cert), "key": str(key)}
-    gate = t.proxy(f"https://localhost:{up.port}", upstream={"tls": tls}, gateway=ONE)
+    gate = t.proxy(f"https://localhost:{up.port}", upstream={"tls": tls, "protocol": "h1"}, gateway=ONE)
     for _ in range(3):
         same(gate.get("/", token=False).text, "sni=localhost client=gateway-7")
     # Without one, or with a stranger's, the upstream refuses us.
@@ -73,7 +73,7 @@ def story_we_show_our_certificate_to_an_upstream(t):
     assert without.get("/", token=False).status in (502, 503)
     cert, key = other.issue("gateway-7")
     tls.update(cert=str(cert), key=str(key))
-    foreign = t.proxy(f"https://localhost:{up.port}", upstream={"tls": tls}, gateway=ONE)
+    foreign = t.proxy(f"https://localhost:{up.port}", upstream={"tls": tls, "protocol": "h1"}, gateway=ONE)
     assert foreign.get("/", token=False).status in (502, 503)
     same(len(up.requests), 3)
 
@@ -99,7 +99,7 @@ def guarded(t, required, routes=None, **gateway):
     gate = t.gateway(gateway={**ONE, "listen": [{"address": f"127.0.0.1:{port}", "tls": True}],
                               "certificates": [{"cert": str(cert), "key": str(key)}],
                               "clientCertificates": {"ca": str(people.cert), "required": required}, **gateway},
-                     upstreams={"app": {"targets": [up.url]}},
+                     upstreams={"app": {"targets": [up.url], "protocol": "h1"}},
                      routes=routes or [{"path": "/", "upstream": "app", "access": "public"}])
     gate.tls_port = port
     return gate, ca, people, up

@@ -53,7 +53,7 @@ def story_the_operator_has_pages_of_their_own(t):
 
 def story_maintenance_of_a_route_and_of_all(t):
     up = t.upstream(lambda peer, request: peer.send(ok("here")))
-    gate = t.gateway(gateway=ONE, upstreams={"app": {"targets": [up.url]}}, routes=[
+    gate = t.gateway(gateway=ONE, upstreams={"app": {"targets": [up.url], "protocol": "h1"}}, routes=[
         {"path": "/shop", "upstream": "app"},
         {"path": "/blog", "upstream": "app", "access": "public"}])
     same(gate.get("/shop").text, "here")

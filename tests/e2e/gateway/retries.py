@@ -19,7 +19,7 @@ def send(gate, method="GET", path="/", body=None):
 def story_retries_have_a_budget(t):
     broken = t.upstream(lambda peer, request: peer.reset())
     also = t.upstream(lambda peer, request: peer.reset())
-    gate = t.proxy(broken, also, gateway=ONE, upstream={"passive": {"failures": 0}, "retryBudgetPercent": 10, "retries": 1})
+    gate = t.proxy(broken, also, gateway=ONE, upstream={"protocol": "h1", "passive": {"failures": 0}, "retryBudgetPercent": 10, "retries": 1})
     for _ in range(200):
         same(gate.get("/", token=False).status, 502)
     asked = len(broken.requests) + len(also.requests)
@@ -29,7 +29,7 @@ def story_retries_have_a_budget(t):
 def story_without_a_budget_nothing_is_repeated(t):
     broken = t.upstream(lambda peer, request: peer.reset())
     also = t.upstream(lambda peer, request: peer.reset())
-    gate = t.proxy(broken, also, gateway=ONE, upstream={"passive": {"failures": 0}, "retryBudgetPercent": 0, "retries": 1})
+    gate = t.proxy(broken, also, gateway=ONE, upstream={"protocol": "h1", "passive": {"failures": 0}, "retryBudgetPercent": 0, "retries": 1})
     for _ in range(10):
         same(gate.get("/", token=False).status, 502)
     same(len(broken.requests) + len(also.requests), 10)
@@ -78,7 +78,7 @@ def busy(t, seconds):
 
 def story_requests_wait_for_a_target_with_room(t):
     up, state = busy(t, 0.1)
-    gate = t.proxy({"url": up.url, "maxConnections": 2}, gateway=ONE, upstream={"queue": {"length": 20, "wait": "10s"}})
+    gate = t.proxy({"url": up.url, "maxConnections": 2}, gateway=ONE, upstream={"protocol": "h1", "queue": {"length": 20, "wait": "10s"}})
     held = []
     for i in range(16):
         held.append(send(gate, path=f"/{i}"))
@@ -91,7 +91,7 @@ def story_requests_wait_for_a_target_with_room(t):
 
 def story_the_line_has_a_length_and_a_time(t):
     up, state = busy(t, 0.8)
-    gate = t.proxy({"url": up.url, "maxConnections": 1}, gateway=ONE, upstream={"queue": {"length": 2, "wait": "300ms"}})
+    gate = t.proxy({"url": up.url, "maxConnections": 1}, gateway=ONE, upstream={"protocol": "h1", "queue": {"length": 2, "wait": "300ms"}})
     first = send(gate)
     eventually(lambda: state["now"] == 1, 5, "not asked")
     waiting = [send(gate), send(gate)]
@@ -111,7 +111,7 @@ def story_the_line_has_a_length_and_a_time(t):
 
 def story_who_leaves_the_line_holds_nobody_up(t):
     up, state = busy(t, 0.3)
-    gate = t.proxy({"url": up.url, "maxConnections": 1}, gateway=ONE, upstream={"queue": {"length": 20, "wait": "10s"}})
+    gate = t.proxy({"url": up.url, "maxConnections": 1}, gateway=ONE, upstream={"protocol": "h1", "queue": {"length": 20, "wait": "10s"}})
     first = send(gate, path="/first")
     eventually(lambda: state["now"] == 1, 5, "not asked")
     gone = [send(gate, path="/gone") for _ in range(5)]
