@@ -541,6 +541,10 @@ static int session_make(struct h2_client *c)
                 nghttp2_option_set_max_outbound_ack(option, OUTBOUND_ACKS_MAX);
                 nghttp2_option_set_max_continuations(option, CONTINUATIONS_MAX);
                 nghttp2_option_set_no_closed_streams(option, 1);
+                /* Requests of many callers go over one connection: no field of one is written by what another sent before.
+                 * An upstream that stops reading a field block half way, because it refuses the method (lighttpd 1.4.69
+                 * does), would read all later ones wrong. */
+                nghttp2_option_set_max_deflate_dynamic_table_size(option, 0);
                 result = nghttp2_session_client_new2(&c->session, cb, c, option);
         }
         nghttp2_option_del(option);

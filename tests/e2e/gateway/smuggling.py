@@ -73,7 +73,9 @@ def compare(gate, back, wrong):
     for x in lines:
         most[x["method"], x["path"]] += x["attempts"]
         least[x["method"], x["path"]] += x["outcome"] == "answered" and x["method"] in METHODS
-    seen = collections.Counter((method, target.split("?")[0]) for method, target in back.seen())
+    # A WebSocket over HTTP/2 is a CONNECT (RFC 8441); PRI is the gateway asking whether HTTP/2 is spoken.
+    seen = collections.Counter(("GET" if method == "CONNECT" else method, target.split("?")[0]) for method, target in back.seen()
+                               if (method, target) != ("PRI", "*"))
     for what, count in seen.items():
         if mutants.MARK in what[1]:
             wrong.append(f"{back.name} saw the marker request: {what}")

@@ -129,7 +129,8 @@ url.redirect-code = 307
         self.program.stop()
         time.sleep(0.05)
         text = self.seen_path.read_bytes().decode("latin-1") if self.seen_path.exists() else ""
-        lines = [line.removeprefix("SEEN ").strip('"') for line in text.splitlines()
+        origin = f"http://{self.name}.test/"  # HAProxy writes what came by HTTP/2 in absolute form
+        lines = [line.removeprefix("SEEN ").strip('"').replace(origin, "/", 1) for line in text.splitlines()
                  if self.name != "haproxy" or line.startswith("SEEN ")]
         return [tuple((line.split(" ") + ["", ""])[:2]) for line in lines]
 
