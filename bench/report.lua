@@ -1,9 +1,10 @@
--- For wrk: the request from WRK_METHOD, WRK_BODY and WRK_TOKEN, and the result as one JSON object.
+-- For wrk: the request from WRK_METHOD, WRK_BODY, WRK_TOKEN and WRK_HEADERS ("name: value|name: value"), and the result as one JSON object.
 wrk.method = os.getenv("WRK_METHOD") or "GET"
 wrk.body = os.getenv("WRK_BODY")
 if wrk.body then wrk.headers["Content-Type"] = "application/json" end
 if os.getenv("WRK_TOKEN") then wrk.headers["Authorization"] = "Bearer " .. os.getenv("WRK_TOKEN") end
 if os.getenv("WRK_CLOSE") then wrk.headers["Connection"] = "close" end
+for name, value in (os.getenv("WRK_HEADERS") or ""):gmatch("([^:|]+): ([^|]+)") do wrk.headers[name] = value end
 
 function done(summary, latency)
     local e = summary.errors

@@ -20,6 +20,7 @@ class Server:
     """Listens at `port` in plain text and at `tls_port` with TLS."""
 
     name = "?"
+    cases = None  # those it takes part in; None: all
 
     def __init__(self, folder, cpu):
         self.folder = folder / self.name
@@ -33,9 +34,13 @@ class Server:
         self.process = subprocess.Popen(["taskset", "-c", self.cpu, *map(str, command)], stdout=self.log, stderr=self.log,
                                         stdin=subprocess.DEVNULL)
         self.pid = self.process.pid
-        for port in (self.port, self.tls_port):
+        for port in filter(None, (self.port, self.tls_port)):
             self.wait(port)
         return self
+
+    def environment(self):
+        """What the load is told beside the case's own."""
+        return {}
 
     def wait(self, port):
         end = time.monotonic() + 10
@@ -65,9 +70,13 @@ class Direct:
     """The upstream itself, on the load's CPU: what the measured delays begin from."""
 
     name = "direct"
+    cases = None
 
     def __init__(self, port, pid):
         self.port, self.tls_port, self.pid = port, None, pid
+
+    def environment(self):
+        return {}
 
     def stop(self):
         pass
@@ -90,6 +99,7 @@ class Nginx(Server):
                 client_body_temp_path {self.folder}; proxy_temp_path {self.folder}; fastcgi_temp_path {self.folder};
                 uwsgi_temp_path {self.folder}; scgi_temp_path {self.folder};
                 upstream up {{ server 127.0.0.1:{upstream}; keepalive 512; keepalive_requests 100000000; }}
+                upstream holder {{ server 127.0.0.1:{self.holder_port}; }}
                 server {{
                     listen 127.0.0.1:{self.port} reuseport backlog=4096;
                     listen 127.0.0.1:{self.tls_port} ssl reuseport backlog=4096;
@@ -100,6 +110,10 @@ class Nginx(Server):
                         proxy_set_header Connection ""; proxy_set_header Host $host;
                         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
                         proxy_set_header X-Forwarded-Proto $scheme;
+                    }}
+                    location /ws {{
+                        proxy_pass http://holder; proxy_http_version 1.1; proxy_read_timeout 600s;
+                        proxy_set_header Connection upgrade; proxy_set_header Upgrade websocket;
                     }}
                 }}
             }}""")
@@ -134,7 +148,11 @@ defaults
 frontend f
     bind 127.0.0.1:{self.port}
     bind 127.0.0.1:{self.tls_port} ssl crt {pem}
+    use_backend holder if {{ path /ws }}
     default_backend b
+backend holder
+    timeout tunnel 600s
+    server h 127.0.0.1:{self.holder_port}
 backend b
     server u 127.0.0.1:{upstream} pool-max-conn -1
 """)
@@ -156,11 +174,12 @@ class Sekisho(Server):
                 "listen": [{"address": f"127.0.0.1:{self.tls_port}", "tls": True}],
                 "certificates": [{"cert": str(cert), "key": str(key)}],
                 "apiTokens": [{"name": "bench", "sha256": hashlib.sha256(TOKEN.encode()).hexdigest()}],
-                "limits": {"idleTimeout": "10m"},
+                "limits": {"idleTimeout": "10m", "connectionsPerAddress": 0},
             },
-            "upstreams": {"app": {"targets": [f"http://127.0.0.1:{upstream}"], "keepAlive": {"connections": 512}}},
+            "upstreams": {"app": {"targets": [f"http://127.0.0.1:{upstream}"], "keepAlive": {"connections": 512}},
+                          "holder": {"targets": [f"http://127.0.0.1:{self.holder_port}"]}},
             "providers": {"home": {"kind": "openai", "baseUrl": f"http://127.0.0.1:{upstream}/v1"}},
-            "routes": [{"path": "/", "upstream": "app", "access": "public"}],
+            "routes": [{"path": "/", "upstream": "app", "access": "public"}, {"path": "/ws", "upstream": "holder", "access": "public"}],
             "admin": {"listen": f"127.0.0.1:{free_port()}"},
             "log": {"level": "warning", "access": "off"},
         }
@@ -170,6 +189,41 @@ class Sekisho(Server):
         return [self.program, "gateway", "--config", path]
 
 
+class Portkey(Server):
+    """The npm AI gateway, as bench/npm/package-lock.json names it; it takes the upstream from each request."""
+
+    name = "portkey"
+    cases = ("model",)
+    build = None  # where it is installed, set by bench/run
+
+    @classmethod
+    def folder_installed(cls):
+        return cls.build / "bench-npm"
+
+    @classmethod
+    def install(cls):
+        here, to = pathlib.Path(__file__).resolve().parent / "npm", cls.folder_installed()
+        if (to / "node_modules/@portkey-ai/gateway").exists():
+            return
+        to.mkdir(exist_ok=True)
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(here / name, to / name)
+        subprocess.run([program("npm"), "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"], cwd=to, check=True)
+
+    @classmethod
+    def version(cls):
+        return json.loads((cls.folder_installed() / "node_modules/@portkey-ai/gateway/package.json").read_text())["version"]
+
+    def command(self, upstream, cert, key):
+        self.install()
+        self.upstream, self.tls_port = upstream, None
+        script = self.folder_installed() / "node_modules/@portkey-ai/gateway/build/start-server.js"
+        return [program("node"), script, f"--port={self.port}", "--headless"]
+
+    def environment(self):
+        return {"WRK_HEADERS": f"x-portkey-provider: openai|x-portkey-custom-host: http://127.0.0.1:{self.upstream}/v1"}
+
+
 def program(name):
     found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin:/usr/local/sbin")
     if not found:
@@ -177,4 +231,4 @@ def program(name):
     return found
 
 
-ALL = (Sekisho, Nginx, Haproxy)
+ALL = (Sekisho, Nginx, Haproxy, Portkey)
