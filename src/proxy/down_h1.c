@@ -98,6 +98,8 @@ static void on_closed(struct down *conn)
                 conn_free(c);
 }
 
+static void tunnel_rest(struct down_h1 *c);
+
 static void op_let_go(struct side *s)
 {
         struct down_h1 *c = of_side(s);
@@ -105,6 +107,8 @@ static void op_let_go(struct side *s)
         c->is_lent = false;
         if (c->is_gone)
                 conn_free(c);
+        else
+                tunnel_rest(c);
 }
 
 void down_h1_start(struct down *conn)
@@ -289,6 +293,13 @@ static void client_left(struct down_h1 *c, enum err e)
         down_close(c, STREAM_CLOSE_RESET);
 }
 
+/* A quiet tunnel keeps no buffer, once the exchange reads nothing in it. */
+static void tunnel_rest(struct down_h1 *c)
+{
+        if (c->is_tunnel && !c->is_lent && c->state == DOWN_ACTIVE && c->side.x)
+                h1_in_rest(&c->in, c->conn.w);
+}
+
 /* In a tunnel the client's end is a half close that goes on upwards. */
 static void tunnel_end(struct down_h1 *c)
 {
@@ -341,6 +352,7 @@ static void body_read(struct down_h1 *c)
                 if (e == ERR_AGAIN) {
                         if (!c->is_tunnel && !body_wait(c))
                                 body_is_late(c);
+                        tunnel_rest(c);
                         return;
                 }
                 if (e == ERR_CLOSED && c->is_tunnel) {

@@ -1,6 +1,7 @@
 #include "proxy/exchange.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "http/websocket_handshake.h"
@@ -10,6 +11,7 @@
 #include "proxy/record.h"
 #include "proxy/reply.h"
 #include "proxy/route.h"
+#include "proxy/settle.h"
 #include "proxy/steps.h"
 #include "proxy/worker.h"
 
@@ -59,10 +61,14 @@ struct exchange *exchange_new(struct worker *w, struct side *down, const struct 
                               const struct http_head *head)
 {
         struct exchange *x = pool_take(w->exchanges);
+        void *first = pool_take(w->exchange_blocks);
 
-        if (!x)
+        if (!x || !first) {
+                pool_put(w->exchanges, x);
+                pool_put(w->exchange_blocks, first);
                 return NULL;
-        memset(x, 0, offsetof(struct exchange, first));
+        }
+        *x = (struct exchange){ .first = first };
         x->w = w;
         x->down = down;
         x->lender = down->ops->let_go ? down : NULL;
@@ -70,7 +76,7 @@ struct exchange *exchange_new(struct worker *w, struct side *down, const struct 
         x->tally_slot = x->token_slot = TALLY_NO_SLOT;
         x->snap = snapshot_get(w->snap);
         x->start_us = loop_now_us(w->loop);
-        arena_init(&x->arena, x->first, sizeof(x->first), ARENA_BYTES_MAX);
+        arena_init(&x->arena, first, EXCHANGE_ARENA_FIRST, ARENA_BYTES_MAX);
         bodystore_init(&x->body);
         timer_init(&x->timer, exchange_timeout);
         forward_init(x);
@@ -83,6 +89,7 @@ struct exchange *exchange_new(struct worker *w, struct side *down, const struct 
                 list_remove(&x->node);
                 arena_fini(&x->arena);
                 snapshot_put(x->snap);
+                pool_put(w->exchange_blocks, first);
                 pool_put(w->exchanges, x);
                 return NULL;
         }
@@ -100,7 +107,9 @@ static void exchange_free(struct exchange *x)
         list_remove(&x->node);
         bodystore_fini(&x->body);
         arena_fini(&x->arena);
+        free(x->settled);
         snapshot_put(x->snap);
+        pool_put(w->exchange_blocks, x->first);
         pool_put(w->exchanges, x);
         measure_set(w, w->measure.requests_active, (int64_t)pool_taken_count(w->exchanges));
 }
@@ -588,6 +597,19 @@ void exchange_answer_flush(struct exchange *x)
                 x->changer->filter->on_flush(x, x->changer->state);
         if (x->down)
                 x->down->ops->flush(x->down);
+        if (x->is_tunnel && x->down && !x->settled)
+                exchange_settle(x);
+}
+
+void exchange_memory_drop(struct exchange *x)
+{
+        arena_fini(&x->arena);
+        arena_init(&x->arena, NULL, 0, ARENA_BYTES_MAX);
+        pool_put(x->w->exchange_blocks, x->first);
+        x->first = NULL;
+        if (x->lender)
+                x->lender->ops->let_go(x->lender);
+        x->lender = NULL;
 }
 
 void exchange_down_room(struct exchange *x)
@@ -675,7 +697,7 @@ void exchange_up_reset(struct exchange *x, enum err reason, bool may_retry)
         if (x->is_ended)
                 return;
         wait_end(x);
-        if (x->answer_is_in) /* it had said all: what a filter holds goes on to the client */
+        if (x->answer_is_in && !x->is_tunnel) /* it had said all: what a filter holds goes on to the client */
                 return;
         if (x->answer_started) {
                 down_drop(x, reason);

@@ -3,7 +3,7 @@
  *
  *   born → steps (steps.h), which may wait → both bodies flow → both done → recorded → gone
  *
- * Memory: one pooled struct with the arena's first block in it. Holds the snapshot it began with. Thread: its worker.
+ * Memory: one pooled struct, and the arena's first block from a pool beside it. Holds the snapshot it began with. Thread: its worker.
  */
 #pragma once
 
@@ -26,6 +26,7 @@ struct filter;
 struct exchange_note;
 struct trace;
 struct up_dial;
+struct settled;
 
 enum {
         EXCHANGE_ARENA_FIRST = 4096,
@@ -152,9 +153,10 @@ struct exchange {
         struct pace request_pace, answer_pace;
         struct task again; /* run on in the next turn */
 
-        struct list node; /* in worker.exchanges */
+        struct list node;        /* in worker.exchanges */
+        struct settled *settled; /* a tunnel's: what is left of the request, see settle.h; else NULL */
+        void *first;             /* the arena's first block; NULL when settled */
         struct arena arena;
-        _Alignas(max_align_t) char first[EXCHANGE_ARENA_FIRST];
 };
 
 /*
@@ -186,6 +188,9 @@ bool exchange_try_again(struct exchange *x, enum err why);
 /* Lets the body come in while no up side is there; `on_body` of the route's handler sees it. Bounded by
  * limits.model_lookahead_bytes: 413 past it. */
 void exchange_collect(struct exchange *x);
+
+/* For settle.h: gives back the arena and what the client's side lent. Nothing of the request may point there any more. */
+void exchange_memory_drop(struct exchange *x);
 
 /* ---- events from the down side ---- */
 /* Payload taken. A message without body is one empty last piece. */

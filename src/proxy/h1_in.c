@@ -38,7 +38,7 @@ static enum err room_make(struct h1_in *in, struct worker *w)
                 in->buffer = worker_buffer_take(w, false);
                 return in->buffer ? ERR_OK : ERR_NO_MEMORY;
         }
-        if (in->body_start == 0 && !in->body_buffer) { /* a head is being read */
+        if (!in->in_body) { /* a head is being read */
                 if (b->len < b->cap)
                         return ERR_OK;
                 if (b->cap >= RBUF_LARGE_BYTES)
@@ -98,6 +98,7 @@ void h1_in_body_begin(struct h1_in *in, const struct http_head *head)
         h1_body_init(&in->body, head);
         in->buffer->pos += (uint32_t)head->bytes;
         in->body_start = in->buffer->pos;
+        in->in_body = true;
         in->scanned = 0;
         in->is_last = false;
 }
@@ -182,6 +183,17 @@ void h1_in_next(struct h1_in *in, struct worker *w)
                 b->pos = 0;
         }
         in->body_start = 0;
+        in->in_body = false;
         in->scanned = 0;
         in->is_last = false;
+}
+
+void h1_in_rest(struct h1_in *in, struct worker *w)
+{
+        if (h1_in_bytes(in).len)
+                return;
+        worker_buffer_put(w, in->buffer);
+        worker_buffer_put(w, in->body_buffer);
+        in->buffer = in->body_buffer = NULL;
+        in->body_start = 0;
 }

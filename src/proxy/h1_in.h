@@ -18,6 +18,7 @@ struct h1_in {
         struct h1_body body;
         size_t scanned;      /* of a head not yet whole */
         uint32_t body_start; /* in `buffer`: behind the head */
+        bool in_body;        /* behind a head */
         bool is_last;        /* the body's end was given and taken */
         bool is_ended;       /* the peer's end was read */
 };
@@ -47,6 +48,9 @@ void h1_in_body_begin(struct h1_in *in, const struct http_head *head);
  */
 MUST_USE enum err h1_in_offer(struct h1_in *in, struct worker *w, h1_in_give *give, void *context,
                               bool *wants_more_out, struct http_refusal *refusal);
+
+/* In a long body whose head nobody reads any more: the buffers go back while they hold nothing. */
+void h1_in_rest(struct h1_in *in, struct worker *w);
 
 /* After the body: what is left (the next message) moves to the front, or the buffers go back. */
 void h1_in_next(struct h1_in *in, struct worker *w);

@@ -330,6 +330,13 @@ static void out_write(struct up_h1 *u)
         exchange_up_room(u->side.x);
 }
 
+/* A quiet tunnel keeps no buffer, once the answer's head went out. */
+static void tunnel_rest(struct up_h1 *u)
+{
+        if (u->is_tunnel && u->state == UP_ACTIVE && u->side.x && u->side.x->settled && u->pulled)
+                h1_in_rest(&u->in, u->w);
+}
+
 static void on_ready(struct stream *s, unsigned ready)
 {
         struct up_h1 *u = CONTAINER_OF(s, struct up_h1, stream);
@@ -347,6 +354,7 @@ static void on_ready(struct stream *s, unsigned ready)
                 answer_read(u);
                 if (u->state == UP_ACTIVE && u->side.x)
                         exchange_answer_flush(u->side.x);
+                tunnel_rest(u);
         }
         /* An upstream that answered and closed while we still wrote is heard first; a tunnel's both halves are over then. */
         if (u->state == UP_ACTIVE && u->out.is_broken &&
@@ -437,6 +445,7 @@ static void op_pull(struct side *s)
         u->pulled = true;
         if (u->head_is_done)
                 answer_read(u);
+        tunnel_rest(u);
 }
 
 static void op_reset(struct side *s, enum err reason)

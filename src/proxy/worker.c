@@ -38,11 +38,12 @@ enum err worker_init(struct worker *w, struct shared *shared, unsigned index, st
         w->h2s = pool_new(up_h2_bytes, requests_max);
         w->h2_streams = pool_new(up_h2_stream_bytes, (size_t)requests_max * 2);
         w->exchanges = pool_new(sizeof(struct exchange), requests_max);
+        w->exchange_blocks = pool_new(EXCHANGE_ARENA_FIRST, requests_max);
         w->down_streams = pool_new(down_h2_stream_bytes, requests_max);
         w->buffers_small = pool_new(sizeof(struct rbuf) + RBUF_SMALL_BYTES, (size_t)l->connections_max * 2);
         w->buffers_large = pool_new(sizeof(struct rbuf) + RBUF_LARGE_BYTES, (size_t)l->connections_max * 2);
         if (!w->downs || !w->down_streams || !w->ups || !w->dials || !w->h2s || !w->h2_streams ||
-            !w->exchanges || !w->buffers_small || !w->buffers_large ||
+            !w->exchanges || !w->exchange_blocks || !w->buffers_small || !w->buffers_large ||
             resolver_new(loop, &snap->names, &w->resolver) != ERR_OK) {
                 worker_fini(w);
                 return ERR_NO_MEMORY;
@@ -66,6 +67,7 @@ void worker_fini(struct worker *w)
         pool_free(w->h2s);
         pool_free(w->h2_streams);
         pool_free(w->exchanges);
+        pool_free(w->exchange_blocks);
         pool_free(w->buffers_small);
         pool_free(w->buffers_large);
         map_fini(&w->series);

@@ -39,8 +39,8 @@ struct worker {
         bool is_patient; /* while draining: an idle HTTP/1.1 connection stays until its next request is answered */
 
         /* memory; bounded by the snapshot's limits when the worker starts */
-        struct pool *downs, *down_streams, *ups, *dials, *h2s, *h2_streams, *exchanges, *buffers_small,
-                *buffers_large;
+        struct pool *downs, *down_streams, *ups, *dials, *h2s, *h2_streams, *exchanges, *exchange_blocks,
+                *buffers_small, *buffers_large;
         struct encoder_pool encoders;
         struct cache *cache; /* NULL: nothing is kept */
 
