@@ -26,6 +26,7 @@ struct filter;
 struct exchange_note;
 struct trace;
 struct up_dial;
+struct pacing;
 struct settled;
 
 enum {
@@ -64,12 +65,6 @@ struct exchange_origin {
         const struct client_certificate *client; /* verified; NULL: it showed none */
 };
 
-/* How one half of a body keeps up; see pace.h. */
-struct pace {
-        uint64_t bytes;     /* where this window began */
-        uint64_t waited_ms; /* in it */
-};
-
 /* A state of one filter for one exchange; see filter.h. */
 struct exchange_filter {
         const struct filter *filter;
@@ -100,9 +95,9 @@ struct exchange {
         const struct token *token;
         struct upstream *upstream;
         struct target *target_in_use;
-        struct target *entered;                   /* whose load it is part of, or NULL */
-        bool is_probe;                            /* it tries a target that was ejected */
-        struct target *tried[EXCHANGE_TRIED_MAX]; /* failed targets, not to be picked again */
+        struct target *entered; /* whose load it is part of, or NULL */
+        bool is_probe;          /* it tries a target that was ejected */
+        struct target **tried;  /* failed targets, not to be picked again; in the arena when there are any */
         uint8_t tried_count;
         const char *refused; /* the reason word of our own answer, or NULL */
         const char *label;   /* names the route's kind in the log: a model, … ; empty */
@@ -146,12 +141,11 @@ struct exchange {
         uint64_t request_bytes, answer_bytes; /* payload */
         uint64_t tokens_in, tokens_out;       /* AI usage as the provider reported it */
         struct timer timer;                   /* total time, or a wait's end */
-        struct timer try_timer;  /* the attempt's time, or that of waiting for a target with room */
-        struct waiter waiter;    /* in the upstream's line */
-        bool is_called;          /* out of it, to pick now */
-        struct timer pace_timer; /* in use where the route has a least rate */
-        struct pace request_pace, answer_pace;
-        struct task again; /* run on in the next turn */
+        struct timer try_timer; /* the attempt's time, or that of waiting for a target with room */
+        struct waiter waiter;   /* in the upstream's line */
+        bool is_called;         /* out of it, to pick now */
+        struct pacing *pacing;  /* in the arena, where the route has a least rate; pace.h */
+        struct task again;      /* run on in the next turn */
 
         struct list node;        /* in worker.exchanges */
         struct settled *settled; /* a tunnel's: what is left of the request, see settle.h; else NULL */

@@ -16,9 +16,12 @@ static bool remember_tried(struct exchange *x)
 {
         bool is_retry = x->target_in_use && !x->is_stale_retry && x->tried_count < EXCHANGE_TRIED_MAX;
 
+        if (is_retry && !x->tried)
+                x->tried = ARENA_ARRAY(&x->arena, struct target *, EXCHANGE_TRIED_MAX);
         if (is_retry) {
                 measure_add(x->w, x->target_in_use->measure.retries, 1);
-                x->tried[x->tried_count++] = x->target_in_use;
+                if (x->tried)
+                        x->tried[x->tried_count++] = x->target_in_use;
         }
         x->target_in_use = NULL;
         x->is_stale_retry = false;

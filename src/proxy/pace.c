@@ -3,6 +3,12 @@
 #include "proxy/route.h"
 #include "proxy/worker.h"
 
+struct pacing {
+        struct exchange *x;
+        struct timer timer;
+        struct pace request, answer;
+};
+
 bool pace_is_too_slow(struct pace *p, uint64_t rate, uint64_t bytes, bool is_waiting)
 {
         uint64_t came = bytes - p->bytes;
@@ -31,28 +37,34 @@ static bool waits_for_taking(const struct exchange *x)
 
 static void on_tick(struct timer *t)
 {
-        struct exchange *x = CONTAINER_OF(t, struct exchange, pace_timer);
+        struct pacing *p = CONTAINER_OF(t, struct pacing, timer);
+        struct exchange *x = p->x;
         uint64_t rate = x->route->minimum_rate;
         struct http_refusal refusal = { 408, "minimum_rate" };
 
         if (x->is_ended)
                 return;
         timer_set(x->w->loop, t, loop_now(x->w->loop) + PACE_TICK_MS);
-        if (pace_is_too_slow(&x->request_pace, rate, x->request_bytes, waits_for_request(x)) ||
-            pace_is_too_slow(&x->answer_pace, rate, x->answer_bytes, waits_for_taking(x)))
+        if (pace_is_too_slow(&p->request, rate, x->request_bytes, waits_for_request(x)) ||
+            pace_is_too_slow(&p->answer, rate, x->answer_bytes, waits_for_taking(x)))
                 exchange_request_broken(x, &refusal);
 }
 
-void pace_watch(struct exchange *x)
+bool pace_watch(struct exchange *x)
 {
-        if (!x->route->minimum_rate)
-                return;
-        timer_init(&x->pace_timer, on_tick);
-        timer_set(x->w->loop, &x->pace_timer, loop_now(x->w->loop) + PACE_TICK_MS);
+        if (!x->route->minimum_rate || x->pacing)
+                return true;
+        if (!(x->pacing = ARENA_NEW(&x->arena, struct pacing)))
+                return false;
+        x->pacing->x = x;
+        timer_init(&x->pacing->timer, on_tick);
+        timer_set(x->w->loop, &x->pacing->timer, loop_now(x->w->loop) + PACE_TICK_MS);
+        return true;
 }
 
 void pace_end(struct exchange *x)
 {
-        if (x->route && x->route->minimum_rate)
-                timer_clear(&x->pace_timer);
+        if (x->pacing)
+                timer_clear(&x->pacing->timer);
+        x->pacing = NULL;
 }

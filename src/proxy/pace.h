@@ -10,12 +10,18 @@
 
 enum { PACE_TICK_MS = 1000, PACE_WINDOW_MS = 5000 };
 
+/* How one half of a body keeps up. */
+struct pace {
+        uint64_t bytes;     /* where this window began */
+        uint64_t waited_ms; /* in it */
+};
+
 /*
  * Once a tick: `bytes` have passed in all, and the client kept us waiting since the tick before or not. True when over a
  * whole window of waiting less than `rate` bytes a second came. Pure.
  */
 MUST_USE bool pace_is_too_slow(struct pace *p, uint64_t rate, uint64_t bytes, bool is_waiting);
 
-/* Watches over x until it ends, by its route's least rate. */
-void pace_watch(struct exchange *x);
+/* Watches over x until it ends, by its route's least rate. False when memory runs out. */
+MUST_USE bool pace_watch(struct exchange *x);
 void pace_end(struct exchange *x);

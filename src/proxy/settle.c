@@ -4,14 +4,14 @@
 #include <string.h>
 
 #include "proxy/forward.h"
+#include "proxy/pace.h"
 #include "proxy/worker.h"
 
 enum { WORD_BYTES_MAX = 512 };
 
 struct settled {
         struct exchange_origin origin;
-        struct http_field fields[2];
-        char words[];
+        struct http_field fields[]; /* as many as there are; the words behind them */
 };
 
 static bool may_settle(const struct exchange *x)
@@ -36,28 +36,28 @@ static size_t words_of(struct exchange *x, struct settled *s, struct str *words[
 }
 
 /* Of the request's fields only those a record shows. */
-static void fields_keep(struct exchange *x, struct settled *s, const struct http_field *agent,
-                        const struct http_field *referer)
+static void fields_keep(struct exchange *x, struct settled *s, const struct http_field *const shown[2])
 {
         struct http_head kept = { .method = x->request.method,
                                   .method_text = x->request.method_text,
                                   .version_minor = x->request.version_minor,
-                                  .fields = s->fields,
-                                  .fields_max = ARRAY_SIZE(s->fields) };
+                                  .fields = s->fields };
 
-        if (agent) {
-                s->fields[kept.fields_count++] = (struct http_field){ .name = STR("User-Agent"),
-                                                                      .value = agent->value,
-                                                                      .id = HTTP_FIELD_USER_AGENT };
-                kept.first[HTTP_FIELD_USER_AGENT] = 1;
-        }
-        if (referer)
-                s->fields[kept.fields_count++] =
-                        (struct http_field){ .name = STR("Referer"), .value = referer->value };
+        for (int i = 0; i < 2; i++)
+                if (shown[i]) {
+                        s->fields[kept.fields_count++] =
+                                (struct http_field){ .name = i ? STR("Referer") : STR("User-Agent"),
+                                                     .value = shown[i]->value,
+                                                     .id = i ? HTTP_FIELD_OTHER : HTTP_FIELD_USER_AGENT };
+                        kept.fields_max = kept.fields_count;
+                }
+        kept.first[HTTP_FIELD_USER_AGENT] = shown[0] != NULL;
         x->request = kept;
         x->target = (struct http_target){ .path = x->target.path, .authority = x->target.authority };
         x->client.host = x->client.proto = x->forward_target = STR_NULL;
         x->notes = NULL;
+        x->tried = NULL;
+        x->tried_count = 0;
 }
 
 static size_t word_len(struct str word)
@@ -65,24 +65,32 @@ static size_t word_len(struct str word)
         return MIN(word.len, WORD_BYTES_MAX);
 }
 
+static size_t bytes_kept(const struct exchange *x, const struct http_field *const shown[2])
+{
+        size_t bytes = word_len(x->request.method_text) + word_len(x->target.path) + word_len(x->model) +
+                       word_len(x->target.authority.host) + word_len(x->origin->server_name);
+
+        for (int i = 0; i < 2; i++)
+                if (shown[i])
+                        bytes += sizeof(struct http_field) + word_len(shown[i]->value);
+        return sizeof(struct settled) + bytes;
+}
+
 void exchange_settle(struct exchange *x)
 {
-        const struct http_field *agent, *referer;
         struct str *words[8];
 
         if (!may_settle(x))
                 return;
-        agent = http_find(&x->request, HTTP_FIELD_USER_AGENT);
-        referer = http_find_name(&x->request, STR("Referer"));
-        size_t bytes = word_len(x->request.method_text) + word_len(x->target.path) + word_len(x->model) +
-                       word_len(x->target.authority.host) + word_len(x->origin->server_name) +
-                       (agent ? word_len(agent->value) : 0) + (referer ? word_len(referer->value) : 0);
-        struct settled *s = malloc(sizeof(*s) + bytes);
+        const struct http_field *const shown[2] = { http_find(&x->request, HTTP_FIELD_USER_AGENT),
+                                                    http_find_name(&x->request, STR("Referer")) };
+        struct settled *s = malloc(bytes_kept(x, shown));
         if (!s)
                 return;
         s->origin = *x->origin;
-        fields_keep(x, s, agent, referer);
-        char *at = s->words;
+        pace_end(x);
+        fields_keep(x, s, shown);
+        char *at = (char *)&s->fields[x->request.fields_count];
         for (size_t i = 0, n = words_of(x, s, words); i < n; i++) {
                 struct str copy = { at, word_len(*words[i]) };
                 if (copy.len)

@@ -302,7 +302,8 @@ static enum step_result step_filters(struct exchange *x)
         /* HTTP/2 says of a request that it was not looked at: then even a POST goes again. */
         x->keep_body = r->replay_bytes_max > 0 &&
                        (exchange_is_safe_to_repeat(x) || (r->upstream && r->upstream->may_speak_h2));
-        pace_watch(x);
+        if (!pace_watch(x))
+                return exchange_refuse(x, 503, "memory", "The gateway has no memory for this request.");
         if (r->total_ms)
                 timer_set(x->w->loop, &x->timer, loop_now(x->w->loop) + r->total_ms);
         for (size_t i = 0; i < r->filters_count && i < EXCHANGE_FILTERS_MAX; i++) {

@@ -124,6 +124,7 @@ static int setup(void **state)
         map_init(&f.w.series, f.shared.hash_key, 64);
         arena_init(&f.w.series_keys, NULL, 0, 4096);
         f.w.exchanges = pool_new(sizeof(struct exchange), 4);
+        f.w.exchange_blocks = pool_new(EXCHANGE_ARENA_FIRST, 4);
         f.snap = (struct snapshot){ .uses = 1, .on_free = snap_free };
         f.snap.limits.requests_max = 10;
         f.snap.limits.model_lookahead_bytes = 64;
@@ -145,6 +146,7 @@ static int teardown(void **state)
         assert_int_equal(pool_taken_count(f.w.exchanges), 0); /* whatever happened, nothing is left */
         assert_int_equal(f.snap.uses, 1);
         pool_free(f.w.exchanges);
+        pool_free(f.w.exchange_blocks);
         map_fini(&f.w.series);
         arena_fini(&f.w.series_keys);
         loop_free(f.w.loop);
