@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "policy/facts_priv.h"
+#include "policy/facts_read_priv.h"
 #include "json/reader.h"
 
 enum { ARENA_BYTES_MAX = 1024 * 1024 * 1024, FACTS_VALUES_MAX = 32 * 1024 * 1024 };
@@ -13,46 +13,46 @@ struct facts_reader {
         bool may_remove;
 };
 
-static struct policy_facts_draft *draft_of(struct policy_reader *r)
+struct policy_facts_draft *policy_draft_of(struct policy_reader *r)
 {
         return ((struct facts_reader *)(void *)r)->draft;
 }
 
-static struct str kept(struct policy_reader *r, struct str text)
+struct str policy_fact_kept(struct policy_reader *r, struct str text)
 {
-        struct str copy = arena_copy(&draft_of(r)->batch->arena, text);
+        struct str copy = arena_copy(&policy_draft_of(r)->batch->arena, text);
 
         r->no_memory |= copy.ptr == NULL;
         return copy;
 }
 
 /* Records and what they point to live in the batch, not with the JSON tree. */
-#define BATCH_ARRAY(r, type, n) ((type *)batch_alloc((r), (n), sizeof(type), _Alignof(type)))
+#define BATCH_ARRAY(r, type, n) ((type *)policy_fact_alloc((r), (n), sizeof(type), _Alignof(type)))
 
-static void *batch_alloc(struct policy_reader *r, size_t count, size_t size, size_t align)
+void *policy_fact_alloc(struct policy_reader *r, size_t count, size_t size, size_t align)
 {
-        void *memory = arena_calloc(&draft_of(r)->batch->arena, count ? count : 1, size, align);
+        void *memory = arena_calloc(&policy_draft_of(r)->batch->arena, count ? count : 1, size, align);
 
         r->no_memory |= memory == NULL;
         return memory;
 }
 
-static void text_keep(struct policy_reader *r, const struct json_value *v, const char *what, struct str *out)
+void policy_fact_text(struct policy_reader *r, const struct json_value *v, const char *what, struct str *out)
 {
         struct str text = STR_NULL;
 
         policy_read_text(r, v, what, &text);
         if (text.ptr)
-                *out = kept(r, text);
+                *out = policy_fact_kept(r, text);
 }
 
 /* An id or a reference to one: a text, or a number as it was written. */
-static void id_keep(struct policy_reader *r, const struct json_value *v, const char *what, struct str *out)
+void policy_fact_id(struct policy_reader *r, const struct json_value *v, const char *what, struct str *out)
 {
         if (json_is(v, JSON_NUMBER))
-                *out = kept(r, v->text);
+                *out = policy_fact_kept(r, v->text);
         else
-                text_keep(r, v, what, out);
+                policy_fact_text(r, v, what, out);
 }
 
 static void texts_keep(struct policy_reader *r, const struct json_value *v, const char *what,
@@ -70,7 +70,7 @@ static void texts_keep(struct policy_reader *r, const struct json_value *v, cons
         if (!(texts = BATCH_ARRAY(r, struct str, v->count)))
                 return;
         for (size_t i = 0; i < v->count; i++)
-                id_keep(r, &v->items[i], what, &texts[(*count)++]);
+                policy_fact_id(r, &v->items[i], what, &texts[(*count)++]);
         *out = texts;
 }
 
@@ -78,17 +78,17 @@ static void texts_keep(struct policy_reader *r, const struct json_value *v, cons
 
 static void user_id(struct policy_reader *r, void *into, const struct json_value *v)
 {
-        id_keep(r, v, "id", &((struct policy_user *)into)->id);
+        policy_fact_id(r, v, "id", &((struct policy_user *)into)->id);
 }
 
 static void user_email(struct policy_reader *r, void *into, const struct json_value *v)
 {
-        text_keep(r, v, "email", &((struct policy_user *)into)->email);
+        policy_fact_text(r, v, "email", &((struct policy_user *)into)->email);
 }
 
 static void user_name(struct policy_reader *r, void *into, const struct json_value *v)
 {
-        text_keep(r, v, "name", &((struct policy_user *)into)->name);
+        policy_fact_text(r, v, "name", &((struct policy_user *)into)->name);
 }
 
 static void user_role(struct policy_reader *r, void *into, const struct json_value *v)
@@ -126,7 +126,7 @@ static const struct policy_member user_members[] = {
 
 static void users_read(struct policy_reader *r, void *into, const struct json_value *v)
 {
-        struct policy_facts_draft *d = draft_of(r);
+        struct policy_facts_draft *d = policy_draft_of(r);
 
         if (!policy_read_is(r, v, JSON_ARRAY, "users"))
                 return;
@@ -156,17 +156,17 @@ static void users_read(struct policy_reader *r, void *into, const struct json_va
 
 static void node_id(struct policy_reader *r, void *into, const struct json_value *v)
 {
-        id_keep(r, v, "id", &((struct policy_node *)into)->id);
+        policy_fact_id(r, v, "id", &((struct policy_node *)into)->id);
 }
 
 static void node_name(struct policy_reader *r, void *into, const struct json_value *v)
 {
-        text_keep(r, v, "name", &((struct policy_node *)into)->name);
+        policy_fact_text(r, v, "name", &((struct policy_node *)into)->name);
 }
 
 static void node_user(struct policy_reader *r, void *into, const struct json_value *v)
 {
-        id_keep(r, v, "user", &((struct policy_node *)into)->user);
+        policy_fact_id(r, v, "user", &((struct policy_node *)into)->user);
 }
 
 static void node_tags(struct policy_reader *r, void *into, const struct json_value *v)
@@ -209,7 +209,7 @@ static void prefixes_read(struct policy_reader *r, const struct json_value *v, c
         *out = prefixes;
 }
 
-static void addresses_read(struct policy_reader *r, const struct json_value *v, const struct ip **out,
+void policy_fact_addresses(struct policy_reader *r, const struct json_value *v, const struct ip **out,
                            size_t *count)
 {
         const struct ip_prefix *prefixes;
@@ -232,7 +232,7 @@ static void node_addresses(struct policy_reader *r, void *into, const struct jso
 {
         struct policy_node *n = into;
 
-        addresses_read(r, v, &n->addresses, &n->addresses_count);
+        policy_fact_addresses(r, v, &n->addresses, &n->addresses_count);
 }
 
 static void node_advertised(struct policy_reader *r, void *into, const struct json_value *v)
@@ -266,10 +266,10 @@ static void node_attributes(struct policy_reader *r, void *into, const struct js
                 const struct json_value *value = &v->members[i].value;
                 struct policy_attr *a = &attrs[n->attrs.count];
 
-                a->name = kept(r, v->members[i].key);
+                a->name = policy_fact_kept(r, v->members[i].key);
                 if (json_is(value, JSON_STRING) || json_is(value, JSON_NUMBER)) {
                         a->value.type = json_is(value, JSON_STRING) ? VALUE_STRING : VALUE_NUMBER;
-                        a->value.text = kept(r, value->text);
+                        a->value.text = policy_fact_kept(r, value->text);
                 } else if (json_is(value, JSON_BOOL)) {
                         a->value = (struct policy_value){ .type = VALUE_BOOL, .boolean = value->boolean };
                 } else if (!json_is(value, JSON_NULL)) {
@@ -295,7 +295,7 @@ static const struct policy_member node_members[] = {
 
 static void nodes_read(struct policy_reader *r, void *into, const struct json_value *v)
 {
-        struct policy_facts_draft *d = draft_of(r);
+        struct policy_facts_draft *d = policy_draft_of(r);
 
         if (!policy_read_is(r, v, JSON_ARRAY, "nodes"))
                 return;
@@ -322,133 +322,11 @@ static void nodes_read(struct policy_reader *r, void *into, const struct json_va
         }
 }
 
-/* ---- services, models, providers, tools ---- */
-
-static void service_name(struct policy_reader *r, void *into, const struct json_value *v)
-{
-        struct policy_service *s = into;
-
-        text_keep(r, v, "name", &s->name);
-        if (str_has_prefix(s->name, STR("svc:")))
-                s->name = str_from(s->name, 4);
-}
-
-static void service_node(struct policy_reader *r, void *into, const struct json_value *v)
-{
-        id_keep(r, v, "node", &((struct policy_service *)into)->node);
-}
-
-static void service_addresses(struct policy_reader *r, void *into, const struct json_value *v)
-{
-        struct policy_service *s = into;
-
-        addresses_read(r, v, &s->addresses, &s->addresses_count);
-}
-
-static void service_admin(struct policy_reader *r, void *into, const struct json_value *v)
-{
-        policy_read_flag(r, v, "admin", &((struct policy_service *)into)->is_admin);
-}
-
-static const struct policy_member service_members[] = {
-        { STR_INIT("name"), service_name },
-        { STR_INIT("node"), service_node },
-        { STR_INIT("addresses"), service_addresses },
-        { STR_INIT("admin"), service_admin },
-};
-
-static void model_name(struct policy_reader *r, void *into, const struct json_value *v)
-{
-        text_keep(r, v, "name", &((struct policy_model *)into)->name);
-}
-
-static void model_provider(struct policy_reader *r, void *into, const struct json_value *v)
-{
-        text_keep(r, v, "provider", &((struct policy_model *)into)->provider);
-}
-
-static const struct policy_member model_members[] = {
-        { STR_INIT("name"), model_name },
-        { STR_INIT("provider"), model_provider },
-};
-
-/* All records of these kinds begin with their name. */
-static int name_order(const void *a, const void *b)
-{
-        return str_cmp(*(const struct str *)a, *(const struct str *)b);
-}
-
-/* A list of texts, or of objects with a name; sorted by name, which may stand once. */
-static void *named_read(struct policy_reader *r, const struct json_value *v, const char *what, size_t size,
-                        size_t align, const struct policy_member *members, size_t members_count,
-                        size_t *count)
-{
-        char *items;
-
-        *count = 0;
-        if (!policy_read_is(r, v, JSON_ARRAY, what) || !(items = batch_alloc(r, v->count, size, align)))
-                return NULL;
-        for (size_t i = 0; i < v->count && !r->no_memory; i++) {
-                void *item = items + *count * size;
-
-                if (json_is(&v->items[i], JSON_STRING))
-                        *(struct str *)item = kept(r, json_str(&v->items[i]));
-                else
-                        policy_read_object(r, &v->items[i], what, members, members_count, item);
-                if (((struct str *)item)->len)
-                        (*count)++;
-                else
-                        policy_fault(r, &v->items[i], "%s[%zu] has no name", what, i);
-        }
-        qsort(items, *count, size, name_order);
-        for (size_t i = 1; i < *count; i++)
-                if (name_order(items + (i - 1) * size, items + i * size) == 0)
-                        policy_fault(r, v, "%s: \"%.*s\" stands twice", what,
-                                     STR_FMT(*(struct str *)(void *)(items + i * size)));
-        return items;
-}
-
-static void services_read(struct policy_reader *r, void *into, const struct json_value *v)
-{
-        struct policy_facts_draft *d = draft_of(r);
-
-        d->has_services = true;
-        d->services = named_read(r, v, "services", sizeof(*d->services), _Alignof(struct policy_service),
-                                 service_members, ARRAY_SIZE(service_members), &d->services_count);
-}
-
-static void models_read(struct policy_reader *r, void *into, const struct json_value *v)
-{
-        struct policy_facts_draft *d = draft_of(r);
-
-        d->has_models = true;
-        d->models = named_read(r, v, "models", sizeof(*d->models), _Alignof(struct policy_model),
-                               model_members, ARRAY_SIZE(model_members), &d->models_count);
-}
-
-static void providers_read(struct policy_reader *r, void *into, const struct json_value *v)
-{
-        struct policy_facts_draft *d = draft_of(r);
-
-        d->has_providers = true;
-        d->providers = named_read(r, v, "providers", sizeof(struct str), _Alignof(struct str), model_members,
-                                  1, &d->providers_count);
-}
-
-static void tools_read(struct policy_reader *r, void *into, const struct json_value *v)
-{
-        struct policy_facts_draft *d = draft_of(r);
-
-        d->has_tools = true;
-        d->tools = named_read(r, v, "tools", sizeof(struct str), _Alignof(struct str), model_members, 1,
-                              &d->tools_count);
-}
-
 /* ---- the rest ---- */
 
 static void domains_read(struct policy_reader *r, void *into, const struct json_value *v)
 {
-        struct policy_facts_draft *d = draft_of(r);
+        struct policy_facts_draft *d = policy_draft_of(r);
 
         d->has_domains = true;
         texts_keep(r, v, "domains", 1000, (const struct str **)&d->domains, &d->domains_count);
@@ -456,21 +334,21 @@ static void domains_read(struct policy_reader *r, void *into, const struct json_
 
 static void network_read(struct policy_reader *r, void *into, const struct json_value *v)
 {
-        draft_of(r)->has_network = true;
-        text_keep(r, v, "network", &draft_of(r)->network);
+        policy_draft_of(r)->has_network = true;
+        policy_fact_text(r, v, "network", &policy_draft_of(r)->network);
 }
 
 static void time_read(struct policy_reader *r, void *into, const struct json_value *v)
 {
-        draft_of(r)->has_now = true;
+        policy_draft_of(r)->has_now = true;
         if (policy_read_is(r, v, JSON_STRING, "time") &&
-            units_parse_time(json_str(v), &draft_of(r)->now) != ERR_OK)
+            units_parse_time(json_str(v), &policy_draft_of(r)->now) != ERR_OK)
                 policy_fault(r, v, "time must be written like \"2027-01-31T00:00:00Z\"");
 }
 
 static void nodes_remove(struct policy_reader *r, void *into, const struct json_value *v)
 {
-        struct policy_facts_draft *d = draft_of(r);
+        struct policy_facts_draft *d = policy_draft_of(r);
 
         texts_keep(r, v, "remove.nodes", POLICY_NODES_MAX, (const struct str **)&d->nodes_removed,
                    &d->nodes_removed_count);
@@ -478,7 +356,7 @@ static void nodes_remove(struct policy_reader *r, void *into, const struct json_
 
 static void users_remove(struct policy_reader *r, void *into, const struct json_value *v)
 {
-        struct policy_facts_draft *d = draft_of(r);
+        struct policy_facts_draft *d = policy_draft_of(r);
 
         texts_keep(r, v, "remove.users", POLICY_USERS_MAX, (const struct str **)&d->users_removed,
                    &d->users_removed_count);
@@ -495,11 +373,16 @@ static void remove_read(struct policy_reader *r, void *into, const struct json_v
 }
 
 static const struct policy_member facts_members[] = {
-        { STR_INIT("users"), users_read },       { STR_INIT("nodes"), nodes_read },
-        { STR_INIT("services"), services_read }, { STR_INIT("models"), models_read },
-        { STR_INIT("tools"), tools_read },       { STR_INIT("providers"), providers_read },
-        { STR_INIT("domains"), domains_read },   { STR_INIT("network"), network_read },
-        { STR_INIT("time"), time_read },         { STR_INIT("remove"), remove_read },
+        { STR_INIT("users"), users_read },
+        { STR_INIT("nodes"), nodes_read },
+        { STR_INIT("services"), policy_read_fact_services },
+        { STR_INIT("models"), policy_read_fact_models },
+        { STR_INIT("tools"), policy_read_fact_tools },
+        { STR_INIT("providers"), policy_read_fact_providers },
+        { STR_INIT("domains"), domains_read },
+        { STR_INIT("network"), network_read },
+        { STR_INIT("time"), time_read },
+        { STR_INIT("remove"), remove_read },
         { STR_INIT("$schema"), NULL },
 };
 
