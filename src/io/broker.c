@@ -1,5 +1,6 @@
 #include "io/broker.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -168,6 +169,7 @@ static void spawn(const struct request *r, int report_fd)
                 at += strlen(at) + 1;
         }
         argv[count] = NULL;
+        assert(count > 0); /* broker_spawn has seen to it */
         pid_t child = fork();
         if (child == 0) {
                 signal(SIGINT, SIG_DFL);
@@ -193,7 +195,10 @@ static bool is_connection(const char *line)
                         return false;
         if (word.len != 2)
                 return false;
-        int state = ascii_hex(word.ptr[0]) << 4 | ascii_hex(word.ptr[1]);
+        int high = ascii_hex(word.ptr[0]), low = ascii_hex(word.ptr[1]);
+        if (high < 0 || low < 0)
+                return false; /* the heading */
+        int state = high << 4 | low;
         return state != TIME_WAIT && state != CLOSED && state != LISTEN;
 }
 
@@ -205,9 +210,9 @@ static bool has_connections(const char *path)
 
         if (!f)
                 return false;
-        (void)!fgets(line, sizeof(line), f); /* the heading */
-        while (!is_found && fgets(line, sizeof(line), f))
-                is_found = is_connection(line);
+        while (fgets(line, sizeof(line), f))
+                if ((is_found = is_connection(line)))
+                        break;
         fclose(f);
         return is_found;
 }
@@ -279,7 +284,7 @@ static _Noreturn void serve(int fd, struct str device)
 enum err broker_start(struct str device, struct broker **out, enum broker_lack *lack)
 {
         struct broker *b = calloc(1, sizeof(*b));
-        struct answer a;
+        struct answer a = { 0 };
         int fds[2];
 
         *lack = BROKER_LACKS_MEMORY;
@@ -336,7 +341,7 @@ int broker_take_tun(struct broker *b)
 /* Gives *fd where the answer has one; `fd` NULL: it has none. */
 static enum err call(struct broker *b, const struct request *r, int *fd)
 {
-        struct answer a;
+        struct answer a = { 0 };
         int passed;
 
         if (!message_send(b->fd, r, sizeof(*r), -1) || !message_receive(b->fd, &a, sizeof(a), &passed))

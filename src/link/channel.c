@@ -39,8 +39,10 @@ static void piece_free(struct link_channel *c, struct piece *p)
 
 void link_channel_fini(struct link_channel *c)
 {
-        while (!list_is_empty(&c->queue))
-                piece_free(c, LIST_FIRST(&c->queue, struct piece, link));
+        struct piece *p;
+
+        while ((p = LIST_FIRST(&c->queue, struct piece, link)))
+                piece_free(c, p);
         free(c->in);
         c->in = NULL;
         c->in_len = c->in_cap = c->ws_len = 0;

@@ -459,10 +459,12 @@ struct mesh_paths *mesh_paths_new(struct wg_device *d, const struct mesh_paths_d
 
 void mesh_paths_free(struct mesh_paths *m)
 {
+        struct path *p;
+
         if (!m)
                 return;
-        while (!list_is_empty(&m->all))
-                path_free(m, LIST_FIRST(&m->all, struct path, link));
+        while ((p = LIST_FIRST(&m->all, struct path, link)))
+                path_free(m, p);
         map_fini(&m->by_key);
         free(m);
 }

@@ -27,8 +27,7 @@ static inline bool wg_endpoint_is_known(const struct wg_endpoint *e)
 static inline bool wg_endpoint_eq(const struct wg_endpoint *a, const struct wg_endpoint *b)
 {
         return a->port == b->port && a->scope == b->scope && a->source_interface == b->source_interface &&
-               a->is_carried == b->is_carried &&
-               ip_eq(a->ip, b->ip) && ip_eq(a->source, b->source);
+               a->is_carried == b->is_carried && ip_eq(a->ip, b->ip) && ip_eq(a->source, b->source);
 }
 
 static inline void wg_endpoint_forget_source(struct wg_endpoint *e)
