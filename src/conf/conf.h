@@ -117,6 +117,7 @@ struct conf_gateway {
         uint64_t workers; /* 0: one per CPU of the affinity mask */
         int64_t drain_timeout;
         int64_t watchdog; /* 0: off */
+        int64_t ticket_rotation;
         struct str user;  /* whom workers become when root starts us; empty: `sekisho` where there is one */
         struct conf_limits limits;
         struct conf_dns dns;

@@ -528,9 +528,12 @@ static enum err server_tls(struct build *b, struct tls_context **out)
                                                             .key_pem = g->certificates[i].key_pem,
                                                             .cert_name = g->certificates[i].cert_name,
                                                             .key_name = g->certificates[i].key_name };
-        if ((e = tls_server_new(&tls, b->report, out)) == ERR_OK)
-                tls_ticket_key_set(*out, b->in->ticket_key);
-        return e;
+        if ((e = tls_server_new(&tls, b->report, out)) != ERR_OK)
+                return e;
+        if (b->in->ticket_key_before)
+                tls_ticket_key_set(*out, b->in->ticket_key_before);
+        tls_ticket_key_set(*out, b->in->ticket_key);
+        return ERR_OK;
 }
 
 /* In the order of the sockets: gateway.listens, then the admin's. */

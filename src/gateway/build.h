@@ -12,7 +12,8 @@ struct build_input {
         uint64_t number;   /* of this configuration: 1, then one more a reload */
         struct shared *shared;
         struct llm_shared *llm_shared;
-        const uint8_t *ticket_key; /* TLS_TICKET_KEY_BYTES, the same in every worker */
+        const uint8_t *ticket_key;        /* TLS_TICKET_KEY_BYTES, the same in every worker */
+        const uint8_t *ticket_key_before; /* the one before, for taking up sessions; NULL: none */
 };
 
 /* ERR_CONFIG with the report saying why (a certificate that cannot be used), ERR_NO_MEMORY. */

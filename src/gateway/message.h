@@ -11,8 +11,9 @@ enum message_kind {
         /* supervisor → worker */
         MESSAGE_APPLY, /* struct message_apply; fds: the bundle, the access log's file where there is one, then the listening
                           sockets in the snapshot's order */
-        MESSAGE_DRAIN,  /* struct message_drain: finish what is under way, then exit */
-        MESSAGE_REOPEN, /* fds: the access log's new file, the old one was moved away */
+        MESSAGE_TICKETS, /* TLS_TICKET_KEY_BYTES: the key of session tickets from now on */
+        MESSAGE_DRAIN,   /* struct message_drain: finish what is under way, then exit */
+        MESSAGE_REOPEN,  /* fds: the access log's new file, the old one was moved away */
         /* worker → supervisor */
         MESSAGE_READY,   /* struct message_ready: accepts, with that configuration, closed in as it says */
         MESSAGE_APPLIED, /* struct message_applied: the new configuration is in force */

@@ -19,7 +19,8 @@ static _Noreturn void become_worker(struct supervisor *s, struct place *p, int m
                                         .llm_shared = s->llm_shared,
                                         .conf = s->conf,
                                         .number = s->number,
-                                        .ticket_key = s->ticket_key,
+                                        .ticket_keys = s->ticket_keys,
+                                        .ticket_keys_count = s->ticket_keys_count,
                                         .listen_fds = fds,
                                         .listen_fds_count = s->listens_count,
                                         .mailbox_fd = mailbox_fd,
@@ -110,6 +111,7 @@ static void worker_died(struct supervisor *s, struct place *p, int status)
 
         mailbox_close(&p->mailbox);
         p->pid = 0;
+        p->died_at = now;
         s->running_count--;
         watchdog_forget(&s->watchdog, p->index);
         s->board->rows[p->index].pid = 0;
@@ -224,6 +226,11 @@ static void on_worker_message(struct mailbox *m, uint32_t kind, struct str body,
         p->applied = applied.number;
         s->board->rows[p->index].number = applied.number;
         s->board->rows[p->index].sandbox = p->sandbox;
+        if (kind == MESSAGE_READY && p->died_at) {
+                log_info("worker_back", LOG_N("worker", p->index), LOG_N("pid", p->pid),
+                         LOG_N("after_ms", loop_now(s->loop) - p->died_at));
+                p->died_at = 0;
+        }
         if (!all_have(s, s->number))
                 return;
         if (kind == MESSAGE_READY)

@@ -118,6 +118,7 @@ void reload(struct supervisor *s)
                 s->bundle = bundle;
                 s->number++;
                 access_file_open(s);
+                timer_set(s->loop, &s->tickets_timer, loop_now(s->loop) + conf->gateway.ticket_rotation);
                 watchdog_set(&s->watchdog, conf->gateway.watchdog);
                 hand_over(s);
         }

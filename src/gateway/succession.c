@@ -33,7 +33,7 @@ static void describe(const struct supervisor *s, struct buf *out)
 {
         char text[UPGRADE_TEXT_BYTES_MAX], address[LISTEN_ADDRESS_TEXT_MAX];
 
-        upgrade_begin(out, s->ticket_key);
+        upgrade_begin(out, s->ticket_keys[0]);
         for (unsigned w = 0; w < s->workers_count; w++)
                 for (size_t i = 0; i < s->listens_count; i++)
                         upgrade_add(out, w, s->places[w].fds[i],
@@ -205,8 +205,8 @@ void succession_take(struct supervisor *s)
                 return;
         if (mailbox_map((int)description_fd, DESCRIPTION_BYTES_MAX, &text) == ERR_OK &&
             upgrade_open(&reader, text) == ERR_OK) {
-                memcpy(s->ticket_key, reader.ticket_key, sizeof(s->ticket_key));
-                s->has_ticket_key = true;
+                memcpy(s->ticket_keys[0], reader.ticket_key, sizeof(s->ticket_keys[0]));
+                s->ticket_keys_count = 1;
                 while (upgrade_next(&reader, &entry)) {
                         if (fcntl(entry.fd, F_SETFD, FD_CLOEXEC) != 0)
                                 continue;

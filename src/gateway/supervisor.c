@@ -71,6 +71,26 @@ static void on_stuck(void *context, unsigned place, int64_t silent_ms)
                 kill(p->pid, SIGKILL);
 }
 
+/* A key that is stolen opens the sessions of a day, not of a year. */
+static void on_tickets(struct timer *t)
+{
+        struct supervisor *s = CONTAINER_OF(t, struct supervisor, tickets_timer);
+
+        memcpy(s->ticket_keys[1], s->ticket_keys[0], TLS_TICKET_KEY_BYTES);
+        crypto_random(s->ticket_keys[0], TLS_TICKET_KEY_BYTES);
+        s->ticket_keys_count = 2;
+        for (unsigned i = 0; i < s->workers_count; i++) {
+                struct place *p = &s->places[i];
+
+                if (p->pid &&
+                    mailbox_send(&p->mailbox, MESSAGE_TICKETS,
+                                 (struct str){ (const char *)s->ticket_keys[0], TLS_TICKET_KEY_BYTES }, NULL,
+                                 0) != ERR_OK)
+                        log_error("tickets_not_changed", LOG_N("worker", i));
+        }
+        timer_set(s->loop, t, loop_now(s->loop) + s->conf->gateway.ticket_rotation);
+}
+
 static void on_alive(struct timer *t)
 {
         struct supervisor *s = CONTAINER_OF(t, struct supervisor, alive_timer);
@@ -158,8 +178,10 @@ static enum err start(struct supervisor *s)
         watchdog_set(&s->watchdog, s->conf->gateway.watchdog);
         if (service_watchdog_ms())
                 timer_set(s->loop, &s->alive_timer, loop_now(s->loop));
-        if (!s->has_ticket_key)
-                crypto_random(s->ticket_key, sizeof(s->ticket_key));
+        if (s->ticket_keys_count == 0)
+                crypto_random(s->ticket_keys[0], sizeof(s->ticket_keys[0]));
+        s->ticket_keys_count = 1;
+        timer_set(s->loop, &s->tickets_timer, loop_now(s->loop) + s->conf->gateway.ticket_rotation);
         for (unsigned i = 0; i < s->workers_count; i++)
                 if ((e = worker_start(s, &s->places[i])) != ERR_OK)
                         return e;
@@ -194,6 +216,7 @@ int gateway_run(const struct gateway_options *options)
         places_init(s);
         timer_init(&s->kill_timer, on_kill);
         timer_init(&s->alive_timer, on_alive);
+        timer_init(&s->tickets_timer, on_tickets);
         log_sink_open(&s->log, STDERR_FILENO, NULL);
         log_setup(log_sink_write, &s->log, process_wall_ms, s->conf->log.level, s->conf->log.format);
         process_raise_fd_limit();

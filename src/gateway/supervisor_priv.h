@@ -35,6 +35,7 @@ struct place { /* where a worker runs */
         pid_t pid;       /* 0: none */
         uint32_t deaths; /* in quick succession */
         mono_ms started_at;
+        mono_ms died_at;        /* 0: the first one here */
         uint64_t applied;       /* the configuration it said is in force */
         struct sandbox sandbox; /* as it said */
         int fds[LISTENS_MAX];
@@ -58,8 +59,8 @@ struct supervisor {
         struct shared shared;
         struct llm_shared *llm_shared;
         struct log_sink log;
-        uint8_t ticket_key[TLS_TICKET_KEY_BYTES];
-        bool has_ticket_key; /* the old one's */
+        uint8_t ticket_keys[2][TLS_TICKET_KEY_BYTES]; /* the present one, the one before */
+        unsigned ticket_keys_count;                   /* 1 at the start: a predecessor's */
         struct succession succession;
         struct envkeeper environment;
 
@@ -84,7 +85,7 @@ struct supervisor {
         int access_fd;            /* the access log's file; -1: none */
 
         bool is_stopping, was_ready, is_reloading;
-        struct timer kill_timer, alive_timer;
+        struct timer kill_timer, alive_timer, tickets_timer;
         int exit_status;
 };
 

@@ -29,7 +29,8 @@ struct workproc {
         struct mailbox mailbox;
         struct shared *shared;
         struct llm_shared *llm_shared;
-        const uint8_t *ticket_key;
+        uint8_t ticket_keys[2][TLS_TICKET_KEY_BYTES]; /* the present one, the one before */
+        unsigned ticket_keys_count;
         struct door doors[LISTENERS_MAX];
         size_t doors_count;
         struct health *health;
@@ -95,7 +96,9 @@ static enum err snapshot_make(struct workproc *p, struct conf *conf, uint64_t nu
                                      .number = number,
                                      .shared = p->shared,
                                      .llm_shared = p->llm_shared,
-                                     .ticket_key = p->ticket_key };
+                                     .ticket_key = p->ticket_keys[0],
+                                     .ticket_key_before =
+                                             p->ticket_keys_count > 1 ? p->ticket_keys[1] : NULL };
         struct report report;
         enum err e;
 
@@ -166,7 +169,7 @@ static void row_write(void *context)
 {
         struct workproc *p = context;
 
-        atomic_store_explicit(&p->row->connections, p->worker.downs_count, memory_order_relaxed);
+        atomic_store_explicit(&p->row->connections, pool_taken_count(p->worker.downs), memory_order_relaxed);
 }
 
 /* Takes `file`, which the supervisor opened: here no file can be. */
@@ -263,7 +266,7 @@ static void on_drain_timeout(struct timer *t)
         struct workproc *p = CONTAINER_OF(t, struct workproc, drain_timer);
 
         log_warning("drain_timeout", LOG_N("worker", p->worker.index),
-                    LOG_N("connections", p->worker.downs_count));
+                    LOG_N("connections", pool_taken_count(p->worker.downs)));
         finish(p, 0);
 }
 
@@ -280,6 +283,20 @@ static void drain(struct workproc *p, struct str body)
         worker_drain(&p->worker, m.is_patient);
 }
 
+static void tickets_change(struct workproc *p, struct str key)
+{
+        const struct snapshot *s = p->worker.snap;
+
+        if (key.len != TLS_TICKET_KEY_BYTES)
+                return;
+        memcpy(p->ticket_keys[1], p->ticket_keys[0], TLS_TICKET_KEY_BYTES);
+        memcpy(p->ticket_keys[0], key.ptr, TLS_TICKET_KEY_BYTES);
+        p->ticket_keys_count = 2;
+        for (size_t i = 0; i < s->listens_count; i++) /* several share a context: setting it twice is once */
+                if (s->listens[i].tls)
+                        tls_ticket_key_set(s->listens[i].tls, p->ticket_keys[0]);
+}
+
 static void on_message(struct mailbox *m, uint32_t kind, struct str body, int *fds, size_t fds_count)
 {
         struct workproc *p = CONTAINER_OF(m, struct workproc, mailbox);
@@ -288,6 +305,8 @@ static void on_message(struct mailbox *m, uint32_t kind, struct str body, int *f
                 apply(p, body, fds, fds_count);
         else if (kind == MESSAGE_DRAIN)
                 drain(p, body);
+        else if (kind == MESSAGE_TICKETS)
+                tickets_change(p, body);
         else if (kind == MESSAGE_REOPEN && fds_count == 1) {
                 access_log_place(p, &((const struct conf *)p->worker.snap->conf)->log, fds[0]);
                 fds[0] = -1;
@@ -308,7 +327,8 @@ int workproc_run(const struct workproc_input *in)
 
         p->shared = in->shared;
         p->llm_shared = in->llm_shared;
-        p->ticket_key = in->ticket_key;
+        memcpy(p->ticket_keys, in->ticket_keys, sizeof(p->ticket_keys));
+        p->ticket_keys_count = in->ticket_keys_count;
         timer_init(&p->drain_timer, on_drain_timeout);
         if (loop_new(&p->loop) != ERR_OK ||
             mailbox_open(&p->mailbox, p->loop, in->mailbox_fd, on_message, on_supervisor_gone) != ERR_OK ||

@@ -6,6 +6,7 @@
 #include "conf/conf.h"
 #include "gateway/watchdog.h"
 #include "io/sandbox.h"
+#include "io/tls.h"
 #include "llm/llm.h"
 #include "proxy/worker.h"
 
@@ -15,7 +16,8 @@ struct workproc_input {
         struct llm_shared *llm_shared;
         struct conf *conf; /* taken: this process's copy of the supervisor's */
         uint64_t number;
-        const uint8_t *ticket_key;
+        const uint8_t (*ticket_keys)[TLS_TICKET_KEY_BYTES]; /* two: the present one, the one before */
+        unsigned ticket_keys_count;
         const int *listen_fds; /* this worker's own, in the order of the snapshot's listens; taken */
         size_t listen_fds_count;
         int mailbox_fd; /* taken */

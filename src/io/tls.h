@@ -57,7 +57,7 @@ struct tls_context *tls_context_get(struct tls_context *c);
 void tls_context_put(struct tls_context *c); /* NULL is fine */
 
 /* 80 random bytes made once by the supervisor, so that any worker resumes another's session; a context begins with a key of
- * its own. The key before the last stays good for taking up sessions. */
+ * its own. The key before stays good for taking up sessions. */
 enum { TLS_TICKET_KEY_BYTES = 80 };
 void tls_ticket_key_set(struct tls_context *c, const uint8_t key[TLS_TICKET_KEY_BYTES]);
 

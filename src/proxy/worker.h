@@ -52,7 +52,7 @@ struct worker {
         /* what is open */
         struct list down_list, up_list, exchange_list;
         struct list preface_list; /* connections whose PROXY header is awaited */
-        size_t downs_count, prefaces_count;
+        size_t prefaces_count;
 
         /* out of here: a line of the access log */
         void (*write_record)(void *context, struct str line);

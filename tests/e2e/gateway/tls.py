@@ -2,9 +2,10 @@
 
 import socket
 import ssl
+import time
 
 from lib import wire
-from lib.stage import free_port, merge, same
+from lib.stage import eventually, free_port, merge, same
 from lib.upstream import always, ok
 
 
@@ -102,6 +103,19 @@ def story_a_session_is_resumed_under_its_own_name_only(t):
         except (ValueError, ssl.SSLError):
             reused = False
         same(reused, False, f"{version.name} under another name")
+
+
+def story_keys_of_tickets_are_shared_and_rotate(t):
+    gate, ca = secure(t, "a.example", gateway={"workers": 2, "ticketRotation": "1h"})
+    context = ca.client()
+    _, session = resumed(gate, context, "a.example", None)
+    same([resumed(gate, context, "a.example", session)[0] for _ in range(8)], [True] * 8, "any worker takes it up")
+    gate.reload(merge(gate.config, {"gateway": {"ticketRotation": "1s"}}))
+    time.sleep(1.4)
+    same(resumed(gate, context, "a.example", session)[0], True, "the key before")
+    eventually(lambda: not resumed(gate, context, "a.example", session)[0], 5, "an old key is good for ever")
+    _, session = resumed(gate, context, "a.example", None)
+    same(resumed(gate, context, "a.example", session)[0], True, "the present key")
 
 
 def story_a_new_certificate_needs_no_restart(t):
