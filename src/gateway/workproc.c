@@ -14,7 +14,7 @@
 #include "io/tls.h"
 #include "proxy/health.h"
 
-enum { LISTENERS_MAX = MAILBOX_FDS_MAX - 1 };
+enum { LISTENERS_MAX = MAILBOX_FDS_MAX - 1, FAREWELL_MS = 2500 };
 
 struct door {
         struct listener listener;
@@ -37,11 +37,12 @@ struct workproc {
         struct log_sink access;        /* the access log; closed where it is off */
         struct journal journal;        /* where it goes there */
         uint64_t access_dropped_count; /* of the sink's, what the metric has */
-        struct timer drain_timer;
+        struct timer drain_timer, farewell;
         struct heart heart;
         int access_fd; /* the access log's file; -1: it goes elsewhere */
         struct sandbox sandbox;
         struct board_row *row;
+        bool is_drained;
         int exit_status;
 };
 
@@ -251,14 +252,30 @@ static void on_exported(void *context)
 }
 
 /* What the last requests left for the collector goes out first; the drain timer is the bound of that, too. */
-static void on_drained(struct worker *w)
+static void on_farewell(struct timer *t)
 {
-        struct workproc *p = CONTAINER_OF(w, struct workproc, worker);
+        struct workproc *p = CONTAINER_OF(t, struct workproc, farewell);
+        struct worker *w = &p->worker;
 
         if (w->exporter)
                 exporter_finish(w->exporter, on_exported, p);
         else
                 finish(p, 0);
+}
+
+/* Connections that linger would be reset by our end, and with them a last word that its client has not read. */
+static void on_drained(struct worker *w)
+{
+        struct workproc *p = CONTAINER_OF(w, struct workproc, worker);
+
+        if (p->is_drained)
+                return;
+        p->is_drained = true;
+        timer_init(&p->farewell, on_farewell);
+        if (w->is_patient)
+                timer_set(p->loop, &p->farewell, loop_now(p->loop) + FAREWELL_MS);
+        else
+                on_farewell(&p->farewell);
 }
 
 static void on_drain_timeout(struct timer *t)
