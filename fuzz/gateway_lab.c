@@ -334,9 +334,8 @@ static bool is_quiet(const struct lab *lab)
 {
         const struct worker *w = &lab->worker;
 
-        return !w->downs_count && !pool_taken_count(w->downs) && !pool_taken_count(w->ups) &&
-               !pool_taken_count(w->exchanges) && !pool_taken_count(w->buffers_small) &&
-               !pool_taken_count(w->buffers_large);
+        return !pool_taken_count(w->downs) && !pool_taken_count(w->ups) && !pool_taken_count(w->exchanges) &&
+               !pool_taken_count(w->buffers_small) && !pool_taken_count(w->buffers_large);
 }
 
 void lab_hang_up(struct lab *lab)
