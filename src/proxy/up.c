@@ -148,8 +148,8 @@ static void on_dialled(struct up_dial *d, enum err e)
                 if (e != ERR_OK)
                         exchange_up_reset(first, e, true);
         }
-        while (!list_is_empty(&d->waiting))
-                up_again(CONTAINER_OF(d->waiting.next, struct exchange, connect_node), t);
+        for (struct exchange *x; (x = LIST_FIRST(&d->waiting, struct exchange, connect_node)) != NULL;)
+                up_again(x, t);
         up_dial_free(d);
 }
 

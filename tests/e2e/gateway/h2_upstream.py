@@ -269,15 +269,31 @@ def story_over_tls_the_handshake_decides(t):
         same([gate.get("/x", token=False).text for _ in range(3)], [want] * 3)
 
 
-def story_a_local_server_that_speaks_h2c_is_found_out(t):
-    """Asked over HTTP/1.1 at first, so an upstream that speaks both is needed; nghttpd speaks HTTP/2 only."""
+def story_a_local_server_is_asked_once_what_it_speaks(t):
     up = t.upstream(lambda peer, request: peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nh1"))
     gate = t.proxy(up, upstream={"protocol": "auto"}, gateway=ONE)
     for _ in range(20):
         same(gate.get("/", token=False).text, "h1")
         time.sleep(0.02)
-    asked = [r.line for r in up.requests if r.line.startswith("PRI")]
-    same(len(asked), 1)
+    same((up.probes, len(up.requests)), (1, 20))
+
+
+def story_a_local_server_that_speaks_both_is_found_out(t):
+    """By the first bytes it tells which; the probe finds HTTP/2, and from then on that is spoken."""
+    from lib.h2 import DATA, HEADERS, PREFACE, DONE, END, literal
+
+    def on_connect(peer):
+        if peer.sock.recv(3, socket.MSG_PEEK) == PREFACE[:3]:
+            frames = Frames(peer.sock)
+            frames.preface()
+            frames.serve(lambda f, s: (f.send(HEADERS, DONE, s, literal((":status", "200"))), f.send(DATA, END, s, b"h2")))
+            return
+        while peer.request():
+            peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nh1")
+    gate = t.proxy(t.upstream(on_connect=on_connect), upstream={"protocol": "auto"}, gateway=ONE)
+    same(gate.get("/", token=False).text, "h1")
+    eventually(lambda: gate.get("/", token=False).text == "h2", 5, "HTTP/2 was not found out")
+    same({gate.get("/", token=False).text for _ in range(10)}, {"h2"})
 
 
 def story_websocket_through_h2(t):

@@ -134,6 +134,7 @@ class Upstream:
     def __init__(self, script=None, on_connect=None, tls=None, unix=None):
         self.script, self.on_connect, self.tls = script, on_connect, tls
         self.peers, self.requests, self.errors = [], [], []
+        self.probes = 0
         self.lock = threading.Lock()
         self.changed = threading.Condition(self.lock)
         if unix:
@@ -155,6 +156,20 @@ class Upstream:
                 return
             threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
 
+    def _is_probe(self, sock):
+        """The gateway asks local servers whether they speak HTTP/2. We do not, and it counts for nothing."""
+        try:
+            if sock.recv(3, socket.MSG_PEEK) != b"PRI":
+                return False
+            sock.recv(1 << 16)
+            sock.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            sock.close()
+        except OSError:
+            return False
+        with self.changed:
+            self.probes += 1
+        return True
+
     def _serve(self, sock):
         try:
             if self.tls:
@@ -163,6 +178,8 @@ class Upstream:
             with self.changed:
                 self.errors.append(e)
                 self.changed.notify_all()
+            return
+        if self.script and not self.tls and self._is_probe(sock):
             return
         with self.changed:
             peer = Peer(sock, len(self.peers))
