@@ -150,30 +150,6 @@ def story_encoders_are_bounded_and_the_answer_is_not(t):
     same(gate.metrics()['sekisho_compress_skipped_total{reason="memory"}'], 1)
 
 
-def story_the_last_chunk_is_not_lost_when_it_comes_alone(t):
-    """The client is slow: a chunk waits in the gateway when the end arrives in a piece of its own."""
-    block = b"x" * 60000
-
-    def slow_end(peer, request):
-        peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-        for _ in range(int(request.target[1:])):
-            peer.send(b"%x\r\n%s\r\n" % (len(block), block))
-            time.sleep(0.002)
-        time.sleep(0.3)
-        peer.send(b"0\r\n\r\n")
-
-    up = t.upstream(slow_end)
-    gate = t.proxy(up)
-    for count in range(1, 60, 12):
-        with gate.conn() as c:
-            c.send(wire.request_bytes("GET", f"/{count}"))
-            time.sleep(0.45 + count * 0.004)
-            a = c.answer()
-            same(len(a.body), count * len(block))
-            c.send(wire.request_bytes("GET", "/1"))
-            same(len(c.answer().body), len(block))
-
-
 def story_tokens_of_coded_answers_are_counted(t):
     answer = b'{"model":"m","choices":[],"usage":{"prompt_tokens":11,"completion_tokens":7,"total_tokens":18}}' + b" " * 2000
     tools = {"gzip": ["gzip", "-c"], "br": ["brotli", "-c"], "zstd": ["zstd", "-qc"]}
@@ -190,3 +166,27 @@ def story_tokens_of_coded_answers_are_counted(t):
         same((a.status, a.get("content-encoding"), a.body == coded[coding]), (200, coding, True))
     name = 'sekisho_llm_tokens_total{model="m",direction="%s"}'
     eventually(lambda: [gate.metrics().get(name % d) for d in ("in", "out")] == [33, 21], 5, "not all tokens were counted")
+
+
+def story_http2_clients_read_it_too(t):
+    def script(peer, r):
+        if r.target == "/stream":  # no length, and its end alone
+            peer.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\n")
+            for at in range(0, len(PAGE), 10000):
+                piece = PAGE[at:at + 10000]
+                peer.send(b"%x\r\n%s\r\n" % (len(piece), piece))
+                time.sleep(0.005)
+            time.sleep(0.1)
+            peer.send(b"0\r\n\r\n")
+        else:
+            peer.send(ok(PAGE, HTML + "Cache-Control: max-age=60\r\n"))
+
+    gate = gate_of(t, t.upstream(script), cache=True)
+    curl = ["curl", "-sS", "--http2-prior-knowledge", "-m", "10"]
+    for path in ("/", "/", "/stream", "/stream"):
+        for options in ([], ["--compressed"], ["--compressed", "--limit-rate", "300K"]):
+            got = subprocess.run([*curl, *options, gate.url + path], capture_output=True)
+            assert got.returncode == 0 and got.stdout == PAGE, (path, options, got.returncode, got.stderr, len(got.stdout))
+    head = subprocess.run([*curl, "-I", "-H", "Accept-Encoding: gzip", gate.url + "/"], capture_output=True, text=True).stdout.lower()
+    assert "content-encoding: gzip" in head and "vary: accept-encoding" in head and "content-length" not in head, head
+    assert "cache-status: sekisho; hit" in head, head
