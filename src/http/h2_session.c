@@ -380,6 +380,8 @@ static void rest_put(struct h2_session *s)
 {
         size_t n = MIN(s->rest_len, s->out_room - s->out_len);
 
+        if (n == 0)
+                return;
         out_put(s, s->rest, n);
         s->rest += n;
         s->rest_len -= n;
