@@ -102,7 +102,7 @@ class Nginx(Server):
                 upstream holder {{ server 127.0.0.1:{self.holder_port}; }}
                 server {{
                     listen 127.0.0.1:{self.port} reuseport backlog=4096;
-                    listen 127.0.0.1:{self.tls_port} ssl reuseport backlog=4096;
+                    listen 127.0.0.1:{self.tls_port} ssl http2 reuseport backlog=4096;
                     ssl_certificate {cert}; ssl_certificate_key {key}; ssl_protocols TLSv1.2 TLSv1.3;
                     ssl_session_cache off; ssl_session_tickets off;
                     location / {{
@@ -147,7 +147,7 @@ defaults
     http-reuse always
 frontend f
     bind 127.0.0.1:{self.port}
-    bind 127.0.0.1:{self.tls_port} ssl crt {pem}
+    bind 127.0.0.1:{self.tls_port} ssl crt {pem} alpn h2,http/1.1
     use_backend holder if {{ path /ws }}
     default_backend b
 backend holder
@@ -157,6 +157,41 @@ backend b
     server u 127.0.0.1:{upstream} pool-max-conn -1
 """)
         return [program("haproxy"), "-db", "-f", self.folder / "conf"]
+
+
+class H2o(Server):
+    name = "h2o"
+    cases = ("h2",)
+
+    @staticmethod
+    def version():
+        return subprocess.run([program("h2o"), "--version"], capture_output=True, text=True).stdout.split("\n")[0].split()[-1]
+
+    def command(self, upstream, cert, key):
+        (self.folder / "conf").write_text(f"""
+num-threads: 1
+max-connections: 9500
+listen:
+  host: 127.0.0.1
+  port: {self.port}
+listen:
+  host: 127.0.0.1
+  port: {self.tls_port}
+  ssl:
+    certificate-file: {cert}
+    key-file: {key}
+    minimum-version: TLSv1.2
+ssl-session-resumption:
+  mode: off
+hosts:
+  default:
+    paths:
+      /:
+        proxy.reverse.url: "http://127.0.0.1:{upstream}/"
+        proxy.preserve-host: ON
+        proxy.timeout.keepalive: 600000
+""")
+        return [program("h2o"), "-m", "worker", "-c", self.folder / "conf"]
 
 
 class Sekisho(Server):
@@ -231,4 +266,4 @@ def program(name):
     return found
 
 
-ALL = (Sekisho, Nginx, Haproxy, Portkey)
+ALL = (Sekisho, Nginx, Haproxy, H2o, Portkey)

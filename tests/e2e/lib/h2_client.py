@@ -48,7 +48,7 @@ def status_of(payload):
         at += 1
     if payload[at] & 0x80:
         return STATUS_OF_INDEX[payload[at] & 0x7f]
-    length, text = payload[at + 1] & 0x7f, payload[at + 2:at + 2 + (payload[at + 1] & 0x7f)]
+    text = payload[at + 2:at + 2 + (payload[at + 1] & 0x7f)]
     if not payload[at + 1] & 0x80:
         return int(text)
     bits, digits, code = "".join(f"{b:08b}" for b in text), "", ""
