@@ -14,7 +14,7 @@ class Line:
     """The present supervisor of a line of them."""
 
     def __init__(self, gate):
-        self.gate, self.pid = gate, gate.pid
+        self.gate, self.pid, self.all = gate, gate.pid, [gate.pid]
 
     def upgrade(self, seconds=30):
         before = len(self.gate.lines())
@@ -24,6 +24,7 @@ class Line:
                            "no word of the upgrade in the log")
         if event["event"] == "upgrade_done":
             self.pid = event["pid"]
+            self.all.append(self.pid)
         return event
 
     def reload(self):
@@ -35,8 +36,9 @@ class Line:
         """Whoever is the last one now ends like the first would have; those before it are drained."""
         if self.pid != self.gate.pid:
             os.kill(self.pid, signal.SIGTERM)
-            eventually(lambda: not proc.is_alive(self.pid), 15, "the last one does not end")
             same(self.gate.wait(40), 0)
+            for pid in self.all:
+                eventually(lambda p=pid: not proc.is_alive(p), 40, f"{pid} does not end")
 
 
 def story_an_upgrade_loses_nothing(t):
