@@ -91,11 +91,11 @@ static const struct rule rules[] = {
         ALLOW(clock_gettime, BOTH), ALLOW(gettimeofday, BOTH), ALLOW(clock_nanosleep, BOTH), ALLOW(nanosleep, BOTH),
         ALLOW(getrandom, BOTH), ALLOW(sysinfo, BOTH), ALLOW(getrusage, BOTH), ALLOW(sched_yield, BOTH),
         /* itself */
-        ALLOW(getpid, BOTH), ALLOW(gettid, BOTH), ALLOW(getuid, BOTH), ALLOW(geteuid, BOTH), ALLOW(getgid, BOTH),
+        ALLOW_IF(prlimit64, BOTH, ONE_OF(0, UINT32_MAX, 0)), ALLOW(getpid, BOTH), ALLOW(gettid, BOTH), ALLOW(getuid, BOTH), ALLOW(geteuid, BOTH), ALLOW(getgid, BOTH),
         ALLOW(getegid, BOTH), ALLOW(rt_sigprocmask, BOTH), ALLOW(rt_sigreturn, BOTH), ALLOW(restart_syscall, BOTH),
         ALLOW(exit, BOTH), ALLOW(exit_group, BOTH),
 #if IS_SANITIZED /* a report looks at these; Landlock refuses what they name */
-        ALLOW(openat, BOTH), ALLOW(readlinkat, BOTH), ALLOW(sigaltstack, BOTH), ALLOW(prlimit64, BOTH), ALLOW(rt_sigaction, BOTH),
+        ALLOW(openat, BOTH), ALLOW(readlinkat, BOTH), ALLOW(sigaltstack, BOTH), ALLOW(rt_sigaction, BOTH),
         ALLOW(sched_getaffinity, BOTH),
 #ifdef SYS_readlink
         ALLOW(readlink, BOTH), ALLOW(open, BOTH), ALLOW(stat, BOTH),
