@@ -84,7 +84,7 @@ struct draft_gateway {
         struct draft_text host;
         struct draft_number port;
         struct draft_list listen, tokens, certificates, error_pages;
-        struct draft_text redirect_http, tls_cert, tls_key, user, client_ca;
+        struct draft_text redirect_http, tls_cert, tls_key, user, client_ca, dns_servers;
         struct conf_gateway gateway;
 };
 

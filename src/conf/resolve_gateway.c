@@ -314,6 +314,7 @@ void resolve_gateway(struct loader *l, struct draft_gateway *d)
 
         *g = d->gateway;
         g->user = d->user.text;
+        g->dns.servers = d->dns_servers.text;
         tokens_resolve(l, d, g);
         certificates_resolve(l, d, g);
         client_certificates_resolve(l, d, g);

@@ -149,16 +149,16 @@ static const struct conf_table conf_table_limits = {
 };
 
 static const struct conf_key dns_keys[] = {
-        { "servers", CONF_TYPE_TEXT, 0, AT(conf_dns, servers), .unless = "the system's",
+        { "servers", CONF_TYPE_TEXT, 0, AT(draft_gateway, dns_servers), .unless = "the system's",
           .doc = "Name servers to ask, as `192.0.2.53,[2001:db8::53]:53`." },
-        { "ttlMin", CONF_TYPE_DURATION, 0, AT(conf_dns, ttl_min), "\"1s\"", 0, HOUR,
+        { "ttlMin", CONF_TYPE_DURATION, 0, AT(draft_gateway, gateway.dns.ttl_min), "\"1s\"", 0, HOUR,
           .doc = "An answer is kept at least this long." },
-        { "ttlMax", CONF_TYPE_DURATION, 0, AT(conf_dns, ttl_max), "\"10m\"", SECOND, 24 * HOUR,
-          .doc = "An answer is kept at most this long." },
-        { "staleMax", CONF_TYPE_DURATION, 0, AT(conf_dns, stale_max), "\"1h\"", 0, 24 * HOUR,
+        { "ttlMax", CONF_TYPE_DURATION, 0, AT(draft_gateway, gateway.dns.ttl_max), "\"10m\"", SECOND,
+          24 * HOUR, .doc = "An answer is kept at most this long." },
+        { "staleMax", CONF_TYPE_DURATION, 0, AT(draft_gateway, gateway.dns.stale_max), "\"1h\"", 0, 24 * HOUR,
           .doc = "While a name cannot be looked up, its last answer is used for this long." },
-        { "timeout", CONF_TYPE_DURATION, 0, AT(conf_dns, timeout), "\"5s\"", 100, 60 * SECOND,
-          .doc = "For one look-up." },
+        { "timeout", CONF_TYPE_DURATION, 0, AT(draft_gateway, gateway.dns.timeout), "\"5s\"", 100,
+          60 * SECOND, .doc = "For one look-up." },
 };
 static const struct conf_table conf_table_dns = {
         "gateway.dns",
@@ -236,8 +236,7 @@ static const struct conf_key gateway_keys[] = {
           .doc = "A worker whose loop stands still for so long is killed and replaced; 0: never." },
         { "limits", CONF_TYPE_TABLE, 0, AT(draft_gateway, gateway.limits), .table = &conf_table_limits,
           .doc = "Limits." },
-        { "dns", CONF_TYPE_TABLE, 0, AT(draft_gateway, gateway.dns), .table = &conf_table_dns,
-          .doc = "Look-ups." },
+        { "dns", CONF_TYPE_TABLE, 0, .table = &conf_table_dns, .doc = "Look-ups." },
         { "clientCertificates", CONF_TYPE_TABLE, 0, .table = &conf_table_client_certificates,
           .doc = "Certificates of clients, on every TLS listener." },
         { "errorPages", CONF_TYPE_LIST, 0, AT(draft_gateway, error_pages), "[]",

@@ -418,6 +418,23 @@ static void listening_only_where_listed(void **state)
         report_fini(&report);
 }
 
+static void name_servers_leave_the_rest_alone(void **state)
+{
+        struct fake fake;
+        struct report report;
+        struct conf *c = load(&fake,
+                              "{\"gateway\": {\"apiTokens\": [{\"env\": \"TOKEN\"}],"
+                              " \"dns\": {\"ttlMin\": \"3s\", \"servers\": \"127.0.0.1:5353\"}}}",
+                              &report);
+
+        assert_str(c->gateway.dns.servers, STR("127.0.0.1:5353"));
+        assert_int_equal(c->gateway.dns.ttl_min, 3000);
+        assert_int_equal(c->gateway.dns.ttl_max, 600000);
+        assert_int_equal(c->gateway.dns.stale_max, 3600000);
+        conf_free(c);
+        report_fini(&report);
+}
+
 static void the_version_follows_what_was_read(void **state)
 {
         struct fake fake;
@@ -551,6 +568,7 @@ int main(void)
                 cmocka_unit_test(a_plain_secret_in_an_open_file),
                 cmocka_unit_test(priorities_of_models),
                 cmocka_unit_test(listening_only_where_listed),
+                cmocka_unit_test(name_servers_leave_the_rest_alone),
                 cmocka_unit_test(the_version_follows_what_was_read),
                 cmocka_unit_test(what_is_shown_is_masked),
                 cmocka_unit_test(the_nth_allocation_fails),
