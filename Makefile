@@ -20,7 +20,7 @@ test:                      ## unit tests, corpus replays and end-to-end stories,
 	@tools/test
 
 bench: build               ## measure side by side with nginx and HAProxy (docs/performance.md)
-	@tools/deps bench
+	@tools/deps bench test
 	@bench/run
 
 bench-wg: build            ## measure tunnels beside wireguard-go (docs/performance.md; root)
@@ -49,7 +49,7 @@ install: build             ## install program, manual page and completions (DEST
 	@meson install -C build
 
 clean:                     ## remove what was built
-	@rm -rf build build-asan build-fuzz
+	@rm -rf build build-asan build-installed build-fuzz
 
 help:
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
