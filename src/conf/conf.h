@@ -118,7 +118,7 @@ struct conf_gateway {
         int64_t drain_timeout;
         int64_t watchdog; /* 0: off */
         int64_t ticket_rotation;
-        struct str user;  /* whom workers become when root starts us; empty: `sekisho` where there is one */
+        struct str user; /* whom workers become when root starts us; empty: `sekisho` where there is one */
         struct conf_limits limits;
         struct conf_dns dns;
         struct conf_error_page *error_pages;
