@@ -17,22 +17,32 @@ static const struct str client_pieces[] = {
         STR("GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
         STR("GET /private HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer sk-0123456789abcdefghijklmn\r\n\r\n"),
         STR("HEAD /x HTTP/1.1\r\nHost: a\r\n\r\n"),
-        STR("POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n"),
-        STR("hello"),
-        STR("POST /p HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"),
-        STR("5\r\nhello\r\n"),
-        STR("0\r\n\r\n"),
-        STR("0\r\nX-Sum: 1\r\n\r\n"),
+        STR("POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n"), STR("hello"),
+        STR("POST /p HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"), STR("5\r\nhello\r\n"),
+        STR("0\r\n\r\n"), STR("0\r\nX-Sum: 1\r\n\r\n"),
         STR("POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"),
         STR("GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
             "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"),
-        STR("X-Forwarded-For: 1.2.3.4\r\nX_Forwarded_For: 5.6.7.8\r\n"),
-        STR("Content-Length: 3\r\n"),
-        STR("Transfer-Encoding: chunked\r\n"),
-        STR("\r\n"),
+        STR("X-Forwarded-For: 1.2.3.4\r\nX_Forwarded_For: 5.6.7.8\r\n"), STR("Content-Length: 3\r\n"),
+        STR("Transfer-Encoding: chunked\r\n"), STR("\r\n"),
         STR("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0"),
         STR("POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer sk-0123456789abcdefghijklmn\r\n"
             "Content-Length: 13\r\n\r\n{\"model\":\"x\"}"),
+        /* HTTP/2 in the clear: the preface, then frames (RFC 9113 6). */
+        STR("PRI * HTTP/2.0\015\012\015\012SM\015\012\015\012\000\000\000\004\000\000\000\000\000"), /* preface */
+        STR("\000\000\006\001\005\000\000\000\001\202\206\204A\001a"),                               /* get */
+        STR("\000\000\006\001\005\000\000\000\003\202\206\204A\001a"), /* get on 3 */
+        STR("\000\000\006\001\004\000\000\000\001\203\206\204A\001a"), /* post */
+        STR("\000\000\005\000\001\000\000\000\001hello"),              /* data */
+        STR("\000\000\003\000\000\000\000\000\001hel"),                /* some */
+        STR("\000\000\011\001\005\000\000\000\001\000\005x-sum\0011"), /* trailers */
+        STR("\000\000=\001\004\000\000\000\001B\007CONNECT\206\204A\001a\000\011:protocol\011websocket\000\025sec-websocket-version\00213"), /* websocket */
+        STR("\000\000\004\003\000\000\000\000\001\000\000\000\010"),                 /* rst */
+        STR("\000\000\010\007\000\000\000\000\000\000\000\000\000\000\000\000\000"), /* goaway */
+        STR("\000\000\010\006\000\000\000\000\000\000\000\000\000\000\000\000\000"), /* ping */
+        STR("\000\000\000\004\001\000\000\000\000"),                                 /* ack */
+        STR("\000\000\004\010\000\000\000\000\000\000\000\377\377"),                 /* window */
+        STR("\000\000\006\004\000\000\000\000\000\000\004\000\000\000\001"),         /* small windows */
 };
 
 static const struct str upstream_pieces[] = {
