@@ -59,7 +59,9 @@ http {{ {temporary} log_format seen '$request_method $request_uri'; access_log {
         return t.start("nginx", ["nginx", "-e", self.folder / "error", "-p", self.folder, "-c", conf])
 
     def _haproxy(self, t):
+        # One thread: of two that log at the same time one drops its line.
         conf = self._write("conf", f"""global
+  nbthread 1
   log stdout format raw local0
 defaults
   mode http
