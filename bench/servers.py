@@ -212,7 +212,7 @@ class Sekisho(Server):
                 "limits": {"idleTimeout": "10m", "connectionsPerAddress": 0},
             },
             "upstreams": {"app": {"targets": [f"http://127.0.0.1:{upstream}"], "keepAlive": {"connections": 512}},
-                          "holder": {"targets": [f"http://127.0.0.1:{self.holder_port}"]}},
+                          "holder": {"targets": [f"http://127.0.0.1:{self.holder_port}"], "protocol": "h1"}},
             "providers": {"home": {"kind": "openai", "baseUrl": f"http://127.0.0.1:{upstream}/v1"}},
             "routes": [{"path": "/", "upstream": "app", "access": "public"}, {"path": "/ws", "upstream": "holder", "access": "public"}],
             "admin": {"listen": f"127.0.0.1:{free_port()}"},
