@@ -212,12 +212,18 @@ def story_floods_end_their_connection(t, seconds=120, alone=True):
     honest = Honest(gate.port)
     for reason, floods in FLOODS.items():
         for i, flood in enumerate(floods):
-            with h2.Conn(gate.port) as c:
-                flood(c)
-                code = c.goaway()
-                assert code == h2.ENHANCE_YOUR_CALM or (code is None and c.is_closed), f"{reason} {i}: {code}"
             label = f'sekisho_refused_total{{reason="{reason}"}}'
-            eventually(lambda: gate.metrics().get(label, 0) >= i + 1, 5, f"{reason} {i} was not counted")
+            counted = gate.metrics().get(label, 0)
+            # Each time it ends; when the reset of a full socket is read first, the reason is not known: then once more.
+            for _ in range(3):
+                with h2.Conn(gate.port) as c:
+                    flood(c)
+                    code = c.goaway()
+                    assert code == h2.ENHANCE_YOUR_CALM or (code is None and c.is_closed), f"{reason} {i}: {code}"
+                time.sleep(0.1)
+                if gate.metrics().get(label, 0) > counted:
+                    break
+            eventually(lambda: gate.metrics().get(label, 0) > counted, 5, f"{reason} {i} was not counted")
         eventually(lambda: any(x.get("reason") == reason for x in gate.access_log()), 5, f"{reason} is not in the log")
     honest.stop = True
     honest.thread.join()
