@@ -49,6 +49,18 @@ static void read_clock(struct loop *l)
         l->wall = 0;
 }
 
+mono_ms loop_now(const struct loop *l)
+{
+        return l->now_us / 1000;
+}
+
+/* The last millisecond that is over. Timers fire by it: `loop_now() + t` counts from the start of the millisecond we are
+ * in, so at the start of the millisecond it names up to one of t is still to come. */
+static mono_ms past_ms(const struct loop *l)
+{
+        return loop_now(l) - 1;
+}
+
 enum err loop_new(struct loop **out)
 {
         struct loop *l = calloc(1, sizeof(*l));
@@ -64,7 +76,7 @@ enum err loop_new(struct loop **out)
         list_init(&l->tasks);
         list_init(&l->lingers);
         read_clock(l);
-        wheel_init(&l->wheel, loop_now(l));
+        wheel_init(&l->wheel, past_ms(l));
         *out = l;
         return ERR_OK;
 }
@@ -86,11 +98,6 @@ void loop_forget(struct loop *l)
         close(l->epoll_fd); /* not removed one by one: the set is shared with the parent */
         free(l->scratch);
         free(l);
-}
-
-mono_ms loop_now(const struct loop *l)
-{
-        return l->now_us / 1000;
 }
 
 int64_t loop_now_us(const struct loop *l)
@@ -262,7 +269,7 @@ static int wait_bound(struct loop *l, mono_ms wait_ms)
         if (!list_is_empty(&l->tasks) || l->is_stopped)
                 return 0;
         if (next != MONO_NEVER) {
-                mono_ms until = next > loop_now(l) ? (next * 1000 - l->now_us + 999) / 1000 : 0;
+                mono_ms until = next > past_ms(l) ? ((next + 1) * 1000 - l->now_us + 999) / 1000 : 0;
                 wait_ms = MIN(wait_ms, until);
         }
         return wait_ms == MONO_NEVER ? -1 : (int)MIN(wait_ms, INT_MAX);
@@ -300,7 +307,7 @@ void loop_turn(struct loop *l, mono_ms wait_ms)
                         w->fn(w, events_of(event->events)); /* may free it */
         }
         l->events_count = 0;
-        wheel_advance(&l->wheel, loop_now(l));
+        wheel_advance(&l->wheel, past_ms(l));
         run_tasks(l);
         run_hooks(l);
 }

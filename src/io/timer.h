@@ -21,6 +21,7 @@ struct timer {
 };
 
 void timer_init(struct timer *t, timer_fn *fn);
-/* Fires once, in the first turn at or after `due`; never inside this call. MONO_NEVER clears it. */
+/* Fires once, in the first turn after the millisecond `due` is over; never inside this call. So what was set to loop_now()
+ * and t fires no sooner than t after the turn began, by any clock. MONO_NEVER clears it. */
 void timer_set(struct loop *l, struct timer *t, mono_ms due);
 void timer_clear(struct timer *t); /* may be clear already */

@@ -4,7 +4,7 @@ import re
 import time
 
 from lib import wire
-from lib.stage import eventually, same
+from lib.stage import eventually, same, within
 
 CHAT = {"model": "sample-1", "messages": [{"role": "user", "content": "Hello there"}]}
 WORDS = "This is sample-1, the bundled sample model. You said: Hello there. I count: 1 2 3"
@@ -23,16 +23,28 @@ def story_says_the_same_in_every_form(t):
 
 def story_paces_its_words(t):
     model = t.sample("--tokens", "5", "--delay-ms", "200", "--interval-ms", "50")
-    with wire.Conn(model.port) as c:
+
+    def lateness():
+        """Of the word that came latest after its time. None may come before its time."""
+        with wire.Conn(model.port) as c:
+            begin = time.monotonic()
+            c.send(wire.request_bytes("POST", "/v1/messages", body={**CHAT, "max_tokens": 9, "stream": True}))
+            same(c.head().status, 200)
+            times = [at - begin for at, event in c.events() if "text_delta" in event]
+        same(len(times), 5)
+        late = [took - (0.2 + 0.05 * i) for i, took in enumerate(times)]
+        assert min(late) >= 0, f"a word came too early: {times}"
+        return max(late)
+
+    def lateness_of_a_whole():
         begin = time.monotonic()
-        c.send(wire.request_bytes("POST", "/v1/messages", body={**CHAT, "max_tokens": 9, "stream": True}))
-        same(c.head().status, 200)
-        times = [at - begin for at, event in c.events() if "text_delta" in event]
-    for i, took in enumerate(times):
-        assert 0.2 + 0.05 * i <= took < 0.2 + 0.05 * i + 0.04, f"word {i} came after {took:.3f} s"
-    begin = time.monotonic()
-    wire.post(model.port, "/v1/chat/completions", CHAT)
-    assert 0.4 <= time.monotonic() - begin < 0.5, "an unstreamed answer takes as long"
+        wire.post(model.port, "/v1/chat/completions", CHAT)
+        took = time.monotonic() - begin
+        assert took >= 0.4, f"an unstreamed answer takes as long: {took}"
+        return took - 0.4
+
+    within(0.04, lateness, "words come late")
+    within(0.1, lateness_of_a_whole, "an unstreamed answer comes late")
 
 
 def story_takes_pipelined_requests_in_one_send(t):
@@ -63,19 +75,27 @@ def story_echoes_fields_as_they_came(t):
 
 
 def story_notices_a_client_that_leaves(t):
-    model = t.sample("--tokens", "1000", "--interval-ms", "10")
-    c = wire.Conn(model.port)
-    c.send(wire.request_bytes("POST", "/v1/chat/completions", body={**CHAT, "stream": True}))
-    next(c.events() if c.head().status == 200 else iter(()))
-    left = time.monotonic()
-    c.close()
-    abort = model.wait_aborts(1)[0]
-    assert 0 <= abort["mono_us"] / 1e6 - left < 0.05, abort
-    same((abort["path"], model.stats()["running"]), ("/v1/chat/completions", 0))
+    model = t.sample("--tokens", "10000", "--interval-ms", "10")
+
+    def leave():
+        before = model.stats()["aborted"]
+        c = wire.Conn(model.port)
+        c.send(wire.request_bytes("POST", "/v1/chat/completions", body={**CHAT, "stream": True}))
+        next(c.events() if c.head().status == 200 else iter(()))
+        left = time.monotonic()
+        c.close()
+        abort = model.wait_aborts(before + 1)[-1]
+        took = abort["mono_us"] / 1e6 - left
+        assert took >= 0, abort
+        same(abort["path"], "/v1/chat/completions")
+        eventually(lambda: model.stats()["running"] == 0, 5, "it still runs")
+        return took
+
+    within(0.05, leave, "a client that left is noticed late")
 
 
 def story_lets_only_so_many_talk_at_once(t):
-    model = t.sample("--slots", "2", "--tokens", "10", "--interval-ms", "30")
+    model = t.sample("--slots", "2", "--tokens", "10", "--interval-ms", "150")
     conns = [wire.Conn(model.port) for _ in range(5)]
     for c in conns:
         c.send(wire.request_bytes("POST", "/v1/chat/completions", body=CHAT))

@@ -108,7 +108,7 @@ static void *run(void *argument)
         struct epoll_event events[EVENTS_MAX];
 
         while (!w->is_stopping) {
-                int wait_ms = wheel_wait_ms(&w->wheel, clock_mono_ms());
+                int wait_ms = wheel_wait_ms(&w->wheel, clock_mono_ms() - 1);
 
                 if (!list_is_empty(&w->waiting))
                         wait_ms = wait_ms < 0 ? WAITING_POLL_MS : MIN(wait_ms, (int)WAITING_POLL_MS);
@@ -116,7 +116,7 @@ static void *run(void *argument)
                 w->now_ms = clock_mono_ms();
                 for (int i = 0; i < n; i++)
                         on_event(w, &events[i]);
-                wheel_fire(&w->wheel, w->now_ms);
+                wheel_fire(&w->wheel, w->now_ms - 1); /* when the millisecond is over: never too early */
                 pace_waiting(w);
                 free_dead(w);
         }
@@ -254,7 +254,7 @@ static bool worker_init(struct worker *w, const struct options *o, unsigned numb
         w->answers = pool_new(sizeof(struct answer), CONNS_MAX);
         w->read_bytes = malloc(READ_BYTES);
         w->now_ms = clock_mono_ms();
-        wheel_init(&w->wheel, w->now_ms);
+        wheel_init(&w->wheel, w->now_ms - 1);
         list_init(&w->conns);
         list_init(&w->dead);
         list_init(&w->waiting);

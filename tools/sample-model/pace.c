@@ -263,7 +263,7 @@ void pace_resume(struct conn *c)
         int64_t due_ms = a->began_ms + a->interval_ms * a->step;
 
         c->is_blocked = false;
-        if (due_ms > c->worker->now_ms)
+        if (due_ms >= c->worker->now_ms)
                 wheel_add(&c->worker->wheel, &c->step_timer, due_ms);
         else
                 pace_run(c);
