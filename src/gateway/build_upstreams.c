@@ -1,0 +1,145 @@
+#include "gateway/build_priv.h"
+
+#include "crypto/random.h"
+#include "io/tls.h"
+#include "proxy/up.h"
+
+/* The same at every gateway: they send what hashes alike to the same target. */
+static uint64_t target_key(struct str url)
+{
+        return hash_str((struct hash_key){ 0, 0 }, url);
+}
+
+static enum balance_kind balance_of(enum conf_balance c)
+{
+        switch (c) {
+        case CONF_ROUND_ROBIN: return BALANCE_ROUND_ROBIN;
+        case CONF_LEAST_REQUESTS: return BALANCE_LEAST_REQUESTS;
+        case CONF_HASH: return BALANCE_HASH;
+        case CONF_TWO_CHOICES: break;
+        }
+        return BALANCE_TWO_CHOICES;
+}
+
+static enum upstream_hash_by hash_by_of(enum conf_hash_by c)
+{
+        switch (c) {
+        case CONF_BY_HEADER: return HASH_BY_HEADER;
+        case CONF_BY_COOKIE: return HASH_BY_COOKIE;
+        case CONF_BY_SOURCE: break;
+        }
+        return HASH_BY_SOURCE;
+}
+
+static void target_build(struct build *b, struct upstream *u, const struct conf_target *c, struct target *t)
+{
+        struct str id[3] = { u->name, STR(" "), c->url.text };
+
+        *t = (struct target){ .upstream = u,
+                              .url = c->url.text,
+                              .host = c->url.host,
+                              .ip = c->url.ip,
+                              .port = c->url.port,
+                              .is_tls = c->url.scheme == CONF_HTTPS,
+                              .is_backup = c->is_backup,
+                              .seat = { .key = target_key(c->url.text), .weight = (uint32_t)c->weight },
+                              .connections_max = (uint32_t)c->max_connections };
+        if (c->url.scheme == CONF_UNIX)
+                t->path = c->url.path;
+        up_target_init(t);
+        t->authority = conf_url_authority(&c->url, b->arena);
+        t->standing = standing_of(b->in->shared->standings, build_key(b, arena_join(b->arena, id, 3)));
+        measure_target_init(b->in->shared->metrics, &t->measure, u->name, t->url);
+}
+
+/* Two contexts, since what is offered is a context's: an upgrade asks for HTTP/1.1 where others may speak HTTP/2. */
+static enum err upstream_tls(struct build *b, const struct conf_client_tls *c, struct upstream *u)
+{
+        struct tls_client_conf tls = { .ca_pem = c->ca_pem,
+                                       .cert_pem = c->cert_pem,
+                                       .key_pem = c->key_pem,
+                                       .skip_verify = c->skip_verify };
+        enum err e = tls_client_new(&tls, b->report, &u->tls);
+
+        tls.offer_h2 = true;
+        return e == ERR_OK && u->protocol != PROTOCOL_H1 ? tls_client_new(&tls, b->report, &u->tls_h2) : e;
+}
+
+static enum upstream_protocol protocol_of(enum conf_protocol protocol)
+{
+        switch (protocol) {
+        case CONF_PROTOCOL_AUTO: return PROTOCOL_AUTO;
+        case CONF_PROTOCOL_H1: return PROTOCOL_H1;
+        case CONF_PROTOCOL_H2:
+        case CONF_PROTOCOL_H2C: break;
+        }
+        return PROTOCOL_H2;
+}
+
+static enum err upstream_build(struct build *b, const struct conf_upstream *c, struct upstream *u)
+{
+        bool needs_tls = false;
+
+        *u = (struct upstream){ .name = c->name,
+                                .targets_count = c->targets_count,
+                                .protocol = protocol_of(c->protocol),
+                                .balance = balance_of(c->balance),
+                                .hash_by = hash_by_of(c->hash_by),
+                                .hash_name = c->hash_name,
+                                .slow_start_ms = c->slow_start,
+                                .tls_server_name = c->tls.server_name,
+                                .waits = { .connect_ms = c->timeouts.connect,
+                                           .first_byte_ms = c->timeouts.first_byte,
+                                           .idle_ms = c->timeouts.idle,
+                                           .tunnel_ms = c->timeouts.tunnel },
+                                .keep_alive_ms = c->keep_alive.idle,
+                                .idle_connections_max = (uint32_t)c->keep_alive.connections,
+                                .try_ms = c->try_timeout,
+                                .retries = { .percent = (uint32_t)c->retry_budget_percent },
+                                .tries_max = (uint8_t)MIN(c->retries + 1, (uint64_t)EXCHANGE_TRIED_MAX),
+                                .passive = { .failures_max = (uint32_t)c->passive.failures,
+                                             .window_ms = c->passive.window,
+                                             .eject_ms = c->passive.eject_time },
+                                .ejected_percent_max = (uint32_t)c->passive.max_ejected_percent,
+                                .health_path = c->health.path,
+                                .health_interval_ms = c->health.interval,
+                                .health_timeout_ms = c->health.timeout,
+                                .health_rise = (uint32_t)c->health.rise,
+                                .health_fall = (uint32_t)c->health.fall,
+                                .health_status_min = c->health.status_min,
+                                .health_status_max = c->health.status_max };
+        waitline_init(&u->line, (uint32_t)c->queue.length, c->queue.wait);
+        crypto_random(&u->random, sizeof(u->random)); /* workers must not draw alike */
+        u->targets = ARENA_ARRAY(b->arena, struct target, c->targets_count);
+        if (!u->targets)
+                return ERR_NO_MEMORY;
+        for (size_t i = 0; i < c->targets_count; i++) {
+                target_build(b, u, &c->targets[i], &u->targets[i]);
+                needs_tls |= u->targets[i].is_tls;
+        }
+        if (c->proxy_protocol != CONF_PROXY_OFF) {
+                u->proxy_version = c->proxy_protocol == CONF_PROXY_V1 ? 1 : 2;
+                u->idle_connections_max = 0; /* the next request may be another client's */
+                u->protocol = PROTOCOL_H1;
+        }
+        u->may_speak_h2 = u->protocol == PROTOCOL_H2 || (u->protocol == PROTOCOL_AUTO && needs_tls);
+        b->s->upstreams[b->s->upstreams_count++] = u;
+        return needs_tls ? upstream_tls(b, &c->tls, u) : ERR_OK;
+}
+
+enum err build_upstreams(struct build *b)
+{
+        const struct conf *c = b->conf;
+        size_t max = c->upstreams_count + llm_upstreams_count(c);
+        struct upstream *array = ARENA_ARRAY(b->arena, struct upstream, c->upstreams_count + 1);
+
+        b->s->upstreams = ARENA_ARRAY(b->arena, struct upstream *, max + 1);
+        if (!array || !b->s->upstreams)
+                return ERR_NO_MEMORY;
+        for (size_t i = 0; i < c->upstreams_count; i++) {
+                enum err e = upstream_build(b, &c->upstreams[i], &array[i]);
+                if (e != ERR_OK)
+                        return e;
+        }
+        return ERR_OK;
+}
