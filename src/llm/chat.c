@@ -1,17 +1,8 @@
-#include "llm/chat.h"
+#include "llm/chat_priv.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-#include <string.h>
-
-#include "base/escape.h"
 #include "crypto/random.h"
 #include "crypto/sha256.h"
-#include "llm/chat_answer.h"
-#include "llm/chat_request.h"
-#include "proxy/call.h"
 #include "proxy/reply.h"
-#include "proxy/worker.h"
 #include "json/writer.h"
 
 /*
@@ -21,39 +12,11 @@
  * the client does not, the call is not read on.
  */
 
-enum {
-        BODY_BYTES_MAX = 16 << 20,
-        REPLY_BYTES_MAX = 8 << 20,
-        EVENT_BYTES_MAX = 1 << 20,
-        SESSION_ID_BYTES = 64
-};
-
-struct chat {
-        struct side side; /* the up side of a stream */
-        struct exchange *x;
-        const struct chat_conf *conf;
-        enum conf_dialect dialect;
-        struct chat_request request;
-        uint8_t key[CONVERSATION_KEY_BYTES];
-
-        struct call call;
-        bool is_calling, streams, has_started, is_over;
-        bool is_ours; /* the call's answer is an error of our own: no provider could be reached, … */
-        uint16_t provider_status;
-        struct buf sent; /* the call's body */
-        struct buf body; /* a whole answer, or an error's */
-        struct chat_answer answer;
-
-        struct sse_reader events;
-        struct buf out; /* events on their way to the client */
-        size_t out_given;
-};
-
-static const struct side_ops chat_ops;
+enum { BODY_BYTES_MAX = 16 << 20, REPLY_BYTES_MAX = 8 << 20, EVENT_BYTES_MAX = 1 << 20 };
 
 /* ---- the end ---- */
 
-static void chat_fini(struct chat *c)
+void chat_fini(struct chat *c)
 {
         if (c->is_calling)
                 call_cancel(&c->call);
@@ -75,7 +38,7 @@ static void cancel(struct exchange *x)
 }
 
 /* What was said is remembered only when the answer was whole. */
-static void remember(struct chat *c)
+void chat_remember(struct chat *c)
 {
         struct exchange *x = c->x;
 
@@ -88,7 +51,7 @@ static void remember(struct chat *c)
 
 /* ---- a whole answer ---- */
 
-static struct str model_used(const struct chat *c)
+struct str chat_model_used(const struct chat *c)
 {
         return c->answer.model.len ? buf_str(&c->answer.model) : c->request.model;
 }
@@ -108,14 +71,14 @@ static void whole_reply(struct chat *c)
         json_write_key(&w, STR("session_id"));
         json_write_str(&w, c->request.session_id);
         json_write_key(&w, STR("model_used"));
-        json_write_str(&w, model_used(c));
+        json_write_str(&w, chat_model_used(c));
         json_write_key(&w, STR("input_tokens"));
         json_write_uint(&w, c->answer.tokens_in);
         json_write_key(&w, STR("output_tokens"));
         json_write_uint(&w, c->answer.tokens_out);
         json_write_object_end(&w);
         json_writer_finish(&w);
-        remember(c);
+        chat_remember(c);
         reply_take(x, 200, &type, 1, &body);
 }
 
@@ -146,7 +109,7 @@ static void provider_refused(struct chat *c)
         exchange_refuse(x, status, "provider_refused", words.ptr ? words.ptr : "The provider refused.");
 }
 
-static void whole_end(struct chat *c, enum err e)
+void chat_whole_end(struct chat *c, enum err e)
 {
         if (e != ERR_OK || c->body.full)
                 exchange_refuse(c->x, 502, "provider_broke", "The provider's answer broke off.");
@@ -158,165 +121,6 @@ static void whole_end(struct chat *c, enum err e)
         else
                 whole_reply(c);
 }
-
-/* ---- a stream ---- */
-
-static void event_begin(struct chat *c, struct json_writer *w, const char *type)
-{
-        buf_add(&c->out, STR("data: "));
-        json_writer_init(w, &c->out, JSON_COMPACT);
-        json_write_object_begin(w);
-        json_write_key(w, STR("type"));
-        json_write_str(w, str_of(type));
-}
-
-static void event_end(struct chat *c, struct json_writer *w)
-{
-        json_write_object_end(w);
-        json_writer_finish(w);
-        buf_add(&c->out, STR("\n\n"));
-}
-
-static void event_write(struct chat *c, const char *type, const char *name, struct str value)
-{
-        struct json_writer w;
-
-        event_begin(c, &w, type);
-        if (name) {
-                json_write_key(&w, str_of(name));
-                json_write_str(&w, value);
-        }
-        event_end(c, &w);
-}
-
-static void content_write(struct chat *c)
-{
-        struct json_writer w;
-
-        event_begin(c, &w, "content");
-        json_write_key(&w, STR("content"));
-        json_write_str(&w, buf_str(&c->answer.text));
-        json_write_key(&w, STR("model_used"));
-        json_write_str(&w, model_used(c));
-        json_write_key(&w, STR("input_tokens"));
-        json_write_uint(&w, c->answer.tokens_in);
-        json_write_key(&w, STR("output_tokens"));
-        json_write_uint(&w, c->answer.tokens_out);
-        event_end(c, &w);
-}
-
-/* Gives the client what it takes; true when nothing is left. */
-static bool out_give(struct chat *c, bool is_last)
-{
-        struct str rest = str_from(buf_str(&c->out), c->out_given);
-        struct side_data d = { &rest, rest.len ? 1 : 0, is_last, NULL, 0 };
-
-        if (rest.len || is_last)
-                c->out_given += exchange_answer_data(c->x, &d);
-        if (c->out_given < c->out.len)
-                return false;
-        buf_clear(&c->out);
-        c->out_given = 0;
-        return true;
-}
-
-static void stream_start(struct chat *c)
-{
-        struct http_field fields[16];
-        struct http_head head = { .status = 200,
-                                  .reason = STR("OK"),
-                                  .version_minor = 1,
-                                  .framing = HTTP_BODY_CHUNKED,
-                                  .keeps_alive = true,
-                                  .fields = fields,
-                                  .fields_max = ARRAY_SIZE(fields) };
-
-        c->has_started = true;
-        c->side = (struct side){ .ops = &chat_ops, .x = c->x };
-        c->x->up = &c->side;
-        if (http_add(&head, STR("Content-Type"), STR("text/event-stream")) != ERR_OK ||
-            http_add(&head, STR("Cache-Control"), STR("no-store")) != ERR_OK)
-                return;
-        event_write(c, "start", "session_id", c->request.session_id);
-        exchange_answer_head(c->x, &head);
-        out_give(c, false);
-}
-
-static void on_sse(void *context, const struct sse_event *event)
-{
-        struct chat *c = context;
-        size_t before = c->answer.text.len;
-
-        if (c->answer.is_broken)
-                return;
-        chat_answer_event(&c->answer, event, c->dialect);
-        if (c->answer.text.len > before)
-                event_write(c, "content_chunk", "text", str_from(buf_str(&c->answer.text), before));
-}
-
-static void stream_break(struct chat *c)
-{
-        struct str words =
-                c->answer.problem.len ? buf_str(&c->answer.problem) : STR("The provider's answer broke off.");
-
-        event_write(c, "error", "content", words);
-        out_give(c, false);
-        exchange_up_reset(c->x, ERR_MALFORMED, false);
-}
-
-static void stream_end(struct chat *c, enum err e)
-{
-        if (!c->has_started) {
-                whole_end(c, e); /* an error of the provider's, or an answer that is no stream */
-                return;
-        }
-        if (e != ERR_OK || c->answer.is_broken || !c->answer.is_finished || c->out.full) {
-                stream_break(c);
-                return;
-        }
-        remember(c);
-        content_write(c);
-        event_write(c, "done", NULL, STR_NULL);
-        out_give(c, true);
-}
-
-/* ---- operations of the up side ---- */
-
-static void op_pull(struct side *s)
-{
-        struct chat *c = (struct chat *)s;
-
-        if (out_give(c, !c->is_calling) && c->is_calling)
-                call_resume(&c->call);
-}
-
-static size_t op_data(struct side *s, const struct side_data *d)
-{
-        return side_data_len(d);
-}
-
-static void op_head(struct side *s, struct http_head *head) {}
-static void op_flush(struct side *s) {}
-
-static void op_reset(struct side *s, enum err reason)
-{
-        chat_fini((struct chat *)s);
-}
-
-static void op_release(struct side *s)
-{
-        chat_fini((struct chat *)s);
-}
-
-static const struct side_ops chat_ops = {
-        .name = "chat",
-        .head = op_head,
-        .data = op_data,
-        .flush = op_flush,
-        .pull = op_pull,
-        .reset = op_reset,
-        .release = op_release,
-};
 
 /* ---- the call ---- */
 
@@ -334,7 +138,7 @@ static void on_head(struct call *call, const struct http_head *head)
         c->provider_status = head->status;
         c->is_ours = call_is_refused(call);
         if (c->streams && head->status == 200 && is_event_stream(head))
-                stream_start(c);
+                chat_stream_start(c);
 }
 
 static size_t on_data(struct call *call, const struct side_data *d)
@@ -342,17 +146,17 @@ static size_t on_data(struct call *call, const struct side_data *d)
         struct chat *c = CONTAINER_OF(call, struct chat, call);
         size_t len = 0;
 
-        if (c->has_started && !out_give(c, false))
+        if (c->has_started && !chat_stream_give(c, false))
                 return 0; /* the client is slow: so are we */
         for (size_t i = 0; i < d->slices_count; i++) {
                 if (c->has_started)
-                        sse_feed(&c->events, d->slices[i], on_sse, c);
+                        chat_stream_feed(c, d->slices[i]);
                 else
                         buf_add(&c->body, d->slices[i]);
                 len += d->slices[i].len;
         }
         if (c->has_started)
-                out_give(c, false);
+                chat_stream_give(c, false);
         return len;
 }
 
@@ -364,9 +168,9 @@ static void on_end(struct call *call, enum err e)
         if (c->x->is_ended)
                 return;
         if (c->streams)
-                stream_end(c, e);
+                chat_stream_end(c, e);
         else
-                whole_end(c, e);
+                chat_whole_end(c, e);
 }
 
 static const struct call_events chat_events = { .on_head = on_head, .on_data = on_data, .on_end = on_end };

@@ -1,7 +1,5 @@
 #include "proxy/cache_priv.h"
 
-#include <stdlib.h>
-
 #include "proxy/cache_purges.h"
 #include "proxy/forward.h"
 #include "proxy/reply.h"
@@ -13,202 +11,12 @@
  * when it fails, the next of them leads. Nobody waits longer than conf.wait_ms.
  */
 
-/* ---- one worker's ---- */
-
-struct cache *cache_new(struct worker *w, size_t bytes_max)
-{
-        struct cache *c = calloc(1, sizeof(*c));
-
-        if (!c)
-                return NULL;
-        c->w = w;
-        c->purges_seen = cache_purges_now(w->shared->cache_purges);
-        list_init(&c->refreshes);
-        for (size_t i = 0; i < CACHE_FLIGHTS_BUCKETS; i++)
-                list_init(&c->flights[i]);
-        if (!(c->store = cache_store_new(bytes_max, w->shared->hash_key))) {
-                free(c);
-                return NULL;
-        }
-        return c;
-}
-
-void cache_free(struct cache *c)
-{
-        if (!c)
-                return;
-        cache_refresh_cancel_all(c);
-        cache_store_free(c->store);
-        free(c);
-}
-
-void cache_forget(struct cache *c)
-{
-        if (!c)
-                return;
-        c->generation++;
-        cache_clear(c->store);
-}
-
-static struct list *flights_of(struct cache *c, struct str key)
-{
-        return &c->flights[cache_key_hash(c->store, key) % CACHE_FLIGHTS_BUCKETS];
-}
-
-/* Also what is on its way in was asked for before. */
-static void forget_hash(struct cache *c, uint64_t hash)
-{
-        cache_remove_hash(c->store, hash);
-        list_for_each(node, &c->flights[hash % CACHE_FLIGHTS_BUCKETS]) {
-                struct cached *leader = CONTAINER_OF(node, struct cached, flight_node);
-
-                if (cache_key_hash(c->store, leader->key) == hash)
-                        leader->is_spoilt = true;
-        }
-}
-
-static void purges_follow(struct cache *c)
-{
-        uint64_t hash;
-
-        while (cache_purges_next(c->w->shared->cache_purges, &c->purges_seen, &hash))
-                if (hash == CACHE_PURGE_ALL)
-                        cache_forget(c);
-                else
-                        forget_hash(c, hash);
-}
-
-static void measure_store(struct cache *c)
-{
-        struct measure_worker *m = &c->w->measure;
-
-        measure_set(c->w, m->cache_bytes, (int64_t)c->store->bytes);
-        measure_set(c->w, m->cache_entries, (int64_t)c->store->entries_count);
-        measure_add(c->w, m->cache_evictions, c->store->evictions - c->evictions_counted);
-        c->evictions_counted = c->store->evictions;
-}
-
 static void measure(struct cache *c, const char *result)
 {
         measure_count(c->w, MEASURE_CACHE, result, NULL, NULL);
 }
 
-enum err cache_purge(struct worker *w, struct str url)
-{
-        size_t colon = str_find(url, STR("://"));
-        struct str scheme = str_sub(url, 0, colon);
-        struct http_field fields[2];
-        struct http_head head = { .method = HTTP_GET, .version_minor = 1, .fields = fields, .fields_max = 2 };
-        struct http_target target;
-        struct http_refusal refusal;
-        struct arena a;
-        enum err e = ERR_MALFORMED;
-
-        if (url.len == 0) {
-                cache_purges_add(w->shared->cache_purges, CACHE_PURGE_ALL);
-                return ERR_OK;
-        }
-        if (colon == STR_NONE || (!str_eq(scheme, STR("http")) && !str_eq(scheme, STR("https"))))
-                return ERR_MALFORMED;
-        struct str rest = str_from(url, colon + 3),
-                   host = str_sub(rest, 0, MIN(str_find_char(rest, '/'), str_find_char(rest, '?')));
-        head.target = str_from(rest, host.len);
-        arena_init(&a, NULL, 0, 64 * 1024);
-        if (head.target.len && head.target.ptr[0] == '/' && http_set(&head, HTTP_FIELD_HOST, host) == ERR_OK)
-                e = http_target_parse(&head, &a, &target, &refusal);
-        if (e == ERR_OK) {
-                struct str key =
-                        cache_key_make(&a, scheme, target.authority.host, target.authority.port, target.text);
-                e = key.ptr ? ERR_OK : ERR_NO_MEMORY;
-                if (e == ERR_OK)
-                        cache_purges_add(w->shared->cache_purges, hash_str(w->shared->hash_key, key));
-        }
-        arena_fini(&a);
-        return e;
-}
-
-/* ---- flights ---- */
-
-static void leave(struct cached *c)
-{
-        if (c->leader)
-                c->leader->waiters_count--;
-        c->leader = NULL;
-        list_remove(&c->wait_node);
-        timer_clear(&c->timer);
-}
-
-static void on_late(struct timer *t)
-{
-        struct cached *c = CONTAINER_OF(t, struct cached, timer);
-
-        leave(c);
-        c->is_alone = true;
-        exchange_run_later(c->x);
-}
-
-static bool join(struct cached *c)
-{
-        list_for_each(node, flights_of(c->cache, c->key)) {
-                struct cached *leader = CONTAINER_OF(node, struct cached, flight_node);
-
-                if (!str_eq(leader->key, c->key) || leader->waiters_count >= CACHE_WAITERS_MAX)
-                        continue;
-                c->leader = leader;
-                leader->waiters_count++;
-                list_add_last(&leader->waiters, &c->wait_node);
-                timer_set(c->cache->w->loop, &c->timer, loop_now(c->cache->w->loop) + c->conf->wait_ms);
-                return true;
-        }
-        return false;
-}
-
-/* The flight is over; `alone`: its answer helps nobody else. */
-static void land(struct cached *c, bool alone)
-{
-        struct cached *next;
-
-        list_remove(&c->flight_node);
-        while ((next = LIST_FIRST(&c->waiters, struct cached, wait_node))) {
-                leave(next);
-                next->is_alone = alone;
-                exchange_run_later(next->x);
-        }
-}
-
-/* The leader failed: the first that waits takes its place, with the others behind it. */
-static void hand_on(struct cached *c)
-{
-        struct cached *next = LIST_FIRST(&c->waiters, struct cached, wait_node);
-
-        list_remove(&c->flight_node);
-        if (!next)
-                return;
-        leave(next);
-        list_move_all(&next->waiters, &c->waiters);
-        list_for_each(node, &next->waiters) {
-                CONTAINER_OF(node, struct cached, wait_node)->leader = next;
-                next->waiters_count++;
-        }
-        c->waiters_count = 0;
-        list_add(flights_of(next->cache, next->key), &next->flight_node);
-        exchange_run_later(next->x);
-}
-
-static bool leads(const struct cached *c)
-{
-        return !list_is_empty(&c->flight_node);
-}
-
 /* ---- the request ---- */
-
-struct str cache_key_make(struct arena *a, struct str scheme, struct str host, uint16_t port,
-                          struct str target)
-{
-        if (port == 0)
-                port = str_eq_nocase(scheme, STR("https")) ? 443 : 80;
-        return arena_format(a, "%.*s://%.*s:%u%.*s", STR_FMT(scheme), STR_FMT(host), port, STR_FMT(target));
-}
 
 static struct str folded(struct arena *a, struct str text)
 {
@@ -273,7 +81,7 @@ static enum step_result on_request(struct exchange *x, void *state, const void *
         list_init(&c->flight_node);
         list_init(&c->waiters);
         list_init(&c->wait_node);
-        timer_init(&c->timer, on_late);
+        timer_init(&c->timer, cache_flight_late);
         if (!c->cache)
                 return STEP_NEXT;
         c->key = key_of(x);
@@ -309,8 +117,8 @@ static enum step_result ask(struct cached *c)
 static enum step_result serve(struct cached *c, struct cache_entry *e, const char *status, const char *result)
 {
         measure(c->cache, result);
-        if (leads(c))
-                land(c, false);
+        if (cache_flight_leads(c))
+                cache_flight_land(c, false);
         cache_serve(c, e, status);
         return STEP_DONE;
 }
@@ -344,7 +152,7 @@ static enum step_result look(struct cached *c)
         struct cache_control asked;
         struct cache_entry *e;
 
-        purges_follow(c->cache);
+        cache_follow_purges(c->cache);
         c->forwarded = "uri-miss";
         e = cache_find(c->cache->store, c->key, &x->request);
         if (e && c->has_credentials && !e->age.is_for_all) {
@@ -364,14 +172,14 @@ static enum step_result look(struct cached *c)
         cache_control_read(&x->request, &asked);
         if (asked.only_if_cached)
                 return exchange_refuse(x, 504, "only_if_cached", "There is no fresh answer here.");
-        if (x->request.method != HTTP_GET || c->is_alone || leads(c))
+        if (x->request.method != HTTP_GET || c->is_alone || cache_flight_leads(c))
                 return ask(c);
-        if (join(c)) {
+        if (cache_flight_join(c)) {
                 c->phase = CACHED_WAITS;
                 c->has_waited = true;
                 return STEP_WAIT;
         }
-        list_add(flights_of(c->cache, c->key), &c->flight_node);
+        cache_flight_lead(c);
         return ask(c);
 }
 
@@ -395,7 +203,7 @@ static void cancel(struct exchange *x)
         struct cached *c = cached_of(x);
 
         if (c)
-                leave(c);
+                cache_flight_leave(c);
         forward_handler.cancel(x);
 }
 
@@ -473,7 +281,7 @@ static void invalidate(struct cached *c, uint16_t status)
         if (status < 200 || status >= 400 || !c->key.ptr)
                 return;
         uint64_t hash = cache_key_hash(c->cache->store, c->key);
-        forget_hash(c->cache, hash);
+        cache_flight_forget(c->cache, hash);
         cache_purges_add(c->x->w->shared->cache_purges, hash);
 }
 
@@ -507,11 +315,11 @@ static void on_answer(struct exchange *x, void *state, struct http_head *head)
                 measure(c->cache, "bypass");
         }
         status_say(c, head, !word);
-        if (word && leads(c)) {
+        if (word && cache_flight_leads(c)) {
                 if (head->status >= 500)
-                        hand_on(c);
+                        cache_flight_hand_on(c);
                 else
-                        land(c, true);
+                        cache_flight_land(c, true);
         }
 }
 
@@ -528,8 +336,8 @@ static void on_data(struct exchange *x, void *state, const struct side_data *d)
         } else {
                 is_kept = cache_fill_data(&c->fill, d);
         }
-        if (!c->fill.is_open && leads(c))
-                land(c, !is_kept);
+        if (!c->fill.is_open && cache_flight_leads(c))
+                cache_flight_land(c, !is_kept);
 }
 
 static void on_end(struct exchange *x, void *state)
@@ -538,13 +346,13 @@ static void on_end(struct exchange *x, void *state)
 
         if (!c->cache)
                 return;
-        leave(c);
+        cache_flight_leave(c);
         cache_fill_drop(&c->fill);
-        if (leads(c))
-                hand_on(c);
+        if (cache_flight_leads(c))
+                cache_flight_hand_on(c);
         cache_entry_put(c->cache->store, c->entry);
         c->entry = NULL;
-        measure_store(c->cache);
+        cache_measure_store(c->cache);
 }
 
 const struct filter cache_filter = { .name = "cache",

@@ -1,5 +1,6 @@
 /*
- * proxy/cache_priv.h - what cache.c, cache_serve.c and cache_refresh.c share.
+ * proxy/cache_priv.h - what the files of cache.h share: cache.c (the handler and filter), cache_own.c (one worker's), cache_flight.c (who
+ * fetches for whom), cache_serve.c, cache_refresh.c.
  */
 #pragma once
 
@@ -54,3 +55,25 @@ void cache_serve(struct cached *c, struct cache_entry *e, const char *status);
 /* Has the entry fetched anew, beside the request that met it. Does nothing where that cannot be. */
 void cache_refresh_start(struct cached *c, const struct cache_entry *e);
 void cache_refresh_cancel_all(struct cache *cache);
+
+/* ---- cache_own.c ---- */
+/* Forgets what other workers, or the operator, said is to be forgotten. */
+void cache_follow_purges(struct cache *c);
+void cache_measure_store(struct cache *c);
+
+/* ---- cache_flight.c ---- */
+/* Waits for the one that fetches this key. False: there is none, or too many wait. */
+bool cache_flight_join(struct cached *c);
+/* Fetches for those that come meanwhile. */
+void cache_flight_lead(struct cached *c);
+bool cache_flight_leads(const struct cached *c);
+/* The flight is over; `alone`: its answer helps nobody else. */
+void cache_flight_land(struct cached *c, bool alone);
+/* The leader failed: the first that waits takes its place, with the others behind it. */
+void cache_flight_hand_on(struct cached *c);
+/* Waits no more, if it did. */
+void cache_flight_leave(struct cached *c);
+/* Its time to wait is over: it asks by itself. */
+void cache_flight_late(struct timer *t);
+/* What is kept under this hash, and what is on its way in: that was asked for before. */
+void cache_flight_forget(struct cache *c, uint64_t hash);
