@@ -23,6 +23,10 @@ struct tls_context;
 struct tls_certificate {
         struct str cert_pem, key_pem;   /* chain and key, PEM text; borrowed during the call */
         struct str cert_name, key_name; /* what to call them in messages: file names */
+        /* Clients that ask for a name of this certificate are asked for one of theirs, by these authorities; empty: as the
+         * context says. `client_required` goes with it. */
+        struct str client_ca_pem;
+        bool client_required;
 };
 
 struct tls_server_conf {

@@ -87,6 +87,9 @@ static int choose_vhost(SSL *ssl, int *alert, void *unused)
         }
         if (SSL_get_SSL_CTX(ssl) != v->ssl_ctx && SSL_set_SSL_CTX(ssl, v->ssl_ctx) != v->ssl_ctx)
                 return SSL_CLIENT_HELLO_ERROR;
+        /* The change takes certificate and authorities along, not what is asked of the client. */
+        SSL_set_verify(ssl, SSL_CTX_get_verify_mode(v->ssl_ctx), NULL);
+        SSL_set_verify_depth(ssl, CHAIN_DEPTH_MAX);
         return bind_session(ssl, v, str_of(t->server_name)) ? SSL_CLIENT_HELLO_SUCCESS
                                                             : SSL_CLIENT_HELLO_ERROR;
 }
@@ -152,15 +155,29 @@ static enum err add_names(struct tls_context *c, struct tls_vhost *v)
         return e;
 }
 
-static bool make_id(struct tls_vhost *v, const struct tls_server_conf *conf)
+/* Whom clients of a certificate's names are verified by, and whether they must show something. */
+struct client_policy {
+        struct str ca_pem;
+        bool is_required;
+};
+
+static struct client_policy client_policy_of(const struct tls_server_conf *conf,
+                                             const struct tls_certificate *certificate)
+{
+        if (certificate->client_ca_pem.len)
+                return (struct client_policy){ certificate->client_ca_pem, certificate->client_required };
+        return (struct client_policy){ conf->client_ca_pem, conf->client_required };
+}
+
+static bool make_id(struct tls_vhost *v, const struct client_policy *policy)
 {
         EVP_MD_CTX *md = EVP_MD_CTX_new();
         unsigned char *der = NULL;
         int len = i2d_X509(SSL_CTX_get0_certificate(v->ssl_ctx), &der);
         bool ok = md && len > 0 && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1 &&
                   EVP_DigestUpdate(md, der, (size_t)len) == 1 &&
-                  EVP_DigestUpdate(md, conf->client_ca_pem.ptr, conf->client_ca_pem.len) == 1 &&
-                  EVP_DigestUpdate(md, &conf->client_required, sizeof(conf->client_required)) == 1 &&
+                  EVP_DigestUpdate(md, policy->ca_pem.ptr, policy->ca_pem.len) == 1 &&
+                  EVP_DigestUpdate(md, &policy->is_required, sizeof(policy->is_required)) == 1 &&
                   EVP_DigestFinal_ex(md, v->id, NULL) == 1;
 
         OPENSSL_free(der);
@@ -179,6 +196,8 @@ void tls_vhost_fini(struct tls_vhost *v)
 static enum err vhost_init(struct tls_context *c, struct tls_vhost *v, const struct tls_server_conf *conf,
                            const struct tls_certificate *certificate, struct report *r)
 {
+        struct client_policy policy = client_policy_of(conf, certificate);
+
         v->context = c;
         if (!(v->ssl_ctx = tls_ssl_ctx_new(true)))
                 return ERR_NO_MEMORY;
@@ -190,16 +209,15 @@ static enum err vhost_init(struct tls_context *c, struct tls_vhost *v, const str
         tls_ticket_callback_set(v->ssl_ctx);
         if (!tls_pem_certificate(v->ssl_ctx, certificate, r, &c->not_after))
                 return ERR_CONFIG;
-        if (conf->client_ca_pem.len) {
-                if (!tls_pem_authorities(v->ssl_ctx, conf->client_ca_pem, "client authorities", true, r))
+        if (policy.ca_pem.len) {
+                if (!tls_pem_authorities(v->ssl_ctx, policy.ca_pem, "client authorities", true, r))
                         return ERR_CONFIG;
-                SSL_CTX_set_verify(v->ssl_ctx,
-                                   SSL_VERIFY_PEER |
-                                           (conf->client_required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),
-                                   NULL);
+                SSL_CTX_set_verify(
+                        v->ssl_ctx,
+                        SSL_VERIFY_PEER | (policy.is_required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0), NULL);
                 SSL_CTX_set_verify_depth(v->ssl_ctx, CHAIN_DEPTH_MAX);
         }
-        if (!make_id(v, conf))
+        if (!make_id(v, &policy))
                 return ERR_NO_MEMORY;
         return add_names(c, v);
 }

@@ -349,6 +349,62 @@ static void test_client_certificates(void **state)
         issued_free(&server_only);
 }
 
+/* One name of a listener asks for a certificate, the others do not, and none of it is resumed across. */
+static void test_client_certificates_of_one_name(void **state)
+{
+        struct issued good = issue((struct issue){ .common_name = "node", .issuer = &ca });
+        struct issued stranger = issue((struct issue){ .common_name = "x", .issuer = &other_ca });
+        const struct {
+                const char *why, *name;
+                const struct issued *client;
+                bool required, succeeds, is_known;
+        } cases[] = {
+                { "the inner name, with one", "b.example", &good, true, true, true },
+                { "the inner name, with none", "b.example", NULL, true, false, false },
+                { "the inner name, with none where it may", "b.example", NULL, false, true, false },
+                { "the inner name, a stranger's", "b.example", &stranger, false, false, false },
+                { "another name: nobody asks", "a.example", &good, true, true, false },
+                { "another name, with none", "a.example", NULL, true, true, false },
+                { "another name, a stranger's is not looked at", "a.example", &stranger, true, true, false },
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                struct tls_certificate certificates[] = { certificate_of(&a_cert), certificate_of(&b_cert) };
+                struct tls_server_conf server_conf = { .certificates = certificates,
+                                                       .certificates_count = 2 };
+                struct tls_client_conf conf = { 0 };
+                struct tls_context *sc;
+                struct conn server, client;
+                struct report r;
+                struct buf der;
+
+                certificates[1].client_ca_pem = str_of(ca.cert_pem);
+                certificates[1].client_required = cases[i].required;
+                report_init(&r, STR("test"));
+                assert_err(tls_server_new(&server_conf, &r, &sc), ERR_OK);
+                report_fini(&r);
+                sc->keeps_openssl = keeps_openssl;
+                if (cases[i].client) {
+                        conf.cert_pem = str_of(cases[i].client->cert_pem);
+                        conf.key_pem = str_of(cases[i].client->key_pem);
+                }
+                struct tls_context *cc = client_of(conf);
+                handshake(&server, sc, &client, cc, cases[i].name);
+                if ((server.open_err == ERR_OK) != cases[i].succeeds)
+                        fail_msg("%s: ERR_%s", cases[i].why, err_name(server.open_err));
+                buf_init(&der, 1 << 16);
+                if ((stream_tls_peer_certificate(&server.stream, &der) == ERR_OK) != cases[i].is_known)
+                        fail_msg("%s: %s", cases[i].why, cases[i].is_known ? "not known" : "known");
+                buf_fini(&der);
+                close_conn(&server, STREAM_CLOSE_PLAIN);
+                close_conn(&client, STREAM_CLOSE_PLAIN);
+                tls_context_put(sc);
+                tls_context_put(cc);
+        }
+        issued_free(&good);
+        issued_free(&stranger);
+}
+
 /* Chains no honest client has: 15 authorities deep, and 100 KB of names. */
 static void test_monstrous_client_certificates(void **state)
 {
@@ -413,6 +469,7 @@ int main(void)
                 T(test_our_client_resumes),
                 T(test_client_verifies),
                 T(test_client_certificates),
+                T(test_client_certificates_of_one_name),
                 T(test_monstrous_client_certificates),
         };
         return RUN_TWICE(tests);
