@@ -13,8 +13,7 @@ static const struct conf_key admin_keys[] = {
 };
 const struct conf_table conf_table_admin = {
         "admin",
-        .keys = admin_keys,
-        .keys_count = ARRAY_SIZE(admin_keys),
+        CONF_KEYS(admin_keys),
         .short_key = "listen",
         .doc = "The listener for operators. It asks for no token.",
 };
@@ -55,8 +54,7 @@ static const struct conf_key log_keys[] = {
 };
 const struct conf_table conf_table_log = {
         "log",
-        .keys = log_keys,
-        .keys_count = ARRAY_SIZE(log_keys),
+        CONF_KEYS(log_keys),
         .doc = "What is written down. Never a secret.",
 };
 
@@ -80,8 +78,7 @@ static const struct conf_key trace_keys[] = {
 };
 const struct conf_table conf_table_trace = {
         "trace",
-        .keys = trace_keys,
-        .keys_count = ARRAY_SIZE(trace_keys),
+        CONF_KEYS(trace_keys),
         .doc = "Which trace a request belongs to (W3C Trace Context), and where traces go.",
 };
 
@@ -108,8 +105,7 @@ static const struct conf_key root_keys[] = {
 };
 const struct conf_table conf_table_root = {
         "",
-        .keys = root_keys,
-        .keys_count = ARRAY_SIZE(root_keys),
+        CONF_KEYS(root_keys),
         .doc = "The whole file.",
 };
 

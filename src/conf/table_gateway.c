@@ -13,9 +13,11 @@ static const struct conf_key listen_keys[] = {
           .doc = "Expect a PROXY protocol header (version 1 or 2) from `gateway.trustedProxies`." },
 };
 static const struct conf_table conf_table_listen = {
-        "gateway.listen[]",     sizeof(struct draft_listen),
-        .keys = listen_keys,    .keys_count = ARRAY_SIZE(listen_keys),
-        .short_key = "address", .doc = "One more address to listen on.",
+        "gateway.listen[]",
+        sizeof(struct draft_listen),
+        CONF_KEYS(listen_keys),
+        .short_key = "address",
+        .doc = "One more address to listen on.",
 };
 
 static const struct conf_word scopes[] = {
@@ -52,8 +54,7 @@ static const struct conf_key token_keys[] = {
 static const struct conf_table conf_table_token = {
         "gateway.apiTokens[]",
         sizeof(struct draft_token),
-        .keys = token_keys,
-        .keys_count = ARRAY_SIZE(token_keys),
+        CONF_KEYS(token_keys),
         .short_key = "token",
         .doc = "A caller's token, given in exactly one of the forms `sha256`, `env`, `file` and `token`.",
 };
@@ -67,8 +68,7 @@ static const struct conf_key certificate_keys[] = {
 static const struct conf_table conf_table_certificate = {
         "gateway.certificates[]",
         sizeof(struct draft_certificate),
-        .keys = certificate_keys,
-        .keys_count = ARRAY_SIZE(certificate_keys),
+        CONF_KEYS(certificate_keys),
         .doc = "A certificate, chosen by the name the client asks for; the first one when none fits.",
 };
 
@@ -143,8 +143,7 @@ static const struct conf_key limits_keys[] = {
 };
 static const struct conf_table conf_table_limits = {
         "gateway.limits",
-        .keys = limits_keys,
-        .keys_count = ARRAY_SIZE(limits_keys),
+        CONF_KEYS(limits_keys),
         .doc = "What one caller, and all of them together, may take. Each has a metric and a stated answer.",
 };
 
@@ -162,8 +161,7 @@ static const struct conf_key dns_keys[] = {
 };
 static const struct conf_table conf_table_dns = {
         "gateway.dns",
-        .keys = dns_keys,
-        .keys_count = ARRAY_SIZE(dns_keys),
+        CONF_KEYS(dns_keys),
         .doc = "How names of upstreams and providers are looked up.",
 };
 
@@ -176,8 +174,7 @@ static const struct conf_key client_certificates_keys[] = {
 };
 static const struct conf_table conf_table_client_certificates = {
         "gateway.clientCertificates",
-        .keys = client_certificates_keys,
-        .keys_count = ARRAY_SIZE(client_certificates_keys),
+        CONF_KEYS(client_certificates_keys),
         .doc = "Clients that prove who they are in the TLS handshake. Upstreams see `X-Sekisho-Client-Sha256` (of the "
                "certificate), `X-Sekisho-Client-Subject` and `X-Sekisho-Client-Names`; nobody else can send these.",
 };
@@ -192,8 +189,7 @@ static const struct conf_key error_page_keys[] = {
 static const struct conf_table conf_table_error_page = {
         "gateway.errorPages[]",
         sizeof(struct draft_error_page),
-        .keys = error_page_keys,
-        .keys_count = ARRAY_SIZE(error_page_keys),
+        CONF_KEYS(error_page_keys),
         .doc = "What callers whose `Accept` prefers HTML see of the gateway's own errors; programs get JSON, and errors of "
                "an upstream pass as they are.",
 };
@@ -248,7 +244,6 @@ static const struct conf_key gateway_keys[] = {
 const struct conf_table conf_table_gateway = {
         "gateway",
         .has_place = true,
-        .keys = gateway_keys,
-        .keys_count = ARRAY_SIZE(gateway_keys),
+        CONF_KEYS(gateway_keys),
         .doc = "Where the gateway listens, and whom it admits.",
 };

@@ -42,8 +42,7 @@ static const struct conf_key provider_keys[] = {
 const struct conf_table conf_table_provider = {
         "providers.NAME",
         sizeof(struct draft_provider),
-        .keys = provider_keys,
-        .keys_count = ARRAY_SIZE(provider_keys),
+        CONF_KEYS(provider_keys),
         .doc = "A server of models: one on this machine, or an API on the network.",
 };
 
@@ -59,9 +58,8 @@ static const struct conf_key model_target_keys[] = {
           .doc = "The lowest is used first; the next when all before it failed." },
 };
 static const struct conf_table conf_table_model_target = {
-        "models.NAME[]",           sizeof(struct draft_model_target),
-        .keys = model_target_keys, .keys_count = ARRAY_SIZE(model_target_keys),
-        .short_key = "provider",   .doc = "One way to a model.",
+        "models.NAME[]",         sizeof(struct draft_model_target), CONF_KEYS(model_target_keys),
+        .short_key = "provider", .doc = "One way to a model.",
 };
 
 static const struct conf_key model_keys[] = {
@@ -71,8 +69,7 @@ static const struct conf_key model_keys[] = {
 const struct conf_table conf_table_model = {
         "models.NAME",
         sizeof(struct draft_model),
-        .keys = model_keys,
-        .keys_count = ARRAY_SIZE(model_keys),
+        CONF_KEYS(model_keys),
         .short_key = "targets",
         .doc = "A name callers may use, exact or with `*`, and the providers behind it. Without any, every model that a "
                "provider lists may be named.",

@@ -82,6 +82,9 @@ struct conf_table {
         const char *doc;
 };
 
+/* The keys of a table, in its initializer. */
+#define CONF_KEYS(array) .keys = (array), .keys_count = ARRAY_SIZE(array)
+
 extern const struct conf_table conf_table_root, conf_table_gateway, conf_table_provider, conf_table_model,
         conf_table_upstream, conf_table_route, conf_table_admin, conf_table_log, conf_table_trace;
 /* Shared by several. */

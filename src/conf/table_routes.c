@@ -20,8 +20,7 @@ static const struct conf_key client_tls_keys[] = {
 };
 const struct conf_table conf_table_client_tls = {
         "tls",
-        .keys = client_tls_keys,
-        .keys_count = ARRAY_SIZE(client_tls_keys),
+        CONF_KEYS(client_tls_keys),
         .doc = "TLS towards an upstream or provider.",
 };
 
@@ -46,8 +45,7 @@ static const struct conf_key timeouts_keys[] = {
 };
 const struct conf_table conf_table_timeouts = {
         "upstreams.NAME.timeouts",
-        .keys = timeouts_keys,
-        .keys_count = ARRAY_SIZE(timeouts_keys),
+        CONF_KEYS(timeouts_keys),
         .doc = "How long an upstream may take.",
 };
 
@@ -66,8 +64,7 @@ static const struct conf_key provider_timeouts_keys[] = {
 };
 const struct conf_table conf_table_provider_timeouts = {
         "providers.NAME.timeouts",
-        .keys = provider_timeouts_keys,
-        .keys_count = ARRAY_SIZE(provider_timeouts_keys),
+        CONF_KEYS(provider_timeouts_keys),
         .doc = "How long a provider may take.",
 };
 
@@ -85,8 +82,7 @@ static const struct conf_key route_timeouts_keys[] = {
 };
 const struct conf_table conf_table_route_timeouts = {
         "routes[].timeouts",
-        .keys = route_timeouts_keys,
-        .keys_count = ARRAY_SIZE(route_timeouts_keys),
+        CONF_KEYS(route_timeouts_keys),
         .doc = "Where this route may take longer, or less long, than its upstream's others.",
 };
 
@@ -101,8 +97,7 @@ static const struct conf_key target_keys[] = {
           .doc = "Requests at it at a time, per worker; 0: no limit. Above: another target, or the `queue`." },
 };
 static const struct conf_table conf_table_target = {
-        "upstreams.NAME.targets[]", sizeof(struct draft_target),
-        .keys = target_keys,        .keys_count = ARRAY_SIZE(target_keys),
+        "upstreams.NAME.targets[]", sizeof(struct draft_target),         CONF_KEYS(target_keys),
         .short_key = "url",         .doc = "One server of an upstream.",
 };
 
@@ -143,8 +138,7 @@ static const struct conf_key health_keys[] = {
 };
 static const struct conf_table conf_table_health = {
         "upstreams.NAME.health",
-        .keys = health_keys,
-        .keys_count = ARRAY_SIZE(health_keys),
+        CONF_KEYS(health_keys),
         .doc = "Active health checks.",
 };
 
@@ -161,8 +155,7 @@ static const struct conf_key passive_keys[] = {
 };
 static const struct conf_table conf_table_passive = {
         "upstreams.NAME.passive",
-        .keys = passive_keys,
-        .keys_count = ARRAY_SIZE(passive_keys),
+        CONF_KEYS(passive_keys),
         .doc = "Health judged from the traffic itself.",
 };
 
@@ -174,8 +167,7 @@ static const struct conf_key keep_alive_keys[] = {
 };
 static const struct conf_table conf_table_keep_alive = {
         "upstreams.NAME.keepAlive",
-        .keys = keep_alive_keys,
-        .keys_count = ARRAY_SIZE(keep_alive_keys),
+        CONF_KEYS(keep_alive_keys),
         .doc = "Connections kept for the next request.",
 };
 
@@ -195,8 +187,7 @@ static const struct conf_key queue_keys[] = {
 };
 static const struct conf_table conf_table_queue = {
         "upstreams.NAME.queue",
-        .keys = queue_keys,
-        .keys_count = ARRAY_SIZE(queue_keys),
+        CONF_KEYS(queue_keys),
         .doc = "Where requests wait while every target is at its `maxConnections`.",
 };
 
@@ -241,8 +232,7 @@ static const struct conf_key upstream_keys[] = {
 const struct conf_table conf_table_upstream = {
         "upstreams.NAME",
         sizeof(struct draft_upstream),
-        .keys = upstream_keys,
-        .keys_count = ARRAY_SIZE(upstream_keys),
+        CONF_KEYS(upstream_keys),
         .doc = "A web service behind the gateway: one server or several alike.",
 };
 
@@ -256,8 +246,7 @@ static const struct conf_key header_rules_keys[] = {
 };
 static const struct conf_table conf_table_header_rules = {
         "routes[].requestHeaders, routes[].responseHeaders",
-        .keys = header_rules_keys,
-        .keys_count = ARRAY_SIZE(header_rules_keys),
+        CONF_KEYS(header_rules_keys),
         .doc = "Changes of header fields.",
 };
 
@@ -268,13 +257,8 @@ static const struct conf_key redirect_keys[] = {
           .doc = "301, 302, 303, 307 or 308." },
 };
 static const struct conf_table conf_table_redirect = {
-        "routes[].redirect",
-        .has_place = true,
-        .is_optional = true,
-        .keys = redirect_keys,
-        .keys_count = ARRAY_SIZE(redirect_keys),
-        .short_key = "to",
-        .doc = "An answer that sends the caller elsewhere.",
+        "routes[].redirect",      .has_place = true, .is_optional = true,
+        CONF_KEYS(redirect_keys), .short_key = "to", .doc = "An answer that sends the caller elsewhere.",
 };
 
 static const struct conf_key respond_keys[] = {
@@ -285,12 +269,8 @@ static const struct conf_key respond_keys[] = {
           .check = conf_check_value, .doc = "Its type." },
 };
 static const struct conf_table conf_table_respond = {
-        "routes[].respond",
-        .has_place = true,
-        .is_optional = true,
-        .keys = respond_keys,
-        .keys_count = ARRAY_SIZE(respond_keys),
-        .doc = "A fixed answer.",
+        "routes[].respond",      .has_place = true,        .is_optional = true,
+        CONF_KEYS(respond_keys), .doc = "A fixed answer.",
 };
 
 static const struct conf_word accesses[] = {
@@ -313,8 +293,7 @@ static const struct conf_key access_keys[] = {
 };
 static const struct conf_table conf_table_access = {
         "routes[].access",
-        .keys = access_keys,
-        .keys_count = ARRAY_SIZE(access_keys),
+        CONF_KEYS(access_keys),
         .short_key = "token",
         .doc = "Who may use the route.",
 };
@@ -342,8 +321,7 @@ static const struct conf_table conf_table_compress = {
         "routes[].compress",
         .has_place = true,
         .is_optional = true,
-        .keys = compress_keys,
-        .keys_count = ARRAY_SIZE(compress_keys),
+        CONF_KEYS(compress_keys),
         .short_key = "on",
         .doc = "Answers coded on their way to clients that take it. `true` stands for the defaults.",
 };
@@ -359,8 +337,7 @@ static const struct conf_table conf_table_cache = {
         "routes[].cache",
         .has_place = true,
         .is_optional = true,
-        .keys = cache_keys,
-        .keys_count = ARRAY_SIZE(cache_keys),
+        CONF_KEYS(cache_keys),
         .short_key = "on",
         .doc = "Answers kept and served again, as their Cache-Control and Expires allow. `true` stands for the defaults. "
                "Only for routes with an upstream.",
@@ -417,8 +394,7 @@ static const struct conf_key route_keys[] = {
 const struct conf_table conf_table_route = {
         "routes[]",
         sizeof(struct draft_route),
-        .keys = route_keys,
-        .keys_count = ARRAY_SIZE(route_keys),
+        CONF_KEYS(route_keys),
         .doc = "What the gateway answers for a host and path. The more exact host wins, then the more exact path, then "
                "the first in the file.",
 };

@@ -17,19 +17,6 @@ static int teardown(void **state)
         return 0;
 }
 
-/* One packet from a to b and one back, so that both ends have used the session. */
-static void establish(void)
-{
-        assert_err(lab_send(&lab, &lab.a, "10.0.0.2", 10, 1), ERR_OK);
-        lab_settle(&lab);
-        assert_err(lab_send(&lab, &lab.b, "10.0.0.1", 10, 2), ERR_OK);
-        lab_settle(&lab);
-        assert_int_equal(lab.a.in.packets_count, 1);
-        assert_int_equal(lab.b.in.packets_count, 1);
-        lab_forget_packets(&lab.a);
-        lab_forget_packets(&lab.b);
-}
-
 static void expect_packet(struct lab_end *to, unsigned at, const char *source, size_t payload_len,
                           uint8_t number)
 {
@@ -105,7 +92,7 @@ static void sizes_are_padded_up_to_the_mtu(void **state)
                 { "small", 30, 32 + 32 },
                 { "over the MTU, as it is", 1430, 1430 + 32 },
         };
-        establish();
+        lab_establish(&lab);
         for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
                 print_message("%s\n", cases[i].why);
                 assert_err(lab_send(&lab, &lab.a, "10.0.0.2", cases[i].packet - 28, 1), ERR_OK);
@@ -122,7 +109,7 @@ static void ecn_shows_outside_and_dscp_does_not(void **state)
         size_t len = lab_packet(packet, "10.0.0.1", "10.0.0.2", 10, 1);
         struct wg_frame frame = lab_frame(packet, len);
 
-        establish();
+        lab_establish(&lab);
         packet[1] = 0xb8 | 2;
         assert_err(wg_device_send(lab.a.device, &frame, lab.now, &lab.a.out), ERR_OK);
         assert_int_equal(lab.a.out.bursts[0].tos, 2);
@@ -140,7 +127,7 @@ static void a_peer_that_moves_is_followed(void **state)
 {
         struct wg_endpoint elsewhere = { .ip = lab_ip("198.51.100.7"), .port = 1234 };
 
-        establish();
+        lab_establish(&lab);
         lab.a.at = elsewhere;
         assert_err(lab_send(&lab, &lab.a, "10.0.0.2", 10, 1), ERR_OK);
         lab_settle(&lab);
@@ -154,7 +141,7 @@ static void what_is_not_authentic_moves_nobody(void **state)
         struct wg_endpoint liar = { .ip = lab_ip("198.51.100.7"), .port = 1234 };
         uint8_t copy[200];
 
-        establish();
+        lab_establish(&lab);
         assert_err(lab_send(&lab, &lab.a, "10.0.0.2", 10, 1), ERR_OK);
         size_t len = lab.a.out.bursts[0].len;
         wg_outbox_seal(&lab.a.out);
@@ -177,7 +164,7 @@ static void inner_addresses_are_checked_both_ways(void **state)
         uint8_t packet[200];
         struct wg_frame frame;
 
-        establish();
+        lab_establish(&lab);
         /* Out: no peer has it. */
         frame = lab_frame(packet, lab_packet(packet, "10.0.0.1", "10.0.0.3", 10, 1));
         assert_err(wg_device_send(lab.a.device, &frame, lab.now, &lab.a.out), ERR_NOT_FOUND);
@@ -220,7 +207,7 @@ static void inner_packets_that_lie(void **state)
         uint8_t packet[100];
         struct wg_keypair *k;
 
-        establish();
+        lab_establish(&lab);
         k = lab.a.peer->current;
         for (size_t i = 0; i < ARRAY_SIZE(lies); i++) {
                 uint8_t message[128] = { WG_MESSAGE_DATA };
@@ -244,7 +231,7 @@ static void strangers_hear_silence(void **state)
 {
         uint8_t bytes[256];
 
-        establish();
+        lab_establish(&lab);
         uint64_t initiations = wg_device_get_stats(lab.b.device)->initiations_received;
         for (unsigned type = 0; type < 8; type++)
                 for (size_t len = 0; len <= 200; len++)
@@ -271,7 +258,7 @@ static void a_big_datagram_and_port_zero(void **state)
         uint8_t *big = calloc(1, 65535);
         struct wg_endpoint from = lab.a.at;
 
-        establish();
+        lab_establish(&lab);
         big[0] = WG_MESSAGE_DATA;
         lab_arrive(&lab, &lab.b, &from, big, 65535, 0);
         assert_int_equal(lab_drops(&lab.b, WG_DROP_INDEX), 1);
@@ -403,12 +390,12 @@ static void a_flood_brings_load_and_load_passes(void **state)
         lab_pass(&lab, WG_UNDER_LOAD_MS);
         assert_false(wg_device_is_under_load(lab.b.device, lab.now.mono));
         lab_settle(&lab);
-        establish();
+        lab_establish(&lab);
 }
 
 static void keys_are_renewed_before_they_end(void **state)
 {
-        establish();
+        lab_establish(&lab);
         uint32_t old = lab.a.peer->current->local_index;
 
         for (int s = 0; s < 125; s++) {
@@ -426,7 +413,7 @@ static void keys_are_renewed_before_they_end(void **state)
 
 static void who_only_listens_renews_too(void **state)
 {
-        establish();
+        lab_establish(&lab);
         for (int s = 0; s < 175; s++) {
                 lab_pass(&lab, 1000);
                 assert_err(lab_send(&lab, &lab.b, "10.0.0.1", 10, 1), ERR_OK);
@@ -443,7 +430,7 @@ static void keys_are_not_used_after_their_time(void **state)
 {
         uint8_t copy[200];
 
-        establish();
+        lab_establish(&lab);
         assert_err(lab_send(&lab, &lab.a, "10.0.0.2", 10, 1), ERR_OK);
         size_t len = lab.a.out.bursts[0].len;
         wg_outbox_seal(&lab.a.out);
@@ -463,7 +450,7 @@ static void keys_are_not_used_after_their_time(void **state)
 
 static void all_is_forgotten_after_a_long_silence(void **state)
 {
-        establish();
+        lab_establish(&lab);
         lab_pass(&lab, 3 * WG_REJECT_AFTER_MS);
         lab_settle(&lab);
         /* Unanswered data may have asked for new keys on the way; cut the line to see the end. */
@@ -528,7 +515,7 @@ static void staged_bytes_are_bounded_too(void **state)
 
 static void a_silent_peer_is_asked_for_new_keys(void **state)
 {
-        establish();
+        lab_establish(&lab);
         assert_err(lab_send(&lab, &lab.a, "10.0.0.2", 10, 1), ERR_OK);
         wg_outbox_clear(&lab.a.out); /* lost */
         lab_pass(&lab, WG_KEEPALIVE_MS + WG_REKEY_TIMEOUT_MS - 1);
@@ -541,7 +528,7 @@ static void a_silent_peer_is_asked_for_new_keys(void **state)
 
 static void who_listens_says_so(void **state)
 {
-        establish();
+        lab_establish(&lab);
         uint64_t before = wg_device_get_stats(lab.b.device)->keepalives_sent;
 
         assert_err(lab_send(&lab, &lab.a, "10.0.0.2", 10, 1), ERR_OK);
@@ -597,7 +584,7 @@ static void a_new_private_key_needs_new_handshakes(void **state)
 {
         uint8_t key[32];
 
-        establish();
+        lab_establish(&lab);
         memset(key, 3, sizeof(key));
         wg_device_set_private_key(lab.b.device, key);
         assert_null(lab.b.peer->current);
@@ -640,7 +627,7 @@ static void peers_are_added_once_and_never_oneself(void **state)
 
 static void a_clock_that_goes_back_does_not_stop_handshakes(void **state)
 {
-        establish();
+        lab_establish(&lab);
         lab_pass(&lab, WG_REJECT_AFTER_MS);
         lab.now.wall -= 10LL * 365 * 86400 * 1000; /* ten years */
         lab_settle(&lab);
@@ -651,7 +638,7 @@ static void a_clock_that_goes_back_does_not_stop_handshakes(void **state)
 
 static void a_stored_floor_survives_a_restart_with_a_wrong_clock(void **state)
 {
-        establish();
+        lab_establish(&lab);
         unix_ms floor = wg_device_timestamp_floor(lab.a.device);
         struct wg_endpoint at = lab.a.at;
         uint8_t key[32];
@@ -687,7 +674,7 @@ static void no_endpoint_and_no_key(void **state)
 
 static void many_packets_share_a_burst(void **state)
 {
-        establish();
+        lab_establish(&lab);
         for (unsigned i = 0; i < 100; i++)
                 assert_err(lab_send(&lab, &lab.a, "10.0.0.2", 1000, (uint8_t)i), ERR_OK);
         assert_int_equal(lab.a.out.bursts_count, 2);
@@ -702,7 +689,7 @@ static void a_full_outbox_asks_to_be_sent(void **state)
         enum err e;
         unsigned taken = 0;
 
-        establish();
+        lab_establish(&lab);
         while ((e = lab_send(&lab, &lab.a, "10.0.0.2", 1392, (uint8_t)taken)) == ERR_OK)
                 taken++;
         assert_err(e, ERR_AGAIN);

@@ -17,16 +17,6 @@ static int teardown(void **state)
         return 0;
 }
 
-static void establish(void)
-{
-        assert_err(lab_send(&lab, &lab.a, "10.0.0.2", 10, 1), ERR_OK);
-        lab_settle(&lab);
-        assert_err(lab_send(&lab, &lab.b, "10.0.0.1", 10, 2), ERR_OK);
-        lab_settle(&lab);
-        lab_forget_packets(&lab.a);
-        lab_forget_packets(&lab.b);
-}
-
 /* A data message of a's session with b with these bytes inside; returns its length. */
 static size_t sealed(uint8_t *message, const uint8_t *text, size_t len, uint64_t counter)
 {
@@ -52,7 +42,7 @@ static void cut_short_at_each_byte(void **state)
 {
         uint8_t packet[64], message[128], copy[128];
 
-        establish();
+        lab_establish(&lab);
         size_t packet_len = lab_packet(packet, "10.0.0.1", "10.0.0.2", 10, 1);
         size_t len = sealed(message, packet, packet_len, 1000);
         for (size_t n = 0; n < len; n++) {
@@ -73,7 +63,7 @@ static void lengths_that_are_no_multiple_of_16(void **state)
 {
         uint8_t packet[128], message[192];
 
-        establish();
+        lab_establish(&lab);
         for (size_t payload = 0; payload < 33; payload++) {
                 size_t len = sealed(message, packet, lab_packet(packet, "10.0.0.1", "10.0.0.2", payload, 1),
                                     2000 + payload);
@@ -101,7 +91,7 @@ static void counters_at_every_edge(void **state)
         };
         uint8_t packet[64], message[128];
 
-        establish();
+        lab_establish(&lab);
         size_t packet_len = lab_packet(packet, "10.0.0.1", "10.0.0.2", 10, 1);
         for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
                 uint64_t before = cases[i].drop < WG_DROPS ? lab_drops(&lab.b, cases[i].drop) : 0;
@@ -122,7 +112,7 @@ static void a_mirror(void **state)
         const struct wg_endpoint *sources[] = { &lab.a.at, &lab.b.at };
 
         for (size_t s = 0; s < ARRAY_SIZE(sources); s++) {
-                establish();
+                lab_establish(&lab);
                 assert_err(lab_send(&lab, &lab.a, "10.0.0.2", 10, 1), ERR_OK); /* data */
                 wg_timers_want_initiation(&lab.a.peer->timers, lab.now.mono);
                 lab.a.peer->timers.has_initiation = false;
@@ -158,7 +148,7 @@ static void inner_fragments(void **state)
         } cases[] = { { "of the peer", "10.0.0.1", true }, { "of somebody else", "10.0.0.7", false } };
         uint8_t packet[64], message[128];
 
-        establish();
+        lab_establish(&lab);
         for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
                 size_t packet_len = lab_packet(packet, cases[i].source, "10.0.0.2", 16, 1);
                 packet[6] = 0x20; /* more fragments */
@@ -177,7 +167,7 @@ static void inner_packets_to_somebody_else(void **state)
 {
         uint8_t packet[64], message[128];
 
-        establish();
+        lab_establish(&lab);
         size_t packet_len = lab_packet(packet, "10.0.0.1", "10.0.0.1", 10, 1);
         lab_arrive(&lab, &lab.b, &lab.a.at, message, sealed(message, packet, packet_len, 4000), 0);
         assert_int_equal(lab.b.in.packets_count, 1);
@@ -241,7 +231,7 @@ static void who_is_in_use(void **state)
 {
         uint8_t noise[64] = { WG_MESSAGE_DATA };
 
-        establish();
+        lab_establish(&lab);
         while (wg_device_take_touched(lab.b.device))
                 continue;
         wg_put_u32(noise + WG_DATA_RECEIVER, lab.b.peer->current->local_index);

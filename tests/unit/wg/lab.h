@@ -254,3 +254,16 @@ static inline uint64_t lab_drops(const struct lab_end *e, enum wg_drop why)
 {
         return wg_device_get_stats(e->device)->drops[why];
 }
+
+/* One packet from a to b and one back, so that both ends have used the session. */
+static inline void lab_establish(struct lab *lab)
+{
+        assert_err(lab_send(lab, &lab->a, "10.0.0.2", 10, 1), ERR_OK);
+        lab_settle(lab);
+        assert_err(lab_send(lab, &lab->b, "10.0.0.1", 10, 2), ERR_OK);
+        lab_settle(lab);
+        assert_int_equal(lab->a.in.packets_count, 1);
+        assert_int_equal(lab->b.in.packets_count, 1);
+        lab_forget_packets(&lab->a);
+        lab_forget_packets(&lab->b);
+}
