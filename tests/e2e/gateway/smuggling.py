@@ -98,10 +98,19 @@ def story_nor_where_back_ends_speak_http2(t, seconds=600):
     smuggle(t, "auto", 10000 if t.is_slow else 500)
 
 
-def smuggle(t, protocol, count):
+def several(t):
+    """The back ends of this machine: at least three, better all."""
     names = backends.available()
+    missing = [n for n in backends.ALL if n not in names]
     if len(names) < 3:
-        t.leave_out(f"needs nginx, HAProxy, Apache, lighttpd and node; found {names}")
+        t.leave_out(f"needs three of {', '.join(backends.ALL)}; found {names}")
+    if missing:
+        t.leave_part_out(f"no {', '.join(missing)} here")
+    return names
+
+
+def smuggle(t, protocol, count):
+    names = several(t)
     seed = os.environ.get("SEKISHO_SEED", "sekisho")
     backs = [backends.Backend(t, name) for name in names]
     gate = t.gateway(
@@ -124,9 +133,7 @@ def smuggle(t, protocol, count):
 
 
 def story_the_messages_are_read_in_several_ways(t):
-    names = backends.available()
-    if len(names) < 3:
-        t.leave_out(f"needs nginx, HAProxy, Apache, lighttpd and node; found {names}")
+    names = several(t)
     read = {}
     for back in [backends.Backend(t, name) for name in names]:
         for i, (_, data) in enumerate(mutants.corpus("sekisho", 400, "x.test")):

@@ -137,8 +137,11 @@ url.redirect-code = 307
         return [tuple((line.split(" ") + ["", ""])[:2]) for line in lines]
 
 
+ALL = ("nginx", "haproxy", "apache2", "lighttpd", "node")
+
+
 def available():
-    found = [n for n in ("nginx", "haproxy", "apache2", "lighttpd", "node")
+    found = [n for n in ALL
              if shutil.which(n, path=os.environ["PATH"] + ":/usr/sbin:/sbin")]
     os.environ["PATH"] += ":/usr/sbin:/sbin"
     return found

@@ -18,6 +18,7 @@ from . import certs, proc, upstream, wire
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 LEFT_OUT = 77
+PART_OUT = "left out in part: "
 SANITIZER = re.compile(rb"ERROR: \w+Sanitizer|runtime error:|Assertion .* failed|WARNING: ThreadSanitizer")
 
 
@@ -224,7 +225,12 @@ class Stage:
         self.token = self.secret("token")
 
     def leave_out(self, why):
+        """Ends the story: this machine cannot play it. The run counts it, and says why."""
         raise LeftOut(why)
+
+    def leave_part_out(self, why):
+        """The same for a part of the story; the rest goes on."""
+        print(f"{PART_OUT}{why}", flush=True)
 
     def secret(self, name):
         """A fresh secret. No log of the story may hold it when it is over."""

@@ -532,14 +532,16 @@ static void the_nth_allocation_fails(void **state)
 
 static void the_files_of_the_repository(void **state)
 {
+        const char *vectors = getenv("SEKISHO_VECTORS");
         char path[4096];
 
-        snprintf(path, sizeof(path), "%s/../shared/design/sekisho.example.json", root());
+        if (vectors)
+                snprintf(path, sizeof(path), "%s/../design/sekisho.example.json", vectors);
+        else
+                snprintf(path, sizeof(path), "%s/../shared/design/sekisho.example.json", root());
         FILE *f = fopen(path, "r");
-        if (!f) {
-                print_message("the design's example is not here; its copy above was used\n");
-                return;
-        }
+        if (!f)
+                leave_out("the design's example is not here; its copy above was used");
         static char text[1 << 16];
         size_t len = fread(text, 1, sizeof(text), f);
         fclose(f);

@@ -220,7 +220,7 @@ static void test_every_address_takes_both_families(void **state)
                                   .sin6_addr = IN6ADDR_LOOPBACK_INIT };
         client = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
         if (client < 0 || connect(client, (struct sockaddr *)&a, sizeof(a)) != 0) {
-                print_message("no IPv6 here: that half is skipped\n");
+                leave_part_out("no IPv6 here");
         } else {
                 turn_until(&d.count, 2);
                 assert_int_equal(d.listener.peer.family, 6);

@@ -283,7 +283,7 @@ static void landlock_alone_keeps_files_away(void **state)
         assert_int_equal(waitpid(child, &status, 0), child);
         assert_true(WIFEXITED(status));
         if (WEXITSTATUS(status) == 50)
-                skip(); /* a kernel without Landlock */
+                leave_out("a kernel without Landlock");
         assert_int_equal(WEXITSTATUS(status), 0);
 }
 
@@ -321,7 +321,7 @@ static void the_user_changes_and_capabilities_go(void **state)
         char byte, line[128];
 
         if (geteuid() != 0)
-                skip();
+                leave_out("needs root, to have a user to leave");
         assert_int_equal(pipe(pipes), 0);
         pid_t child = fork();
         if (child == 0) {

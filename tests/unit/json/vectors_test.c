@@ -72,10 +72,8 @@ static void test_vectors(void **state)
         else
                 snprintf(folder, sizeof(folder), "%s/../shared/vectors/json", source ? source : ".");
         DIR *dir = opendir(folder);
-        if (!dir) {
-                print_message("no folder %s: nothing checked against it\n", folder);
-                skip();
-        }
+        if (!dir)
+                leave_out("no folder %s to check against", folder);
         for (struct dirent *entry; (entry = readdir(dir));) {
                 size_t len;
 
