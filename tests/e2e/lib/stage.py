@@ -34,15 +34,25 @@ def find_build():
     sys.exit("tests/e2e/run: no build found; run make build, or name one by SEKISHO_BUILD")
 
 
+claims = []
+
+
 def free_port():
-    """Below the ports that the kernel gives to outgoing connections, which would take it away again."""
+    """
+    Below the ports that the kernel gives to outgoing connections, which would take it away again. Until this story ends no
+    other is given it: both would find it free before either listens. The claim is a name, of which there is only one.
+    """
     while True:
         port = random.randrange(10000, 32000)
+        claim = socket.socket(socket.AF_UNIX)
         try:
+            claim.bind(f"\0sekisho-e2e-port-{port}")
             socket.create_server(("127.0.0.1", port)).close()
-            return port
         except OSError:
-            pass
+            claim.close()
+            continue
+        claims.append(claim)
+        return port
 
 
 class LeftOut(Exception):
