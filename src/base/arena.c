@@ -95,7 +95,7 @@ void *arena_zalloc(struct arena *a, size_t size, size_t align)
         return p;
 }
 
-void *arena_calloc(struct arena *a, size_t count, size_t size, size_t align)
+void *arena_array(struct arena *a, size_t count, size_t size, size_t align)
 {
         size_t bytes;
 
@@ -103,7 +103,16 @@ void *arena_calloc(struct arena *a, size_t count, size_t size, size_t align)
                 a->full = true;
                 return NULL;
         }
-        return arena_zalloc(a, bytes, align);
+        return arena_alloc(a, bytes, align);
+}
+
+void *arena_calloc(struct arena *a, size_t count, size_t size, size_t align)
+{
+        void *p = arena_array(a, count, size, align);
+
+        if (p)
+                memset(p, 0, count * size);
+        return p;
 }
 
 struct str arena_copy(struct arena *a, struct str s)

@@ -43,6 +43,10 @@ void *arena_zalloc(struct arena *a, size_t size, size_t align);
 #define ARENA_ARRAY(a, type, n) ((type *)arena_calloc((a), (n), sizeof(type), _Alignof(type)))
 void *arena_calloc(struct arena *a, size_t count, size_t size, size_t align);
 
+/* The same, not zeroed: for one that is filled from its beginning. */
+#define ARENA_ARRAY_RAW(a, type, n) ((type *)arena_array((a), (n), sizeof(type), _Alignof(type)))
+void *arena_array(struct arena *a, size_t count, size_t size, size_t align);
+
 /* A copy in the arena, with a NUL after it that len does not count. STR_NULL when it does not fit. */
 struct str arena_copy(struct arena *a, struct str s);
 

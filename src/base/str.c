@@ -7,11 +7,6 @@ struct str str_of(const char *text)
         return text ? (struct str){ text, strlen(text) } : STR_NULL;
 }
 
-bool str_eq(struct str a, struct str b)
-{
-        return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
-}
-
 bool str_eq_nocase(struct str a, struct str b)
 {
         if (a.len != b.len)
@@ -32,28 +27,10 @@ int str_cmp(struct str a, struct str b)
         return a.len == b.len ? 0 : a.len < b.len ? -1 : 1;
 }
 
-bool str_has_prefix(struct str s, struct str prefix)
-{
-        return s.len >= prefix.len && (prefix.len == 0 || memcmp(s.ptr, prefix.ptr, prefix.len) == 0);
-}
-
 bool str_has_suffix(struct str s, struct str suffix)
 {
         return s.len >= suffix.len &&
                (suffix.len == 0 || memcmp(s.ptr + (s.len - suffix.len), suffix.ptr, suffix.len) == 0);
-}
-
-struct str str_from(struct str s, size_t start)
-{
-        start = MIN(start, s.len);
-        return s.len ? (struct str){ s.ptr + start, s.len - start } : s;
-}
-
-struct str str_sub(struct str s, size_t start, size_t len)
-{
-        s = str_from(s, start);
-        s.len = MIN(len, s.len);
-        return s;
 }
 
 size_t str_find_char(struct str s, char c)

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/compiler.h"
 
@@ -26,15 +27,31 @@ struct str {
 #define STR_NONE SIZE_MAX /* "not found" of the find functions */
 
 struct str str_of(const char *text); /* text may be NULL: an empty slice */
-bool str_eq(struct str a, struct str b);
+static inline bool str_eq(struct str a, struct str b)
+{
+        return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
 bool str_eq_nocase(struct str a, struct str b); /* ASCII case only */
 int str_cmp(struct str a, struct str b);        /* as memcmp, shorter first */
-bool str_has_prefix(struct str s, struct str prefix);
+static inline bool str_has_prefix(struct str s, struct str prefix)
+{
+        return s.len >= prefix.len && (prefix.len == 0 || memcmp(s.ptr, prefix.ptr, prefix.len) == 0);
+}
 bool str_has_suffix(struct str s, struct str suffix);
 
 /* Positions are clamped to the slice, so neither can read outside it. */
-struct str str_from(struct str s, size_t start);
-struct str str_sub(struct str s, size_t start, size_t len);
+static inline struct str str_from(struct str s, size_t start)
+{
+        start = MIN(start, s.len);
+        return s.len ? (struct str){ s.ptr + start, s.len - start } : s;
+}
+
+static inline struct str str_sub(struct str s, size_t start, size_t len)
+{
+        s = str_from(s, start);
+        s.len = MIN(len, s.len);
+        return s;
+}
 
 size_t str_find_char(struct str s, char c);
 size_t str_find(struct str s, struct str needle);

@@ -48,17 +48,28 @@ static inline __m128i http_wide_at_most(__m128i x, char most)
         return _mm_cmpeq_epi8(_mm_max_epu8(x, HTTP_WIDE(most)), HTTP_WIDE(most));
 }
 
-/* Letters, digits, '-' and '.': what nearly all names are made of. */
+/* The first eight and the last eight of 8 to 16 bytes: all of them, in one. */
+static inline __m128i http_wide_ends(const char *at, const char *end)
+{
+        return _mm_unpacklo_epi64(_mm_loadl_epi64((const __m128i *)(const void *)at),
+                                  _mm_loadl_epi64((const __m128i *)(const void *)(end - 8)));
+}
+
+/* A bit for each of letters, digits, '-' and '.': what nearly all names are made of. */
+static inline unsigned http_wide_names(__m128i x)
+{
+        __m128i letters =
+                http_wide_at_most(_mm_sub_epi8(_mm_or_si128(x, HTTP_WIDE(0x20)), HTTP_WIDE('a')), 25);
+        __m128i digits = http_wide_at_most(_mm_sub_epi8(x, HTTP_WIDE('-')), '9' - '-');
+        __m128i slash = _mm_cmpeq_epi8(x, HTTP_WIDE('/'));
+
+        return (unsigned)_mm_movemask_epi8(_mm_or_si128(letters, _mm_andnot_si128(slash, digits)));
+}
+
 static inline const char *http_name_skip(const char *at, const char *end)
 {
         while (end - at >= 16) {
-                __m128i x = _mm_loadu_si128((const __m128i *)(const void *)at);
-                __m128i letters =
-                        http_wide_at_most(_mm_sub_epi8(_mm_or_si128(x, HTTP_WIDE(0x20)), HTTP_WIDE('a')), 25);
-                __m128i digits = http_wide_at_most(_mm_sub_epi8(x, HTTP_WIDE('-')), '9' - '-');
-                __m128i slash = _mm_cmpeq_epi8(x, HTTP_WIDE('/'));
-                unsigned good =
-                        (unsigned)_mm_movemask_epi8(_mm_or_si128(letters, _mm_andnot_si128(slash, digits)));
+                unsigned good = http_wide_names(_mm_loadu_si128((const __m128i *)(const void *)at));
 
                 if (good != 0xffff) {
                         at += __builtin_ctz(~good);
@@ -69,16 +80,23 @@ static inline const char *http_name_skip(const char *at, const char *end)
                         at += 16;
                 }
         }
+        if (end - at >= 8 && http_wide_names(http_wide_ends(at, end)) == 0xffff)
+                return end;
         return http_chars_skip(at, end, HTTP_CHAR_TOKEN);
 }
 
-/* Anything but controls; a tab is looked up. */
+/* A bit for each control; a tab is one, and is looked up. */
+static inline unsigned http_wide_controls(__m128i x)
+{
+        __m128i del = _mm_cmpeq_epi8(x, HTTP_WIDE(0x7f));
+
+        return (unsigned)_mm_movemask_epi8(_mm_or_si128(http_wide_at_most(x, 0x1f), del));
+}
+
 static inline const char *http_value_skip(const char *at, const char *end)
 {
         while (end - at >= 16) {
-                __m128i x = _mm_loadu_si128((const __m128i *)(const void *)at);
-                __m128i del = _mm_cmpeq_epi8(x, HTTP_WIDE(0x7f));
-                unsigned hit = (unsigned)_mm_movemask_epi8(_mm_or_si128(http_wide_at_most(x, 0x1f), del));
+                unsigned hit = http_wide_controls(_mm_loadu_si128((const __m128i *)(const void *)at));
 
                 if (hit) {
                         at += __builtin_ctz(hit);
@@ -89,6 +107,8 @@ static inline const char *http_value_skip(const char *at, const char *end)
                         at += 16;
                 }
         }
+        if (end - at >= 8 && http_wide_controls(http_wide_ends(at, end)) == 0)
+                return end;
         return http_chars_skip(at, end, HTTP_CHAR_VALUE);
 }
 

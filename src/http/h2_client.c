@@ -400,7 +400,7 @@ static nghttp2_nv nv_of(const struct h2_pair *p)
                              .value = (uint8_t *)(uintptr_t)(p->value.len ? p->value.ptr : ""),
                              .namelen = p->name.len,
                              .valuelen = p->value.len,
-                             .flags = p->is_secret ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE };
+                             .flags = p->is_unindexed ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE };
 }
 
 /* `on_stack` where the list fits; else memory to be freed. */
@@ -416,7 +416,7 @@ static nghttp2_nv *nvs_of(const struct h2_list *list, nghttp2_nv on_stack[PAIRS_
 static int on_read_before_trailers(nghttp2_session *session, int32_t id, uint8_t *out, size_t cap,
                                    uint32_t *flags, struct h2_client_stream *s)
 {
-        nghttp2_nv on_stack[PAIRS_ON_STACK], *nvs = nvs_of(s->trailers, on_stack);
+        nghttp2_nv on_stack[PAIRS_ON_STACK] UNINITIALIZED, *nvs = nvs_of(s->trailers, on_stack);
         int result = nvs ? nghttp2_submit_trailer(session, id, nvs, s->trailers->count) : NGHTTP2_ERR_NOMEM;
 
         if (nvs != on_stack)
@@ -441,7 +441,7 @@ static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *out, siz
 enum err h2_client_request(struct h2_client *c, struct h2_client_stream *s, const struct http_head *head,
                            const struct h2_list *list, bool is_end)
 {
-        nghttp2_nv on_stack[PAIRS_ON_STACK], *nvs;
+        nghttp2_nv on_stack[PAIRS_ON_STACK] UNINITIALIZED, *nvs;
         nghttp2_data_provider body = { .read_callback = read_body };
         struct str key = http_value(head, HTTP_FIELD_SEC_WEBSOCKET_KEY);
 

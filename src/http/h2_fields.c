@@ -67,12 +67,19 @@ static struct str pseudo_value(const struct h2_section *s, enum pseudo p)
 
 static void line_add(struct h2_section *s, struct str name, struct str value)
 {
-        buf_add(&s->text, name);
-        buf_add(&s->text, STR(": "));
-        buf_add(&s->text, value);
-        buf_add(&s->text, STR("\r\n"));
-        if (s->text.full)
+        size_t bytes = name.len + 2 + value.len + 2;
+        char *at = buf_reserve(&s->text, bytes);
+
+        if (!at) {
                 s->is_too_large = true;
+                return;
+        }
+        memcpy(at, name.ptr, name.len);
+        memcpy(at + name.len, ": ", 2);
+        if (value.len)
+                memcpy(at + name.len + 2, value.ptr, value.len);
+        memcpy(at + name.len + 2 + value.len, "\r\n", 2);
+        buf_added(&s->text, bytes);
 }
 
 /* Visible ASCII without '#', and for an authority nothing that begins a path. */
@@ -449,10 +456,21 @@ static bool is_sent(const struct http_field *f)
         }
 }
 
-static bool is_secret(const struct http_field *f)
+/* Secrets; and names of one request, which would only push what comes again out of the table. */
+static bool is_unindexed(const struct http_field *f)
 {
-        return f->id == HTTP_FIELD_AUTHORIZATION || f->id == HTTP_FIELD_PROXY_AUTHORIZATION ||
-               f->id == HTTP_FIELD_X_API_KEY || f->id == HTTP_FIELD_COOKIE;
+        switch (f->id) {
+        case HTTP_FIELD_AUTHORIZATION:
+        case HTTP_FIELD_COOKIE:
+        case HTTP_FIELD_PROXY_AUTHORIZATION:
+        case HTTP_FIELD_REQUEST_ID:
+        case HTTP_FIELD_X_API_KEY:
+        case HTTP_FIELD_X_REQUEST_ID: return true;
+        case HTTP_FIELD_OTHER:
+                return str_eq_nocase(f->name, STR("x-sekisho-request-id")) ||
+                       str_eq_nocase(f->name, STR("traceparent"));
+        default: return false;
+        }
 }
 
 static void pair_put(struct h2_list *l, struct str name, struct str value)
@@ -464,7 +482,7 @@ static void pair_put(struct h2_list *l, struct str name, struct str value)
 static enum err list_begin(struct h2_list *l, size_t fields_count, struct arena *a)
 {
         l->count = 0;
-        l->pairs = ARENA_ARRAY(a, struct h2_pair, fields_count + PSEUDO_COUNT);
+        l->pairs = ARENA_ARRAY_RAW(a, struct h2_pair, fields_count + PSEUDO_COUNT);
         return l->pairs ? ERR_OK : ERR_NO_MEMORY;
 }
 
@@ -490,7 +508,7 @@ static enum err fields_put(struct h2_list *l, const struct http_field *fields, s
                 for (size_t j = 0; j < f->name.len; j++)
                         at[j] = ascii_lower(f->name.ptr[j]);
                 l->pairs[l->count++] =
-                        (struct h2_pair){ { at, f->name.len }, str_trim(f->value), is_secret(f) };
+                        (struct h2_pair){ { at, f->name.len }, str_trim(f->value), is_unindexed(f) };
                 at += f->name.len;
         }
         return ERR_OK;

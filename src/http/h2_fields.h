@@ -71,7 +71,7 @@ enum err h2_section_trailers(struct h2_section *s, struct http_field *out, size_
 /* A list to send. */
 struct h2_pair {
         struct str name, value;
-        bool is_secret; /* not to be put into a compression table */
+        bool is_unindexed; /* not for a compression table: a secret, or a value that comes only once */
 };
 struct h2_list {
         struct h2_pair *pairs;

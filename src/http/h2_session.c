@@ -287,7 +287,7 @@ static nghttp2_nv nv_of(const struct h2_pair *p)
                              .value = (uint8_t *)(uintptr_t)p->value.ptr,
                              .namelen = p->name.len,
                              .valuelen = p->value.len,
-                             .flags = p->is_secret ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE };
+                             .flags = p->is_unindexed ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE };
 }
 
 static enum err nvs_fill(nghttp2_nv nvs[NV_MAX], const struct h2_list *l)
@@ -306,7 +306,7 @@ static enum err error_of(int rv)
 
 static void ending_flags(nghttp2_session *ng, struct h2_stream *st, uint32_t *flags)
 {
-        nghttp2_nv nvs[NV_MAX];
+        nghttp2_nv nvs[NV_MAX] UNINITIALIZED;
 
         *flags |= NGHTTP2_DATA_FLAG_EOF;
         if (st->trailers_out.count == 0)
@@ -621,7 +621,7 @@ enum err h2_stream_head(struct h2_session *s, struct h2_stream *st, const struct
                         bool is_end)
 {
         nghttp2_data_provider source = { .source.ptr = st, .read_callback = source_read };
-        nghttp2_nv nvs[NV_MAX];
+        nghttp2_nv nvs[NV_MAX] UNINITIALIZED;
         enum err e = nvs_fill(nvs, list);
 
         if (e != ERR_OK)
@@ -655,7 +655,7 @@ static enum err trailers_keep(struct h2_stream *st, const struct h2_list *l)
                         memcpy(at + p->name.len, p->value.ptr, p->value.len);
                 pairs[i] = (struct h2_pair){ { at, p->name.len },
                                              { at + p->name.len, p->value.len },
-                                             p->is_secret };
+                                             p->is_unindexed };
                 at += p->name.len + p->value.len;
         }
         free(st->trailers_memory);

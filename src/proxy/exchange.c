@@ -29,7 +29,7 @@ static bool fields_copy(struct exchange *x, const struct http_head *head)
         size_t max = (size_t)head->fields_count + EXCHANGE_FIELDS_ADDED_MAX;
 
         x->request = *head;
-        x->request.fields = ARENA_ARRAY(&x->arena, struct http_field, max);
+        x->request.fields = ARENA_ARRAY_RAW(&x->arena, struct http_field, max);
         x->request.fields_max = (uint16_t)max;
         if (!x->request.fields)
                 return false;

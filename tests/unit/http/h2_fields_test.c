@@ -388,8 +388,12 @@ static void test_lists(void **state)
         assert_str(list_text(&list, &arena),
                    STR(":method=GET|:scheme=https|:authority=a|:path=/x?y|content-type=text/plain|"
                        "authorization=Bearer x|te=trailers"));
-        assert_true(list.pairs[5].is_secret);
-        assert_false(list.pairs[4].is_secret);
+        assert_true(list.pairs[5].is_unindexed);
+        assert_false(list.pairs[4].is_unindexed);
+        assert_err(http_add(&h, STR("X-Sekisho-Request-Id"), STR("once")), ERR_OK);
+        assert_err(h2_list_answer(&h, &arena, &list), ERR_OK);
+        assert_true(list.pairs[list.count - 1].is_unindexed);
+        http_remove_name(&h, STR("X-Sekisho-Request-Id"));
         assert_err(h2_list_answer(&h, &arena, &list), ERR_OK);
         assert_str(list_text(&list, &arena),
                    STR(":status=200|content-type=text/plain|authorization=Bearer x|te=trailers"));
