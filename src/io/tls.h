@@ -19,6 +19,7 @@
 #include "base/str.h"
 
 struct tls_context;
+struct tls_signer; /* io/tls_keys.h */
 
 struct tls_certificate {
         struct str cert_pem, key_pem;   /* chain and key, PEM text; borrowed during the call */
@@ -38,6 +39,8 @@ struct tls_server_conf {
         /* TLS 1.3 connections leave OpenSSL after their handshake (docs/decisions/0009): a fifth of the memory, a quarter
          * less CPU, record protection of our own. Off: OpenSSL to the end. */
         bool light_records;
+        /* Not NULL: each key_pem is a public half, and this signs in the private one's place. Kept. */
+        struct tls_signer *signer;
 };
 
 /* Problems (unreadable PEM, key that does not fit, expired certificate as a warning) go to the report: ERR_CONFIG. */

@@ -61,6 +61,11 @@ struct str tls_output(void)
         return (struct str){ output.ptr, output.len };
 }
 
+void tls_output_drop(void)
+{
+        output.len = 0;
+}
+
 static int bio_write(BIO *b, const char *bytes, int len)
 {
         uint8_t *room;

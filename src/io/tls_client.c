@@ -114,7 +114,7 @@ static enum err client_init(struct tls_context *c, const struct tls_client_conf 
         if (conf->cert_pem.len || conf->key_pem.len) {
                 struct tls_certificate own = { conf->cert_pem, conf->key_pem, STR("client certificate"),
                                                STR("client key") };
-                if (!tls_pem_certificate(c->ssl_ctx, &own, r, &c->not_after))
+                if (!tls_pem_certificate(c->ssl_ctx, &own, false, r, &c->not_after))
                         return ERR_CONFIG;
         }
         return ERR_OK;

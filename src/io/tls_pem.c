@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "base/units.h"
+#include "io/tls_keys_priv.h"
 #include "io/tls_priv.h"
 
 enum { CHAIN_MAX = 20 };
@@ -80,10 +81,22 @@ static bool use_chain(SSL_CTX *ssl_ctx, BIO *pem, const struct tls_certificate *
         return true;
 }
 
-static bool use_key(SSL_CTX *ssl_ctx, BIO *pem, const struct tls_certificate *c, struct report *r)
+/* Looks like a private key to OpenSSL, and asks the context's signer. */
+static EVP_PKEY *standin_of(BIO *pem)
+{
+        EVP_PKEY *public_half = PEM_read_bio_PUBKEY(pem, NULL, NULL, NULL);
+        EVP_PKEY *key = public_half ? tls_standin_new(public_half) : NULL;
+
+        EVP_PKEY_free(public_half);
+        return key;
+}
+
+static bool use_key(SSL_CTX *ssl_ctx, BIO *pem, const struct tls_certificate *c, bool is_public,
+                    struct report *r)
 {
         bool asked = false, ok;
-        EVP_PKEY *key = PEM_read_bio_PrivateKey(pem, NULL, no_passphrase, &asked);
+        EVP_PKEY *key =
+                is_public ? standin_of(pem) : PEM_read_bio_PrivateKey(pem, NULL, no_passphrase, &asked);
 
         if (!key) {
                 report_error(
@@ -104,11 +117,12 @@ static bool use_key(SSL_CTX *ssl_ctx, BIO *pem, const struct tls_certificate *c,
         return ok;
 }
 
-bool tls_pem_certificate(SSL_CTX *ssl_ctx, const struct tls_certificate *c, struct report *r,
+bool tls_pem_certificate(SSL_CTX *ssl_ctx, const struct tls_certificate *c, bool is_public, struct report *r,
                          int64_t *not_after)
 {
         BIO *cert = text_bio(c->cert_pem), *key = text_bio(c->key_pem);
-        bool ok = cert && key && use_chain(ssl_ctx, cert, c, r, not_after) && use_key(ssl_ctx, key, c, r);
+        bool ok = cert && key && use_chain(ssl_ctx, cert, c, r, not_after) &&
+                  use_key(ssl_ctx, key, c, is_public, r);
 
         BIO_free(cert);
         BIO_free(key);

@@ -7,9 +7,11 @@
 #include <openssl/ssl.h>
 
 #include "base/map.h"
+#include "io/fibre.h"
 #include "io/stream_priv.h"
 #include "io/timer.h"
 #include "io/tls.h"
+#include "io/tls_keys.h"
 #include "io/tls_record_priv.h"
 
 enum { TLS_NAME_BYTES_MAX = 255, TLS_HANDSHAKE_MS = 10 * 1000, TLS_CHAIN_BYTES_MAX = 64 * 1024 };
@@ -42,6 +44,7 @@ struct tls_context {
         struct map names;                     /* to struct tls_vhost */
         struct tls_ticket_key ticket_keys[2]; /* the present one, and the one before */
         unsigned ticket_keys_count;
+        struct tls_signer *signer; /* NULL: the keys are here */
         /* client: the last session, for the next connection to the same name */
         SSL_SESSION *session;
         char session_name[TLS_NAME_BYTES_MAX + 1];
@@ -93,6 +96,15 @@ struct tls_handshake {
         struct tls_session *session;
         struct timer timer; /* its deadline */
         struct tls_secrets secrets;
+
+        /* With a signer OpenSSL runs in a fibre, which waits in the middle of SSL_do_handshake for a signature. */
+        struct fibre *fibre; /* NULL: OpenSSL is not under way */
+        int result, error;   /* of SSL_do_handshake, and SSL_get_error's word for it */
+        struct tls_signature wanted;
+        bool is_waiting; /* for `wanted`; its signer has it */
+        enum err signed_with;
+        size_t signature_len;
+        uint8_t *signature; /* where it is to go: on the fibre's stack */
 };
 
 /* tls.c: what both sides set. */
@@ -101,7 +113,8 @@ void tls_ticket_callback_set(SSL_CTX *ssl_ctx);
 const char *tls_last_reason(void); /* OpenSSL's word for its last error; empties its queue */
 
 /* tls_pem.c: certificates and keys from text. */
-bool tls_pem_certificate(SSL_CTX *ssl_ctx, const struct tls_certificate *c, struct report *r,
+/* `is_public`: the key is a public half, and a stand-in for the private one is set. */
+bool tls_pem_certificate(SSL_CTX *ssl_ctx, const struct tls_certificate *c, bool is_public, struct report *r,
                          int64_t *not_after);
 bool tls_pem_authorities(SSL_CTX *ssl_ctx, struct str pem, const char *what, bool tell_clients,
                          struct report *r);
@@ -121,6 +134,7 @@ uint8_t *tls_wire(void);
 uint8_t *tls_output_reserve(size_t len);
 void tls_output_added(size_t len);
 struct str tls_output(void); /* what was written and not yet flushed or held */
+void tls_output_drop(void);
 
 /*
  * Sends what was written since the last call, with what was pending, in one system call. What the socket does not take

@@ -207,7 +207,7 @@ static enum err vhost_init(struct tls_context *c, struct tls_vhost *v, const str
         SSL_CTX_set_alpn_select_cb(v->ssl_ctx, choose_alpn, NULL);
         SSL_CTX_set_keylog_callback(v->ssl_ctx, tls_light_watch);
         tls_ticket_callback_set(v->ssl_ctx);
-        if (!tls_pem_certificate(v->ssl_ctx, certificate, r, &c->not_after))
+        if (!tls_pem_certificate(v->ssl_ctx, certificate, c->signer != NULL, r, &c->not_after))
                 return ERR_CONFIG;
         if (policy.ca_pem.len) {
                 if (!tls_pem_authorities(v->ssl_ctx, policy.ca_pem, "client authorities", true, r))
@@ -240,7 +240,7 @@ static bool join_earlier(struct tls_context *c, const struct tls_vhost *v,
             EVP_PKEY_get_base_id(SSL_CTX_get0_privatekey(v->ssl_ctx)))
                 return false;
         report_init(&unused, STR_NULL); /* it was read once without an error */
-        ok = tls_pem_certificate(earlier->ssl_ctx, certificate, &unused, &c->not_after);
+        ok = tls_pem_certificate(earlier->ssl_ctx, certificate, c->signer != NULL, &unused, &c->not_after);
         report_fini(&unused);
         return ok;
 }
@@ -258,6 +258,7 @@ enum err tls_server_new(const struct tls_server_conf *conf, struct report *r, st
         c->is_server = true;
         c->offer_h2 = conf->offer_h2;
         c->keeps_openssl = !conf->light_records;
+        c->signer = conf->signer;
         c->not_after = INT64_MAX;
         if (conf->certificates_count == 0) {
                 report_error(r, 0, 0, "TLS is asked for but no certificate is given");

@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <errno.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
@@ -6,6 +7,7 @@
 #include <unistd.h>
 
 #include "io/loop_priv.h"
+#include "io/tls_keys_priv.h"
 #include "io/tls_priv.h"
 
 static const char plaintext_answer[] = "HTTP/1.1 400 Bad Request\r\n"
@@ -35,10 +37,27 @@ static void break_off(struct tls_session *t, enum err e)
         t->end = e;
 }
 
+/* Whoever waits for a signature hears that there is none, so that OpenSSL ends what it is in the middle of. */
+static void handshake_unwind(struct tls_handshake *h)
+{
+        if (!h->fibre)
+                return;
+        h->wanted.signer->forget(h->wanted.signer, &h->wanted);
+        h->is_waiting = false;
+        h->signed_with = ERR_CLOSED;
+        tls_forget_errors();
+        bool is_over = fibre_run(h->fibre);
+        assert(is_over);
+        h->fibre = NULL;
+        tls_output_drop(); /* an alert to nobody */
+        tls_forget_errors();
+}
+
 static void handshake_free(struct tls_session *t)
 {
         if (!t->handshake)
                 return;
+        handshake_unwind(t->handshake);
         timer_clear(&t->handshake->timer);
         OPENSSL_cleanse(&t->handshake->secrets, sizeof(t->handshake->secrets));
         free(t->handshake);
@@ -117,18 +136,79 @@ static void handshake_ended(struct tls_session *t)
                 s->events->on_ready(s, STREAM_READABLE);
 }
 
+static _Thread_local struct tls_handshake *running; /* whose fibre runs */
+
+static void shake(void *argument)
+{
+        struct tls_session *t = argument;
+
+        t->handshake->result = SSL_do_handshake(t->ssl);
+        t->handshake->error = SSL_get_error(t->ssl, t->handshake->result);
+}
+
+/* OpenSSL goes on as far as it can. False: it waits for a signature, or the handshake is over already. */
+static bool handshake_run(struct tls_session *t)
+{
+        struct tls_handshake *h = t->handshake;
+
+        tls_forget_errors();
+        if (!t->context->signer) {
+                shake(t);
+                return true;
+        }
+        if (!h->fibre && !(h->fibre = fibre_new(shake, t))) {
+                handshake_failed(t, ERR_NO_MEMORY, "too many handshakes wait for a signature");
+                return false;
+        }
+        running = h;
+        bool is_over = fibre_run(h->fibre);
+
+        running = NULL;
+        if (is_over) {
+                h->fibre = NULL;
+                return true;
+        }
+        /* The output is for all sessions of the thread: ours waits with us. */
+        if (tls_output().len && tls_output_hold(t) != ERR_OK)
+                handshake_failed(t, ERR_NO_MEMORY, "out of memory");
+        else
+                t->is_held = true;
+        return false;
+}
+
+enum err tls_handshake_sign(const uint8_t key_id[TLS_KEY_ID_BYTES], uint16_t scheme, struct str content,
+                            uint8_t *out, size_t *len)
+{
+        struct tls_handshake *h = running;
+        enum err e;
+
+        if (!h || content.len > TLS_SIGNED_BYTES_MAX)
+                return ERR_UNSUPPORTED;
+        h->wanted = (struct tls_signature){ .signer = h->session->context->signer,
+                                            .scheme = scheme,
+                                            .content_len = (uint16_t)content.len };
+        memcpy(h->wanted.key_id, key_id, TLS_KEY_ID_BYTES);
+        memcpy(h->wanted.content, content.ptr, content.len);
+        h->signature = out;
+        if ((e = h->wanted.signer->ask(h->wanted.signer, &h->wanted)) != ERR_OK)
+                return e;
+        h->is_waiting = true;
+        fibre_pause();
+        *len = h->signature_len;
+        return h->signed_with;
+}
+
 static void handshake_step(struct tls_session *t)
 {
         struct stream *s = t->stream;
-        int done;
 
-        tls_forget_errors();
-        done = SSL_do_handshake(t->ssl);
-        if (done == 1) {
+        if (t->handshake->is_waiting || !handshake_run(t))
+                return;
+        if (t->handshake->result == 1) {
                 handshake_ended(t);
                 return;
         }
-        switch (SSL_get_error(t->ssl, done)) {
+        switch (t->handshake->error) {
         case SSL_ERROR_WANT_READ:
         case SSL_ERROR_WANT_WRITE:
                 switch (flush(t)) {
@@ -154,6 +234,28 @@ static void handshake_step(struct tls_session *t)
         else
                 handshake_failed(t, ERR_TLS, reason);
 }
+
+void tls_signature_done(struct tls_signature *wanted, enum err e, struct str signature)
+{
+        struct tls_handshake *h = CONTAINER_OF(wanted, struct tls_handshake, wanted);
+
+        assert(h->is_waiting && signature.len <= TLS_SIGNATURE_BYTES_MAX);
+        h->is_waiting = false;
+        h->signed_with = e;
+        h->signature_len = signature.len;
+        if (signature.len)
+                memcpy(h->signature, signature.ptr, signature.len);
+        handshake_step(h->session);
+}
+
+static enum err nobody_asks(struct tls_signer *s, struct tls_signature *wanted)
+{
+        return ERR_UNSUPPORTED;
+}
+
+static void nobody_forgets(struct tls_signer *s, struct tls_signature *wanted) {}
+
+struct tls_signer tls_signer_none = { nobody_asks, nobody_forgets };
 
 static void tls_event(struct watch *w, unsigned events)
 {

@@ -8,6 +8,7 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct issued {
         X509 *certificate;
@@ -20,6 +21,8 @@ struct issue {
         const char *alt_names;       /* "DNS:a.example,DNS:*.b.example,IP:127.0.0.1"; NULL: none */
         const struct issued *issuer; /* NULL: self-signed */
         bool is_ca, is_rsa;
+        const char *
+                kind; /* of key, as OpenSSL names it ("ED25519", "P-384"); NULL: P-256, or what is_rsa says */
         long from, to;     /* seconds from now; both 0: an hour ago to a day ahead */
         const char *usage; /* extendedKeyUsage, or NULL */
 };
@@ -46,6 +49,19 @@ static inline void extend(X509 *c, X509 *issuer, int nid, const char *value)
         X509_EXTENSION_free(e);
 }
 
+static inline EVP_PKEY *key_of_kind(const char *kind)
+{
+        EVP_PKEY *key = NULL;
+
+        if (strncmp(kind, "P-", 2) == 0)
+                return EVP_EC_gen(kind);
+        EVP_PKEY_CTX *c = EVP_PKEY_CTX_new_from_name(NULL, kind, NULL);
+        assert_int_equal(EVP_PKEY_keygen_init(c), 1); /* RSA-PSS: 2048 bits */
+        assert_int_equal(EVP_PKEY_generate(c, &key), 1);
+        EVP_PKEY_CTX_free(c);
+        return key;
+}
+
 static inline struct issued issue(struct issue what)
 {
         static long serial = 1;
@@ -54,7 +70,7 @@ static inline struct issued issue(struct issue what)
         X509_NAME *name = X509_get_subject_name(c);
         BIO *bio;
 
-        out.key = what.is_rsa ? EVP_RSA_gen(2048) : EVP_EC_gen("P-256");
+        out.key = what.is_rsa ? EVP_RSA_gen(2048) : !what.kind ? EVP_EC_gen("P-256") : key_of_kind(what.kind);
         assert_non_null(out.key);
         X509_set_version(c, 2);
         ASN1_INTEGER_set(X509_get_serialNumber(c), serial++);
@@ -69,7 +85,8 @@ static inline struct issued issue(struct issue what)
                 extend(c, issuer, NID_subject_alt_name, what.alt_names);
         if (what.usage)
                 extend(c, issuer, NID_ext_key_usage, what.usage);
-        assert_true(X509_sign(c, what.issuer ? what.issuer->key : out.key, EVP_sha256()) > 0);
+        EVP_PKEY *signs = what.issuer ? what.issuer->key : out.key;
+        assert_true(X509_sign(c, signs, EVP_PKEY_is_a(signs, "ED25519") ? NULL : EVP_sha256()) > 0);
         bio = BIO_new(BIO_s_mem());
         PEM_write_bio_X509(bio, c);
         out.cert_pem = pem_text(bio);

@@ -14,12 +14,85 @@
 
 #include "base/report.h"
 #include "certs.h"
+#include "io/tls_keys_priv.h"
 #include "io/tls_priv.h"
 #include "pairs.h"
 
 static struct loop *loop;
-static bool keeps_openssl; /* the second run: servers do not leave OpenSSL after the handshake */
+static bool keeps_openssl;   /* the second run: servers do not leave OpenSSL after the handshake */
+static bool keys_are_remote; /* the third: their keys are with a signer */
 static struct issued ca, other_ca, a_cert, b_cert, wild_cert, rsa_cert, expired_cert;
+
+/* --- A signer as another process would be: it answers in a later turn --- */
+
+static struct remote {
+        struct tls_signer signer;
+        struct tls_keyring *ring;
+        struct list waiting;
+        struct task task;
+        unsigned asked, forgotten, signed_count;
+        bool is_silent;   /* answers nothing */
+        enum err refuses; /* not ERR_OK: answers that */
+} remote;
+
+static inline void remote_answer(struct task *t)
+{
+        uint8_t signature[TLS_SIGNATURE_BYTES_MAX];
+        struct tls_signature *w;
+        struct list due;
+
+        if (remote.is_silent)
+                return;
+        list_init(&due);
+        list_move_all(&due, &remote.waiting);
+        while ((w = LIST_FIRST(&due, struct tls_signature, node))) {
+                struct str content = { (const char *)w->content, w->content_len };
+                size_t len = 0;
+                enum err e = remote.refuses ? remote.refuses
+                                            : tls_keyring_sign(remote.ring, w->key_id, w->scheme, content,
+                                                               signature, &len);
+
+                list_remove(&w->node);
+                remote.signed_count += e == ERR_OK;
+                tls_signature_done(w, e, (struct str){ (const char *)signature, len });
+        }
+}
+
+static inline enum err remote_ask(struct tls_signer *s, struct tls_signature *wanted)
+{
+        list_add_last(&remote.waiting, &wanted->node);
+        remote.asked++;
+        loop_post(loop, &remote.task);
+        return ERR_OK;
+}
+
+static inline void remote_forget(struct tls_signer *s, struct tls_signature *wanted)
+{
+        list_remove(&wanted->node);
+        remote.forgotten++;
+}
+
+static inline void remote_start(void)
+{
+        remote = (struct remote){ .signer = { remote_ask, remote_forget }, .ring = tls_keyring_new() };
+        assert_non_null(remote.ring);
+        list_init(&remote.waiting);
+        task_init(&remote.task, remote_answer);
+}
+
+/* The public half goes into the certificate, the private one to the signer. Freed with the ring. */
+static inline void remote_take(struct tls_certificate *c)
+{
+        static struct buf halves[64];
+        static size_t at;
+        struct buf *half = &halves[at++ % ARRAY_SIZE(halves)];
+
+        buf_fini(half);
+        buf_init(half, 65536);
+        assert_err(tls_keyring_add(remote.ring, c->key_pem), ERR_OK);
+        assert_err(tls_public_half(c->key_pem, half), ERR_OK);
+        c->key_pem = buf_str(half);
+}
 
 /* --- Streams on our side, OpenSSL's plain client on the other --- */
 
@@ -84,6 +157,9 @@ static inline struct tls_context *server_with(const struct issued *const *list, 
         report_init(&r, STR("test"));
         for (size_t i = 0; i < count; i++)
                 certificates[i] = certificate_of(list[i]);
+        for (size_t i = 0; i < count && keys_are_remote; i++)
+                remote_take(&certificates[i]);
+        conf.signer = keys_are_remote ? &remote.signer : NULL;
         conf.certificates = certificates;
         conf.certificates_count = count;
         assert_err(tls_server_new(&conf, &r, &c), ERR_OK);
@@ -245,6 +321,7 @@ static inline int teardown(void **state)
 
 static inline int make_certificates(void **state)
 {
+        remote_start();
         ca = issue((struct issue){ .common_name = "test authority", .is_ca = true });
         other_ca = issue((struct issue){ .common_name = "other authority", .is_ca = true });
         a_cert = issue((struct issue){ .common_name = "a", .alt_names = "DNS:a.example", .issuer = &ca });
@@ -269,12 +346,14 @@ static inline int free_certificates(void **state)
 
         for (size_t i = 0; i < ARRAY_SIZE(all); i++)
                 issued_free(all[i]);
+        tls_keyring_free(remote.ring);
         return 0;
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
-/* Once as servers are, once with OpenSSL to the end. */
-#define RUN_TWICE(tests)                                                         \
-        (cmocka_run_group_tests((tests), make_certificates, free_certificates) + \
-         ((keeps_openssl = true), cmocka_run_group_tests((tests), make_certificates, free_certificates)))
+/* Once as servers are, once with OpenSSL to the end, once more with their keys elsewhere. */
+#define RUN_EACH_WAY(tests)                                                                                \
+        (cmocka_run_group_tests((tests), make_certificates, free_certificates) +                           \
+         ((keeps_openssl = true), cmocka_run_group_tests((tests), make_certificates, free_certificates)) + \
+         ((keys_are_remote = true), cmocka_run_group_tests((tests), make_certificates, free_certificates)))

@@ -237,5 +237,5 @@ int main(void)
                 T(test_renegotiation_is_refused),
                 T(test_key_update_flood),
         };
-        return RUN_TWICE(tests);
+        return RUN_EACH_WAY(tests);
 }

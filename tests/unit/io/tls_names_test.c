@@ -472,5 +472,5 @@ int main(void)
                 T(test_client_certificates_of_one_name),
                 T(test_monstrous_client_certificates),
         };
-        return RUN_TWICE(tests);
+        return RUN_EACH_WAY(tests);
 }

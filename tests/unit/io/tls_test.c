@@ -318,5 +318,5 @@ int main(void)
                 T(test_not_after),
                 T(test_context_outlives_its_owner),
         };
-        return RUN_TWICE(tests);
+        return RUN_EACH_WAY(tests);
 }

@@ -213,5 +213,5 @@ int main(void)
                 T(test_connection),
                 T(test_look_up),
         };
-        return RUN_TWICE(tests);
+        return RUN_EACH_WAY(tests);
 }
