@@ -16,6 +16,9 @@ enum {
         SKIPPED_MAX = 8,
         RESETS_KEPT = 256,
         FRAME_HEADER_BYTES = 9,
+        /* Of PING and SETTINGS. More than their budgets let through at a time, so that a flood is named by its budget
+         * whatever of it is read in one turn; left for clients who never read the answers they go on asking for. */
+        ACKS_WAITING_MAX = 700,
         PIECE_LEAST = 1024,
         NV_MAX = HTTP_FIELDS_MAX + 8
 };
@@ -460,7 +463,7 @@ static nghttp2_option *option_make(void)
         nghttp2_option_set_no_auto_window_update(o, 1);
         nghttp2_option_set_no_http_messaging(o, 1);
         nghttp2_option_set_no_closed_streams(o, 1);
-        nghttp2_option_set_max_outbound_ack(o, 200);
+        nghttp2_option_set_max_outbound_ack(o, ACKS_WAITING_MAX);
         nghttp2_option_set_max_settings(o, 32);
         nghttp2_option_set_max_deflate_dynamic_table_size(o, 4096);
         nghttp2_option_set_max_send_header_block_length(o, 256 * 1024);

@@ -208,6 +208,7 @@ void exchange_drop_up(struct exchange *x, enum err reason)
 
         if (up) {
                 x->up = NULL;
+                x->is_upstreams = false;
                 up->x = NULL;
                 up->ops->reset(up, reason);
         }

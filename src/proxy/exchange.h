@@ -108,6 +108,7 @@ struct exchange {
         uint8_t step;
         bool is_waiting, is_running; /* in a step; inside exchange_run */
         bool is_connecting;          /* waits for an upstream connection (up.h) */
+        bool is_upstreams;           /* `up` is an upstream's, not an answer of our own */
         bool is_internal;            /* a call of our own: no client, not logged as a request */
         bool wants_upgrade, is_websocket, is_tunnel;
         bool has_bad_token;
@@ -134,7 +135,8 @@ struct exchange {
         const struct exchange_filter *changer; /* the filter that changes the answer's body, or NULL */
 
         /* measures */
-        int64_t start_us, up_start_us, first_byte_us;
+        int64_t start_us, up_start_us;
+        int64_t first_byte_us;                /* of an upstream's answer; 0: none came */
         struct trace *trace;                  /* in the arena; NULL: tracing is off, or no route was found */
         int64_t up_end_us;                    /* of the last attempt */
         int64_t waiting_since_us, waited_us;  /* for the upstream; since 0: not now */

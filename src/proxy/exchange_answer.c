@@ -74,7 +74,7 @@ void exchange_answer_head(struct exchange *x, struct http_head *head)
                 return;
         }
         x->status = head->status;
-        x->first_byte_us = loop_now_us(x->w->loop);
+        x->first_byte_us = x->is_upstreams ? loop_now_us(x->w->loop) : 0;
         x->answer_started = true;
         forward_answered(x);
         bodystore_drop(&x->body); /* no way back from here */

@@ -48,6 +48,7 @@ void exchange_start_up(struct exchange *x, struct side *up)
         x->body_sent = 0;
         x->request_done = false;
         x->attempts++;
+        x->is_upstreams = true;
         x->up_start_us = loop_now_us(x->w->loop);
         up->ops->head(up, &x->request);
         if (store_push(x) && x->up == up && !x->body.is_whole && x->down)
@@ -241,6 +242,7 @@ void exchange_up_reset(struct exchange *x, enum err reason, bool may_retry)
         if (x->up) {
                 x->up->x = NULL;
                 x->up = NULL;
+                x->is_upstreams = false;
         }
         if (x->is_ended)
                 return;

@@ -162,7 +162,7 @@ def story_a_hash_of_what_is_piped_or_typed(t):
     os.close(slave)
     same(child.stderr.read(7), b"token: ")
     os.write(master, b"sk-typed-at-a-terminal\n")
-    out, _ = child.communicate(timeout=10)
+    out, _ = child.communicate(timeout=60)
     same(child.returncode, 0)
     assert wanted in out.decode()
     os.set_blocking(master, False)
@@ -194,7 +194,7 @@ def story_a_pipe_that_closes_is_no_error(t):
     same(child.stderr.read(), b"")
     same(child.wait(10), 0)
     with open("/dev/full", "wb") as full:
-        done = subprocess.run([str(t.sekisho), "config", "schema"], stdout=full, stderr=subprocess.PIPE, env=t.env, timeout=10)
+        done = subprocess.run([str(t.sekisho), "config", "schema"], stdout=full, stderr=subprocess.PIPE, env=t.env, timeout=60)
     same(done.returncode, 1)
     assert b"No space left" in done.stderr
 
@@ -209,6 +209,6 @@ COMP_WORDS=(sekisho co) COMP_CWORD=1; _sekisho; echo "${COMPREPLY[*]}"
 COMP_WORDS=(sekisho config sh) COMP_CWORD=2; _sekisho; echo "${COMPREPLY[*]}"
 COMP_WORDS=(sekisho token new --na) COMP_CWORD=3; _sekisho; echo "${COMPREPLY[*]}"
 """
-    done = subprocess.run(["bash", "-u", "-c", script], capture_output=True, text=True, timeout=10)
+    done = subprocess.run(["bash", "-u", "-c", script], capture_output=True, text=True, timeout=60)
     same((done.stdout.splitlines(), done.stderr), (["connect config completion", "show", "--name"], ""))
     run(t, "completion", "fish", code=2)

@@ -97,7 +97,7 @@ def story_a_typed_token_does_not_show(t):
     os.close(slave)
     same(child.stderr.read(19), b"token (not shown): ")
     os.write(master, t.token.encode() + b"\n")
-    out, _ = child.communicate(timeout=10)
+    out, _ = child.communicate(timeout=60)
     same(child.returncode, 0, out.decode())
     os.set_blocking(master, False)
     try:
@@ -109,7 +109,7 @@ def story_a_typed_token_does_not_show(t):
 
 
 def story_the_token_leaves_the_command_line(t):
-    gate = t.upstream(on_connect=lambda peer: peer.wait_closed(20))
+    gate = t.upstream(on_connect=lambda peer: peer.wait_closed(60))
     program = t.start("connect", [t.sekisho, "connect", f"127.0.0.1:{gate.port}", "--token", t.token])
     gate.wait_peer()
     with open(f"/proc/{program.pid}/cmdline", "rb") as f:

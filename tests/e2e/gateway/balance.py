@@ -5,7 +5,7 @@ import threading
 import time
 
 from lib import wire
-from lib.stage import eventually, same
+from lib.stage import eventually, same, within
 from lib.upstream import ok
 
 ONE = {"workers": 1}
@@ -29,7 +29,7 @@ def at_once(gate, count):
 
 
 def story_the_faster_target_is_asked_more(t):
-    slow, fast = named(t, "slow", 0.2), named(t, "fast")
+    slow, fast = named(t, "slow", 0.5), named(t, "fast")
     gate = t.proxy(slow, fast, gateway=ONE)
     got = answers(gate, 60)
     assert 0 <= got["slow"] <= 10, got  # once to know it, and then now and again
@@ -38,8 +38,12 @@ def story_the_faster_target_is_asked_more(t):
 def story_equal_targets_share_the_requests(t):
     ups = [named(t, name, 0.02) for name in "abc"]
     gate = t.proxy(*ups, gateway=ONE)
-    got = answers(gate, 150)
-    assert all(15 <= got[name] for name in "abc"), got
+
+    def missing():
+        got = answers(gate, 150)
+        return max(0, 15 - min(got[name] for name in "abc"))
+
+    within(1, missing, "one of them gets too few")
 
 
 def story_a_header_chooses_the_target(t):
@@ -96,7 +100,7 @@ def story_after_an_ejection_one_request_at_a_time_asks_again(t):
     state.update(most=0, asked=0)
     at_once(gate, 12)
     same(state["most"], 1, "requests at the doubtful target at a time")
-    same(gate.metrics()[ejections], 2)  # it failed again: out for longer
+    gate.counted(ejections, 2)  # it failed again: out for longer
     state["answer"] = ok("shaky")
     time.sleep(1.2)
     eventually(lambda: gate.get("/", token=False).text == "shaky", 5, "never asked again")

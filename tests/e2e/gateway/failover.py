@@ -1,9 +1,11 @@
 """Several targets: who is asked, what happens when one fails, and that nothing is ever asked twice for one answer."""
 
+import threading
 import time
 
 from lib import wire
-from lib.stage import eventually, free_port, same
+from lib.patience import PATIENCE
+from lib.stage import eventually, free_port, same, within
 from lib.upstream import ok
 
 ONE = {"workers": 1}
@@ -30,7 +32,8 @@ def story_targets_take_turns_by_weight(t):
 
 
 def story_least_requests_goes_where_less_is_under_way(t):
-    busy = named(t, "busy", lambda peer, request: (time.sleep(1.5), peer.send(ok("busy"))))
+    over = threading.Event()
+    busy = named(t, "busy", lambda peer, request: (over.wait(PATIENCE), peer.send(ok("busy"))))
     free = named(t, "free")
     gate = t.proxy(busy, free, upstream={"balance": "least-requests"}, gateway=ONE)
     held = []
@@ -40,6 +43,8 @@ def story_least_requests_goes_where_less_is_under_way(t):
         held.append(c)
         time.sleep(0.05)
     same(set(ask(gate, 10)), {"free"})
+    over.set()
+    same({c.answer().status for c in held}, {200})
 
 
 def story_a_target_that_is_not_there_costs_nothing(t):
@@ -93,7 +98,7 @@ def story_a_kept_connection_that_was_closed_is_no_failure(t):
 def story_a_backup_stands_in_only_while_all_others_fail(t):
     main, backup = t.sample(), named(t, "backup")
     gate = t.proxy(main, {"url": backup.url, "backup": True}, gateway=ONE,
-                   upstream={"health": {"path": "/health", "interval": "100ms", "timeout": "500ms", "rise": 2, "fall": 2}})
+                   upstream={"health": {"path": "/health", "interval": "100ms", "timeout": "10s", "rise": 2, "fall": 2}})
     same(gate.get("/bytes/3", token=False).body, b"abc")
     main.set_fault("status=503;path=/health")
     eventually(lambda: gate.get("/bytes/3", token=False).text == "backup", 5, "the backup is not asked")
@@ -105,20 +110,21 @@ def story_a_failing_target_is_left_alone_for_a_while(t):
     failing = named(t, "failing", lambda peer, request: peer.send(b"HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n"))
     good = named(t, "good")
     gate = t.proxy(failing, good, gateway=ONE, upstream={"balance": "round-robin",
-                                                             "passive": {"failures": 3, "window": "10s", "ejectTime": "1s"}})
+                                                             "passive": {"failures": 3, "window": "10s", "ejectTime": "4s"}})
     for _ in range(20):
         gate.get("/", token=False)
     asked = len(failing.requests)
     assert 3 <= asked <= 6, f"asked {asked} times"
-    time.sleep(1.2)
-    for _ in range(4):
-        gate.get("/", token=False)
-    assert len(failing.requests) > asked, "never asked again"
+    eventually(lambda: gate.get("/", token=False) and len(failing.requests) > asked, 10, "never asked again")
 
 
 def story_when_all_are_down_the_answer_comes_soon(t):
     gate = t.proxy(f"http://127.0.0.1:{free_port()}", f"http://127.0.0.1:{free_port()}", gateway=ONE)
-    begin = time.monotonic()
-    a = gate.get("/", token=False)
-    assert a.status in (502, 503) and time.monotonic() - begin < 1, a
-    assert a.json["error"]["message"], a
+
+    def took():
+        begin = time.monotonic()
+        a = gate.get("/", token=False)
+        assert a.status in (502, 503) and a.json["error"]["message"], a
+        return time.monotonic() - begin
+
+    within(1, took, "the answer comes late")

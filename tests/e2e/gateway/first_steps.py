@@ -36,7 +36,7 @@ def calls_of(text):
 def paste(lines):
     """As pasted into a shell that stops at the first failure; curl says so with -f."""
     script = "\n".join(["set -e", *[line.replace("curl ", "curl -sSf ", 1) for line in lines]])
-    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=30,
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=120,
                           env={"PATH": os.environ["PATH"], "HOME": "/"})
     same(done.returncode, 0, done.stderr)
     return done.stdout
@@ -76,7 +76,7 @@ def story_make_run_again(t, alone=True):
 def story_make_run_with_a_mistake_starts_nothing(t, alone=True):
     path = t.folder / "sekisho.json"
     path.write_text('{"gateway": {"prot": 1}}')
-    done = subprocess.run([str(ROOT / "tools/run")], capture_output=True, text=True, timeout=30,
+    done = subprocess.run([str(ROOT / "tools/run")], capture_output=True, text=True, timeout=120,
                           env={**t.env, "SEKISHO_BUILD": str(t.build), "SEKISHO_CONFIG": str(path)})
     same(done.returncode, 2, done.stdout)
     assert 'did you mean "port"' in done.stderr and "nothing was started" in done.stdout

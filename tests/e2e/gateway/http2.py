@@ -12,7 +12,7 @@ from lib.stage import free_port, merge, same
 from lib.upstream import ok
 
 
-def curl(t, *args, seconds=20):
+def curl(t, *args, seconds=90):
     done = subprocess.run(["curl", "-sS", "--max-time", str(seconds), *map(str, args)], capture_output=True, timeout=seconds + 5)
     same(done.returncode, 0, done.stderr.decode())
     return done.stdout
@@ -85,7 +85,7 @@ def story_interim_answers_and_trailers(t):
     upstream = t.upstream(script)
     gate = t.proxy(upstream)
     said = subprocess.run(["nghttp", "-v", "-H", "te: trailers", "-H", "content-type: application/grpc", "-d", "/dev/null", gate.url],
-                          capture_output=True, text=True, timeout=20).stdout
+                          capture_output=True, text=True, timeout=90).stdout
     assert ":status: 103" in said and ":status: 200" in said, said
     assert "grpc-status: 0" in said and "grpc-message: fine" in said, said
     assert "transfer-encoding" not in said
@@ -168,5 +168,5 @@ def story_reload_under_load_loses_nothing(t, seconds=120):
     for _ in range(10):
         gate.reload()
         time.sleep(0.1)
-    said = load.communicate(timeout=90)[0]
+    said = load.communicate(timeout=400)[0]
     assert "20000 succeeded, 0 failed, 0 errored, 0 timeout" in said, said

@@ -176,10 +176,10 @@ FLOODS = {
 
 
 class Honest:
-    """A client that goes on asking; its slowest answer."""
+    """A client that goes on asking, and how long each answer took."""
 
     def __init__(self, port):
-        self.port, self.slowest, self.count, self.failed, self.stop = port, 0.0, 0, [], False
+        self.port, self.times, self.failed, self.stop = port, [], [], False
         self.thread = threading.Thread(target=self.run)
         self.thread.start()
 
@@ -188,9 +188,8 @@ class Honest:
             while not self.stop:
                 began = time.monotonic()
                 if c.send(wire.request_bytes("GET", "/quick")).answer().status != 200:
-                    self.failed.append(self.count)
-                self.slowest = max(self.slowest, time.monotonic() - began)
-                self.count += 1
+                    self.failed.append(len(self.times))
+                self.times.append(time.monotonic() - began)
                 time.sleep(0.005)
 
 
@@ -214,22 +213,17 @@ def story_floods_end_their_connection(t, seconds=120, alone=True):
         for i, flood in enumerate(floods):
             label = f'sekisho_refused_total{{reason="{reason}"}}'
             counted = gate.metrics().get(label, 0)
-            # Each time it ends; when the reset of a full socket is read first, the reason is not known: then once more.
-            for _ in range(3):
-                with h2.Conn(gate.port) as c:
-                    flood(c)
-                    code = c.goaway()
-                    assert code == h2.ENHANCE_YOUR_CALM or (code is None and c.is_closed), f"{reason} {i}: {code}"
-                time.sleep(0.1)
-                if gate.metrics().get(label, 0) > counted:
-                    break
+            with h2.Conn(gate.port) as c:
+                flood(c)
+                code = c.goaway()
+                assert code == h2.ENHANCE_YOUR_CALM or (code is None and c.is_closed), f"{reason} {i}: {code}"
             eventually(lambda: gate.metrics().get(label, 0) > counted, 5, f"{reason} {i} was not counted")
         eventually(lambda: any(x.get("reason") == reason for x in gate.access_log()), 5, f"{reason} is not in the log")
     honest.stop = True
     honest.thread.join()
     same(honest.failed, [])
-    assert honest.count > 10, honest.count
-    assert honest.slowest < 1.0, honest.slowest
+    assert len(honest.times) > 10, honest.times
+    assert sorted(honest.times)[len(honest.times) * 9 // 10] < 1.0, sorted(honest.times)[-20:]
     assert most[0] <= 101, most
     assert gate.rss_kib() < before + 40000, (before, gate.rss_kib())
 
@@ -238,26 +232,26 @@ def story_a_window_that_never_opens(t):
     gate = t.proxy(t.upstream(lambda peer, request: peer.send(ok(b"x" * 1_000_000))), gateway={"limits": {"bodyIdleTimeout": "1s"}})
     with h2.Conn(gate.port, window=0) as c:
         c.ask(1)
-        same(c.end_of(1, 8), ("reset", h2.CANCEL))
+        same(c.end_of(1), ("reset", h2.CANCEL))
         c.send(h2.frame(h2.PING, 0, 0, b"alive..."))
         assert c.until(lambda kind, flags, *_: kind == h2.PING and flags & h2.ACK)
     eventually(lambda: gate.metrics()["sekisho_requests_active"] <= 1, 5, "it is still under way")
-    assert gate.metrics()['sekisho_refused_total{reason="write_timeout"}'] == 1
+    gate.counted('sekisho_refused_total{reason="write_timeout"}', 1)
 
 
 def story_a_list_that_never_ends(t):
     gate = t.proxy(t.upstream(lambda peer, request: peer.send(ok())), gateway={"limits": {"headerTimeout": "1s"}})
     with h2.Conn(gate.port) as c:
         c.send(h2.frame(h2.HEADERS, h2.END_STREAM, 1, h2.block(GET)))
-        assert c.goaway(8) != -1
-    assert gate.metrics()['sekisho_refused_total{reason="header_timeout"}'] == 1
+        assert c.goaway() != -1
+    gate.counted('sekisho_refused_total{reason="header_timeout"}', 1)
 
 
 def story_a_body_that_never_ends(t):
     gate = t.proxy(t.upstream(lambda peer, request: peer.send(ok())), gateway={"limits": {"bodyIdleTimeout": "1s"}})
     with h2.Conn(gate.port) as c:
         c.ask(1, POST, is_end=False, data=b"x")
-        same(c.end_of(1, 8)[:2], ("answer", 408))
+        same(c.end_of(1)[:2], ("answer", 408))
 
 
 def story_a_reset_reaches_the_upstream(t):

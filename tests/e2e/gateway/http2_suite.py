@@ -31,7 +31,7 @@ def story_h2spec(t, seconds=300):
     program = h2spec(t)
     gate = secure(t, t.upstream(lambda peer, request: peer.send(ok("hello"))))
     for port, more in ((gate.tls_port, ["-t", "-k"]), (gate.port, [])):
-        done = subprocess.run([program, "-h", "localhost", "-p", str(port), "-S", "-o", "5", *more], capture_output=True, text=True, timeout=250)
+        done = subprocess.run([program, "-h", "localhost", "-p", str(port), "-S", "-o", "20", *more], capture_output=True, text=True, timeout=700)
         counts = re.search(r"(\d+) tests, (\d+) passed, (\d+) skipped, (\d+) failed", done.stdout)
         assert counts, done.stdout + done.stderr
         failures = done.stdout[done.stdout.find("Failures:"):]

@@ -163,7 +163,7 @@ def story_a_route_may_ask_for_one(t):
     same([ask(gate, anonymous, path).status for path in ("/", "/inner")], [200, 403])
     same([ask(gate, alice, path).status for path in ("/", "/inner")], [200, 200])
     same(wire.get(gate.port, "/inner").status, 403)  # nor on the plain listener
-    same(gate.metrics()['sekisho_refused_total{reason="client_certificate"}'], 2)
+    gate.counted('sekisho_refused_total{reason="client_certificate"}', 2)
 
 
 def story_a_connection_from_before_the_rule_is_not_let_in(t):

@@ -65,13 +65,13 @@ def play(t, first_bytes):
             begin = time.monotonic()
             for attempt in range(3):  # an idle connection may be closed at any time: RFC 9112 9.3.1 says try again
                 try:
-                    a = wire.get(gate.port, "/", timeout=10)
+                    a = wire.get(gate.port, "/")
                     break
                 except (wire.Lost, ConnectionError):
                     continue
             same(a.status, 200)
             times.append(time.monotonic() - begin)
-        assert sorted(times)[-2] < 5, f"honest requests took up to {max(times):.1f} s"
+        assert sorted(times)[15] < 5, f"honest requests took {sorted(times)[15]:.1f} s and up to {max(times):.1f} s"
         assert gate.fds_count() < LIMIT + 60, gate.fds_count()
         a = slow.answer()  # what was under way is not given up
         same((a.status, a.text), (200, "here"))

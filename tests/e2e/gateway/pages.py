@@ -65,7 +65,7 @@ def story_maintenance_of_a_route_and_of_all(t):
     a = gate.get("/shop")
     same((a.status, a.json["error"]["type"]), (503, "unavailable"))
     same(gate.get("/blog", token=False).text, "here")
-    same(gate.metrics()['sekisho_refused_total{reason="maintenance"}'], 2)
+    gate.counted('sekisho_refused_total{reason="maintenance"}', 2)
 
     config["gateway"]["maintenance"] = True
     gate.reload(config)

@@ -106,7 +106,7 @@ def story_a_socket_nobody_hands_over_is_said(t):
 
 
 def story_a_worker_that_stands_still_is_replaced(t):
-    gate = t.proxy(t.sample(), gateway={"workers": 2, "watchdog": "1s"})
+    gate = t.proxy(t.sample(), gateway={"workers": 2, "watchdog": "3s"})
     workers = [p for p in proc.tree(gate.pid) if p != gate.pid]
     os.kill(workers[0], signal.SIGSTOP)
     eventually(lambda: any(x.get("event") == "worker_stuck" for x in gate.lines()), 15, "nobody noticed")

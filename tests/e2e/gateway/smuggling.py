@@ -17,7 +17,7 @@ from lib.stage import eventually
 
 def attack(port, data, half_closes):
     """All that comes back, as long as it comes."""
-    with wire.Conn(port, timeout=3) as c:
+    with wire.Conn(port, timeout=10) as c:
         try:
             c.send(data)
             if half_closes:

@@ -5,70 +5,77 @@ import socket
 import time
 
 from lib import wire
-from lib.stage import eventually, same
+from lib.stage import eventually, same, within
 from lib.upstream import ok
 
 
 def story_each_event_passes_at_once(t):
     gate = t.proxy(t.sample())
-    with gate.conn() as c:
-        c.send(wire.request_bytes("GET", "/sse?events=100&interval_ms=10&size=200"))
-        a = c.head()
-        same((a.status, a.get("content-type")), (200, "text/event-stream"))
-        delays, last = [], 0
-        for at, event in c.events():
-            delays.append(at - json.loads(event[6:])["t"] / 1e9)
-            assert at != last, "two events in one piece"
-            last = at
-    same(len(delays), 100)
-    delays.sort()
-    assert delays[50] < 0.005 and delays[95] < 0.030, f"delay p50 {delays[50]:.4f} s, p95 {delays[95]:.4f} s"
+
+    def slowness():
+        """1 is as slow as it may be; endless when two events came in one piece."""
+        with gate.conn() as c:
+            c.send(wire.request_bytes("GET", "/sse?events=100&interval_ms=10&size=200"))
+            a = c.head()
+            same((a.status, a.get("content-type")), (200, "text/event-stream"))
+            found = [(at, at - json.loads(event[6:])["t"] / 1e9) for at, event in c.events()]
+        same(len(found), 100)
+        if len({at for at, _ in found}) < 100:
+            return float("inf")
+        delays = sorted(delay for _, delay in found)
+        return max(delays[50] / 0.005, delays[95] / 0.030)
+
+    within(1, slowness, "events are held back")
 
 
-def abort_while(t, path):
-    """A client asks through a gateway, waits a little, and closes. Gives how long the upstream took to know."""
+def abort_while(t, path, leave):
+    """A client asks through a gateway, waits a little, and leaves. The upstream must know within 100 ms."""
     model = t.sample()
-    c = t.proxy(model).conn()
-    c.send(wire.request_bytes("GET", path))
-    eventually(lambda: model.stats()["running"] == 1, 5, "the upstream was not asked")
-    time.sleep(0.1)
-    left = time.monotonic()
-    c.close()
-    return model.wait_aborts(1)[0]["mono_us"] / 1e6 - left
+    gate = t.proxy(model)
+
+    def took():
+        before = model.stats()["aborted"]
+        c = gate.conn()
+        c.send(wire.request_bytes("GET", path))
+        eventually(lambda: model.stats()["running"] == 1, 5, "the upstream was not asked")
+        time.sleep(0.1)
+        left = time.monotonic()
+        leave(c)
+        found = model.wait_aborts(before + 1)[-1]["mono_us"] / 1e6 - left
+        assert found >= 0, found
+        eventually(lambda: model.stats()["running"] == 0, 5, "it still runs")
+        return found
+
+    within(0.1, took, "the upstream knows late")
 
 
 def story_the_upstream_of_a_client_that_leaves_its_stream_knows(t):
-    took = abort_while(t, "/sse?events=10000&interval_ms=20")
-    assert 0 <= took < 0.1, f"{took:.3f} s"
+    abort_while(t, "/sse?events=10000&interval_ms=20", wire.Conn.close)
 
 
 def story_the_upstream_of_a_client_that_leaves_before_the_answer_knows(t):
-    took = abort_while(t, "/sse?events=10&delay_ms=10000")
-    assert 0 <= took < 0.1, f"{took:.3f} s"
+    abort_while(t, "/sse?events=10&delay_ms=60000", wire.Conn.close)
 
 
 def story_the_upstream_of_a_client_that_resets_knows(t):
-    model = t.sample()
-    gate = t.proxy(model)
-    c = gate.conn()
-    c.send(wire.request_bytes("GET", "/sse?events=10000&interval_ms=20"))
-    c.head()
-    left = time.monotonic()
-    c.reset()
-    assert model.wait_aborts(1)[0]["mono_us"] / 1e6 - left < 0.1
+    abort_while(t, "/sse?events=10000&interval_ms=20", wire.Conn.reset)
 
 
 def story_an_upload_that_breaks_off_breaks_off_upstream(t):
     up = t.upstream(lambda peer, request: None)
     gate = t.proxy(up)
-    c = gate.conn()
-    c.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 100000)
-    peer = up.wait_peer()
-    eventually(lambda: len(peer.received) > 50000, 5, "the upload did not begin")
-    left = time.monotonic()
-    c.close()
-    eventually(lambda: peer.closed_at, 5, "the upstream does not know")
-    assert peer.closed_at - left < 0.1, peer.closed_at - left
+
+    def took():
+        c, before = gate.conn(), len(up.peers)
+        c.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 100000)
+        peer = up.wait_peer(before + 1)
+        eventually(lambda: len(peer.received) > 50000, 5, "the upload did not begin")
+        left = time.monotonic()
+        c.close()
+        eventually(lambda: peer.closed_at, 5, "the upstream does not know")
+        return peer.closed_at - left
+
+    within(0.1, took, "the upstream knows late")
     same(up.requests, [])
 
 
@@ -83,13 +90,13 @@ def story_a_cut_stream_does_not_end_well(t):
 
 
 def story_a_stream_that_falls_silent_is_given_up(t):
-    gate = t.proxy(t.sample(), upstream={"timeouts": {"idle": "400ms"}})
+    gate = t.proxy(t.sample(), upstream={"timeouts": {"idle": "1500ms"}})
     with gate.conn() as c:
         begin = time.monotonic()
         c.send(wire.request_bytes("GET", "/sse?events=10&interval_ms=10&fault=stall-after=3"))
         a = c.answer()
         same((a.ended, a.body.count(b"data:")), ("cut", 3))
-        assert 0.3 < time.monotonic() - begin < 3
+        assert time.monotonic() - begin >= 1.5, "given up too early"
 
 
 def story_a_client_that_does_not_read_costs_little(t):

@@ -80,10 +80,13 @@ def story_an_idle_connection_hears_of_the_end_with_its_next_answer(t):
     with gate.conn() as c:
         same(c.send(wire.request_bytes("GET", "/bytes/3")).answer().status, 200)
         same(line.upgrade()["event"], "upgrade_done")
-        time.sleep(0.5)
-        a = c.send(wire.request_bytes("GET", "/bytes/3")).answer()
-        same(a.status, 200)
-        same((a.get("connection") or "").lower(), "close")
+
+        def is_told():
+            a = c.send(wire.request_bytes("GET", "/bytes/3")).answer()
+            same(a.status, 200)
+            return (a.get("connection") or "").lower() == "close"
+
+        eventually(is_told, 5, "it does not hear of the end")
     same(gate.wait(20), 0)
     line.end()
 

@@ -5,7 +5,7 @@ import hashlib
 import os
 import time
 
-from lib.stage import eventually, same
+from lib.stage import eventually, same, within
 from lib.upstream import ok
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
@@ -46,10 +46,14 @@ def story_bytes_pass_both_ways(t):
             data = os.urandom(size)
             c.send(data)
             same(c.exactly(size) == data, True, f"{size} bytes")
-        begin = time.monotonic()
-        c.send(b"x")
-        c.exactly(1)
-        assert time.monotonic() - begin < 0.05, "a byte was held back"
+
+        def took():
+            begin = time.monotonic()
+            c.send(b"x")
+            c.exactly(1)
+            return time.monotonic() - begin
+
+        within(0.05, took, "a byte was held back")
 
 
 def story_bytes_sent_with_the_upgrade_are_not_lost(t):
@@ -66,11 +70,11 @@ def story_either_end_may_end_it(t):
     c = gate.conn()
     same(c.send(HELLO).answer().status, 101)
     c.close()
-    assert up.wait_peer().wait_closed(1), "the upstream does not know that the client left"
+    assert up.wait_peer().wait_closed(), "the upstream does not know that the client left"
     with gate.conn() as c:
         same(c.send(HELLO).answer().status, 101)
         up.wait_peer(2).reset()
-        assert c.is_closed(1), "the client does not know that the upstream left"
+        assert c.is_closed(), "the client does not know that the upstream left"
 
 
 def story_an_upstream_that_leaves_first_leaves_nothing_behind(t):
@@ -130,6 +134,6 @@ def story_an_upgrade_is_asked_for_its_token(t):
 def story_a_quiet_tunnel_is_closed(t):
     gate = t.proxy(t.upstream(on_connect=echo), upstream={"timeouts": {"tunnel": "500ms"}})
     with gate.conn() as c:
-        same(c.send(HELLO).answer().status, 101)
         begin = time.monotonic()
-        assert c.is_closed(4) and time.monotonic() - begin > 0.4
+        same(c.send(HELLO).answer().status, 101)
+        assert c.is_closed() and time.monotonic() - begin >= 0.5

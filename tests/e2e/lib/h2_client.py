@@ -4,6 +4,8 @@ import socket
 import struct
 import time
 
+from .patience import PATIENCE
+
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
 END_STREAM, ACK, END_HEADERS = 1, 1, 4
 NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM, CANCEL, ENHANCE_YOUR_CALM = 0, 1, 7, 8, 11
@@ -61,7 +63,7 @@ def status_of(payload):
 
 class Conn:
     def __init__(self, port, settings=(), window=None, context=None, name="localhost"):
-        self.sock = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self.sock = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
         if context:
             context.set_alpn_protocols(["h2"])
             self.sock = context.wrap_socket(self.sock, server_hostname=name)
@@ -93,7 +95,7 @@ class Conn:
             self.send(frame(DATA, END_STREAM if is_end else 0, stream, data))
         return self
 
-    def read(self, seconds=5):
+    def read(self, seconds=PATIENCE):
         """The next frame (kind, flags, stream, payload), or None at the end or when nothing came."""
         end = time.monotonic() + seconds
         while True:
@@ -118,7 +120,7 @@ class Conn:
             self.is_closed = not got
             self.rest += got
 
-    def until(self, wanted, seconds=5):
+    def until(self, wanted, seconds=PATIENCE):
         """The first frame from now on that `wanted` says yes to, or None."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
@@ -127,7 +129,7 @@ class Conn:
                 return found
         return None
 
-    def end_of(self, stream, seconds=5):
+    def end_of(self, stream, seconds=PATIENCE):
         """What became of a stream: ("answer", status, body), ("reset", code) or ("gone", GOAWAY's code or None)."""
         status, body = None, b""
         while (found := self.read(seconds)) is not None:
@@ -146,7 +148,7 @@ class Conn:
                 return "answer", status, body
         return "gone", None
 
-    def goaway(self, seconds=5):
+    def goaway(self, seconds=PATIENCE):
         """The code of the GOAWAY that ends this, or None when it was closed without, or -1 when it goes on."""
         found = self.until(lambda kind, *_: kind == GOAWAY, seconds)
         if found:

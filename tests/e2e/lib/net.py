@@ -39,7 +39,7 @@ class Machine:
     def _inside(self, command):
         return ["nsenter", "-t", str(self.holder.pid), "--net", "--mount", "--", *map(str, command)]
 
-    def run(self, *command, code=0, stdin=None, seconds=30, env=None):
+    def run(self, *command, code=0, stdin=None, seconds=90, env=None):
         """One command to its end; gives what it printed. `code` None: any."""
         done = subprocess.run(self._inside(command), capture_output=True, text=True, input=stdin, timeout=seconds,
                               env={**self.t.env, **(env or {})}, cwd=self.t.folder)
@@ -112,7 +112,7 @@ class Tunnel:
     def end(self):
         """Deleting its device ends it; also the other implementation, whose way of ending by a signal is its own."""
         self.machine.run("ip", "link", "del", self.name, code=None)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while self.process.process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.02)
         if not self.is_ours:

@@ -50,7 +50,7 @@ def run(t, script, *args, **env):
     if why.exists():
         t.leave_out(why.read_text())
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("OPENAI_", "ANTHROPIC_"))}
-    out = subprocess.run(["node", *ROOM, str(to / script), *args], capture_output=True, text=True, timeout=50, cwd=to,
+    out = subprocess.run(["node", *ROOM, str(to / script), *args], capture_output=True, text=True, timeout=240, cwd=to,
                          env={**clean, **{k: str(v) for k, v in env.items()}})
     print(out.stdout, out.stderr, sep="")
     assert out.returncode == 0, f"{script} {args} ended with {out.returncode}: {out.stderr[-2000:]}"

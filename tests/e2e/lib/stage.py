@@ -15,6 +15,7 @@ import time
 import traceback
 
 from . import certs, proc, upstream, wire
+from .patience import patient
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 LEFT_OUT = 77
@@ -90,7 +91,7 @@ class Program:
 
     def wait(self, seconds=10):
         """Its exit code."""
-        return self.process.wait(seconds)
+        return self.process.wait(patient(seconds))
 
     codes = (0,)  # what a good end gives
 
@@ -99,10 +100,10 @@ class Program:
         if self.process.poll() is None:
             self.process.terminate()
             try:
-                code = self.process.wait(seconds)
+                code = self.process.wait(patient(seconds))
             except subprocess.TimeoutExpired:
                 self.kill()
-                raise AssertionError(f"{self.name} was still there {seconds} s after SIGTERM")
+                raise AssertionError(f"{self.name} was still there {patient(seconds)} s after SIGTERM")
             assert code in self.codes, f"{self.name} ended with {code} after SIGTERM"
 
     def kill(self):
@@ -166,7 +167,7 @@ class Gateway(Program):
         def is_ready():
             assert self.process.poll() is None, f"the gateway ended with {self.process.returncode}:\n{self.text()}"
             try:
-                return wire.get(self.admin, "/metrics", timeout=2).status == 200
+                return wire.get(self.admin, "/metrics", timeout=5).status == 200
             except (OSError, wire.Lost):
                 return False
 
@@ -205,6 +206,10 @@ class Gateway(Program):
                 name, value = line.rsplit(" ", 1)
                 found[name] = float(value)
         return found
+
+    def counted(self, name, value):
+        """Waits until a metric has this value: an answer is with its client before it is counted."""
+        eventually(lambda: self.metrics().get(name) == value, 10, lambda: f"{name} is {self.metrics().get(name)}, not {value}")
 
     def access_log(self):
         return [x for x in self.lines() if "status" in x]
@@ -308,7 +313,7 @@ class Stage:
     def sekisho_run(self, *args, env=None, stdin=None, seconds=20):
         """One command to its end; gives its CompletedProcess."""
         return subprocess.run([str(self.sekisho), *map(str, args)], env={**self.env, **(env or {})}, cwd=self.folder,
-                              capture_output=True, text=True, input=stdin, timeout=seconds)
+                              capture_output=True, text=True, input=stdin, timeout=3 * patient(seconds))
 
     def end(self):
         """Everything stops in order; then no sanitizer may have spoken, and no secret have leaked."""
@@ -351,17 +356,14 @@ def merge(base, more):
     return result
 
 
-PATIENCE = 30  # seconds for what happens at once where nothing else runs
-
-
 def eventually(probe, seconds, otherwise):
-    """What the probe gives, once it is true. `seconds` is what it should take; a slow machine gets PATIENCE at least."""
-    end = time.monotonic() + max(seconds, PATIENCE)
+    """What the probe gives, once it is true. `seconds` is what it should take; a slow machine gets more."""
+    end = time.monotonic() + patient(seconds)
     while True:
         found = probe()
         if found:
             return found
-        assert time.monotonic() < end, otherwise
+        assert time.monotonic() < end, otherwise() if callable(otherwise) else otherwise
         time.sleep(0.01)
 
 

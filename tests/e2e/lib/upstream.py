@@ -5,6 +5,8 @@ import socket
 import threading
 import time
 
+from .patience import patient
+
 
 class Request:
     def __init__(self, head, body, trailers=b""):
@@ -97,6 +99,7 @@ class Peer:
 
     def wait_closed(self, seconds=5):
         """True when the gateway closes in that time. The connection's own thread reads for it; others only wait."""
+        seconds = patient(seconds)
         if threading.current_thread() is not self.thread:
             end = time.monotonic() + seconds
             while self.closed_at is None and time.monotonic() < end:
@@ -207,13 +210,13 @@ class Upstream:
     def wait_request(self, count=1, seconds=5):
         """The count-th request from the first; fails when it does not come."""
         with self.changed:
-            assert self.changed.wait_for(lambda: len(self.requests) >= count, seconds), \
+            assert self.changed.wait_for(lambda: len(self.requests) >= count, patient(seconds)), \
                 f"only {len(self.requests)} of {count} requests came"
             return self.requests[count - 1]
 
     def wait_peer(self, count=1, seconds=5):
         with self.changed:
-            assert self.changed.wait_for(lambda: len(self.peers) >= count, seconds), "nobody connected"
+            assert self.changed.wait_for(lambda: len(self.peers) >= count, patient(seconds)), "nobody connected"
             return self.peers[count - 1]
 
     @property

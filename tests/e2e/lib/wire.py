@@ -6,6 +6,8 @@ import socket
 import ssl
 import time
 
+from .patience import PATIENCE
+
 
 class Answer:
     """One response. `ended` says how its body ended: "length", "chunked", "close", "none", or "cut" when it was not whole."""
@@ -44,7 +46,7 @@ class Lost(Exception):
 class Conn:
     """`to` is a port, (host, port), or a path for a Unix socket; `tls` an ssl.SSLContext with `name` as its SNI."""
 
-    def __init__(self, to, tls=None, name=None, timeout=10, source=None):
+    def __init__(self, to, tls=None, name=None, timeout=PATIENCE, source=None):
         if isinstance(to, str):
             self.sock = socket.socket(socket.AF_UNIX)
             self.sock.settimeout(timeout)
@@ -134,7 +136,7 @@ class Conn:
                 return bytes(got)
             got += part
 
-    def is_closed(self, within=2.0):
+    def is_closed(self, within=PATIENCE):
         """True when the other end closes, with nothing more said, in that time."""
         if self.rest:
             return False
@@ -158,13 +160,13 @@ class Conn:
                 a.fields.append((name, value.strip(" \t")))
             if a.status >= 200 or a.status == 101 or not skip_interim:
                 break
-        self._body(a, method)
-        return a
+        return self.body_of(a, method)
 
-    def _body(self, a, method):
+    def body_of(self, a, method="GET"):
+        """Reads the body behind a head; gives the answer, whole now or cut."""
         if method == "HEAD" or a.status in (101, 204, 304) or a.status < 200:
             a.ended = "none"
-            return
+            return a
         try:
             if "chunked" in (a.get("transfer-encoding") or "").lower():
                 parts = []
@@ -182,6 +184,7 @@ class Conn:
                 a.ended = "close"
         except Lost as lost:
             a.body += lost.args[0] if lost.args else b""
+        return a
 
     def chunks(self, trailers=None):
         """The chunks of a body, as they come. Lost when it does not end as it should."""
@@ -236,7 +239,7 @@ def request_bytes(method, path, fields=(), body=None, host="localhost"):
     return head_of(method, path, fields, host) + (body or b"")
 
 
-def ask(to, method, path, fields=(), body=None, host="localhost", tls=None, name=None, timeout=10, source=None):
+def ask(to, method, path, fields=(), body=None, host="localhost", tls=None, name=None, timeout=PATIENCE, source=None):
     """One request on a connection of its own."""
     with Conn(to, tls, name, timeout, source) as c:
         c.send(request_bytes(method, path, fields, body, host))

@@ -298,6 +298,36 @@ static void broken_before_the_answer_is_repeated(void **state)
         assert_int_equal(f.down.status, 201);
 }
 
+/* The log and the balancer take this time for the upstream's: an answer of our own has none. */
+static void only_an_upstream_has_a_first_byte(void **state)
+{
+        ask(PUT, "hello");
+        answer_head(200);
+        assert_true(f.x->first_byte_us >= f.x->up_start_us && f.x->up_start_us > 0);
+        answer_data("", true);
+        turn();
+
+        f.picks = 0;
+        f.up.side = (struct side){ .ops = &ops };
+        f.down.side = (struct side){ .ops = &ops };
+        ask(PUT, "hello");
+        for (int i = 0; i < 3; i++) {
+                assert_int_equal(f.x->first_byte_us, 0);
+                exchange_up_reset(f.x, ERR_CLOSED, true);
+                turn();
+        }
+        assert_int_equal(f.down.status, 502);
+        assert_int_equal(f.x->first_byte_us, 0);
+        turn();
+
+        f.picks = 3; /* refused before anybody was asked */
+        f.down.side = (struct side){ .ops = &ops };
+        ask(PUT, "hello");
+        assert_int_equal(f.down.status, 502);
+        assert_int_equal(f.x->first_byte_us, 0);
+        turn();
+}
+
 static void body_too_long_to_keep_is_not_repeated(void **state)
 {
         static char body[101];
@@ -414,6 +444,7 @@ int main(void)
                 T(broken_answer_is_a_reset),
                 T(client_gone_tells_the_upstream),
                 T(broken_before_the_answer_is_repeated),
+                T(only_an_upstream_has_a_first_byte),
                 T(body_too_long_to_keep_is_not_repeated),
                 T(unsafe_method_is_not_kept),
                 T(refusal_has_one_shape),

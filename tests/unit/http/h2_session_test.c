@@ -1,0 +1,90 @@
+/* Floods of frames that must be acknowledged, as the connection meets them: read in turns, with our answers sent between or not. */
+#include "http/h2_session.h"
+
+#include "../test.h"
+
+enum { PING = 6, SETTINGS = 4, FRAMES_MAX = 3000, OUT_BYTES = 64 * 1024 };
+
+static struct h2_stream *on_open(void *context)
+{
+        return NULL;
+}
+
+static void on_request(void *context, struct h2_stream *s) {}
+static void on_data(void *context, struct h2_stream *s, struct str bytes) {}
+static void on_end(void *context, struct h2_stream *s, const struct http_field *trailers, size_t count) {}
+static void on_closed(void *context, struct h2_stream *s, uint32_t code) {}
+
+static const struct h2_session_events events = { on_open, on_request, on_data, on_end, on_closed };
+
+static struct str frames(unsigned type, size_t count)
+{
+        static char bytes[FRAMES_MAX * 17];
+        size_t payload = type == PING ? 8 : 0, len = 9 + payload;
+
+        memset(bytes, 0, count * len);
+        for (size_t i = 0; i < count; i++) {
+                bytes[i * len + 2] = (char)payload;
+                bytes[i * len + 3] = (char)type;
+        }
+        return (struct str){ bytes, count * len };
+}
+
+static const struct {
+        const char *why;
+        unsigned type;
+        size_t per_turn;
+        unsigned turns;
+        mono_ms between;
+        bool we_send;
+        const char *reason; /* NULL: it is served */
+} cases[] = {
+        { "a burst within the budget, in one read", PING, 499, 1, 0, true, NULL },
+        { "the same, and nothing could be sent yet", PING, 250, 2, 0, false, NULL },
+        { "a flood in one read", PING, 2000, 1, 0, true, "h2_ping" },
+        { "a flood in many reads of one turn", PING, 100, 20, 0, false, "h2_ping" },
+        { "a flood just above what the library once allowed", PING, 201, 3, 0, false, "h2_ping" },
+        { "a flood that is answered as it comes", PING, 100, 20, 0, true, "h2_ping" },
+        { "settings", SETTINGS, 40, 10, 0, false, "h2_settings" },
+        { "never too many at a time, and the answers are read", PING, 50, 100, 1000, true, NULL },
+        { "never too many at a time, and nobody reads the answers", PING, 50, 100, 1000, false, "h2_acks" },
+};
+
+static void test_floods_are_named_by_their_budget(void **state)
+{
+        static char out[OUT_BYTES];
+        const struct h2_session_conf conf = { .limits = { 32768, 8192, 100 } };
+
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                struct h2_session *s;
+                const char *reason = NULL;
+                mono_ms now = 1000;
+                enum err e;
+
+                assert_err(h2_session_new(&conf, &events, NULL, now, &s), ERR_OK);
+                assert_err(h2_session_receive(s, STR("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), now, &reason),
+                           ERR_OK);
+                assert_err(h2_session_receive(s, frames(SETTINGS, 1), now, &reason), ERR_OK);
+                while (h2_session_wants_send(s))
+                        assert_true(h2_session_send(s, out, sizeof(out)) > 0);
+                e = ERR_OK;
+                for (unsigned turn = 0; turn < cases[i].turns && e == ERR_OK;
+                     turn++, now += cases[i].between) {
+                        e = h2_session_receive(s, frames(cases[i].type, cases[i].per_turn), now, &reason);
+                        while (e == ERR_OK && cases[i].we_send && h2_session_wants_send(s))
+                                assert_true(h2_session_send(s, out, sizeof(out)) > 0);
+                }
+                if (e != (cases[i].reason ? ERR_DENIED : ERR_OK))
+                        fail_msg("%s: %s", cases[i].why, err_text(e));
+                if (cases[i].reason && strcmp(reason, cases[i].reason) != 0)
+                        fail_msg("%s: %s", cases[i].why, reason);
+                h2_session_free(s);
+        }
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = { cmocka_unit_test(test_floods_are_named_by_their_budget) };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
