@@ -114,11 +114,17 @@ void policy_diff(const struct policy_tables *before, const struct policy_tables 
         *out = (struct policy_diff){ 0 };
         arena_init(&out->arena, NULL, 0, ARENA_BYTES_MAX);
         arena_init(&c.scratch, NULL, 0, SCRATCH_BYTES_MAX);
-        policy_diff_flows(&c);
+        if (policy_set_pool_init(&c.were, before->units->count) &&
+            policy_set_pool_init(&c.are, after->units->count))
+                policy_diff_flows(&c);
+        else
+                out->no_memory = true;
         policy_diff_uses(&c);
         policy_diff_ssh(&c);
         changes_join(out);
         arena_fini(&c.scratch);
+        policy_set_pool_fini(&c.were);
+        policy_set_pool_fini(&c.are);
         out->no_memory |= out->arena.full;
 }
 
@@ -137,10 +143,13 @@ void policy_diff_print(const struct policy_diff *d, struct buf *out)
         for (size_t i = 0; i < kept; i++)
                 buf_addf(out, "%c %.*s: %.*s %.*s\n", "+-~"[d->changes[i].kind], STR_FMT(d->changes[i].who),
                          STR_FMT(d->changes[i].where), STR_FMT(d->changes[i].what));
-        if (!kept)
+        if (!kept && !d->is_partial)
                 buf_add(out, STR("no difference for anybody\n"));
         if (d->changes_count > kept)
                 buf_addf(out, "and %zu more\n", d->changes_count - kept);
+        if (d->is_partial)
+                buf_add(out,
+                        STR("and what lies in networks that rules cut into too many parts: not all was compared\n"));
 }
 
 void policy_diff_write_members(const struct policy_diff *d, struct json_writer *w)
@@ -157,4 +166,5 @@ void policy_diff_write_members(const struct policy_diff *d, struct json_writer *
         }
         json_write_array_end(w);
         json_write_member_uint(w, STR("count"), d->changes_count);
+        json_write_member_bool(w, STR("partial"), d->is_partial);
 }

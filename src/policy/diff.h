@@ -1,8 +1,8 @@
 /*
  * policy/diff.h - what a change of the policy gives and takes, for every principal.
  *
- * Does:   two tables over the same facts: for each user, each kind of tagged machine and each approved network, the
- *         destinations and ports gained and lost; services, models, providers and tools; SSH logins. Equal principals
+ * Does:   two tables over the same facts: for each user, each kind of tagged machine and each part of a routed network
+ *         that rules tell apart, the destinations and ports gained and lost; services, models, providers and tools; SSH logins. Equal principals
  *         and equal destinations are told once.
  * Not:    the texts' difference: two files that say the same differ in nothing here.
  */
@@ -33,6 +33,7 @@ struct policy_diff {
         size_t changes_count; /* at most POLICY_CHANGES_MAX are kept; the count goes on */
         size_t changes_cap;
         bool no_memory;
+        bool is_partial; /* rules cut the networks behind routes into more parts than are compared (200,000) */
         /* private */
         struct arena arena;
 };
@@ -44,5 +45,5 @@ void policy_diff_fini(struct policy_diff *d);
 
 void policy_diff_print(const struct policy_diff *d, struct buf *out);
 
-/* The members "changes" and "count" of an object that the caller has begun. */
+/* The members "changes", "count" and "partial" of an object that the caller has begun. */
 void policy_diff_write_members(const struct policy_diff *d, struct json_writer *w);

@@ -11,8 +11,8 @@
 /* One address of those that behave alike, and whom it stands for. */
 struct group {
         struct ip ip;
-        const struct policy_node_entry *entry; /* NULL: a network behind a route */
-        const struct policy_set *was, *is;     /* units at that end; NULL without an entry */
+        const struct policy_node_entry *entry; /* NULL: a part of a network behind a route */
+        const struct policy_set *was, *is;     /* units at that end */
         const struct policy_user *user;        /* autogroup:self tells people apart */
         struct str label;
 };
@@ -20,6 +20,8 @@ struct group {
 struct groups {
         struct group *items;
         size_t count;
+        struct policy_network *networks; /* whose sets the groups behind the machines have */
+        size_t networks_count;
 };
 
 /* ---- groups ---- */
@@ -41,8 +43,8 @@ static int group_order(const void *a, const void *b)
 
 static bool groups_alike(const struct group *a, const struct group *b)
 {
-        return a->entry && b->entry && a->ip.family == b->ip.family && a->was == b->was && a->is == b->is &&
-               a->user == b->user;
+        return a->ip.family == b->ip.family && a->was == b->was && a->is == b->is && a->user == b->user &&
+               !a->entry == !b->entry;
 }
 
 /* Sources are told by person or tags, destinations by machine; of many alike the first names them. */
@@ -58,9 +60,11 @@ static struct str label_of(struct policy_comparison *c, const struct policy_node
 static struct groups groups_make(struct policy_comparison *c, bool is_src)
 {
         const struct policy_tables *t = c->before;
-        size_t total = t->addresses_count + t->routes_count, kept = 0, n;
-        struct groups g = { .items = calloc(total + 1, sizeof(*g.items)) };
+        size_t kept = 0, n;
+        struct groups g = { 0 };
 
+        g.networks = policy_diff_networks(c, is_src, &g.networks_count);
+        g.items = calloc(t->addresses_count + g.networks_count + 1, sizeof(*g.items));
         for (size_t i = 0; g.items && i < t->addresses_cap; i++) {
                 const struct policy_address *a = &t->addresses[i];
                 const struct policy_address *b =
@@ -91,15 +95,20 @@ static struct groups groups_make(struct policy_comparison *c, bool is_src)
                 g.items[kept++] = first;
         }
         g.count = kept;
-        for (size_t i = 0; i < t->routes_count; i++) {
-                char text[IP_PREFIX_TEXT_MAX];
+        for (size_t i = 0; i < g.networks_count; i++) {
+                const struct policy_network *network = &g.networks[i];
 
                 g.items[g.count++] = (struct group){
-                        .ip = t->routes[i].prefix.ip,
-                        .label = arena_copy(&c->out->arena, ip_prefix_format(&t->routes[i].prefix, text)),
+                        .ip = network->ip, .was = network->was, .is = network->is, .label = network->label
                 };
         }
         return g;
+}
+
+static void groups_fini(struct policy_comparison *c, struct groups *g)
+{
+        policy_diff_networks_fini(c, g->networks, g->networks_count);
+        free(g->items);
 }
 
 /* ---- ports ---- */
@@ -184,22 +193,14 @@ static void unit_spans(struct policy_comparison *c, struct spans *s, const struc
 static struct spans pair_spans(struct policy_comparison *c, const struct policy_tables *t,
                                const struct group *src, const struct group *dst)
 {
+        bool is_after = t == c->after;
+        struct policy_meet meet =
+                policy_sets_meet(is_after ? src->is : src->was, is_after ? dst->is : dst->was);
         struct spans s = { 0 };
 
-        if (src->entry && dst->entry) {
-                const struct policy_address *a = policy_tables_find_address(t, src->ip);
-                const struct policy_address *b = policy_tables_find_address(t, dst->ip);
-                struct policy_meet meet = policy_sets_meet(a->src, b->dst);
-
-                for (uint32_t n; (n = policy_meet_next(&meet)) != POLICY_BIT_NONE;)
-                        if (policy_unit_takes_dst(t, n, src->ip, dst->ip))
-                                unit_spans(c, &s, &t->units->items[n]);
-        } else {
-                for (uint32_t n = 0; n < t->units->count; n++)
-                        if ((t->units->items[n].flags & UNIT_IP) && policy_unit_takes_src(t, n, src->ip) &&
-                            policy_unit_takes_dst(t, n, src->ip, dst->ip))
-                                unit_spans(c, &s, &t->units->items[n]);
-        }
+        for (uint32_t n; (n = policy_meet_next(&meet)) != POLICY_BIT_NONE;)
+                if (!dst->entry || policy_unit_takes_dst(t, n, src->ip, dst->ip))
+                        unit_spans(c, &s, &t->units->items[n]);
         spans_seal(&s);
         return s;
 }
@@ -248,16 +249,37 @@ static struct str spans_less(struct policy_comparison *c, const struct spans *wh
         return text;
 }
 
-static void pair_compare(struct policy_comparison *c, const struct group *src, const struct group *dst)
+struct difference {
+        struct str gained, lost; /* in c->scratch */
+};
+
+static struct difference pair_compare(struct policy_comparison *c, const struct group *src,
+                                      const struct group *dst)
 {
         struct spans was = pair_spans(c, c->before, src, dst), is = pair_spans(c, c->after, src, dst);
-        struct str gained = spans_less(c, &is, &was), lost = spans_less(c, &was, &is);
 
-        if (gained.len)
-                policy_diff_add(c, CHANGE_GAINED, src->label, dst->label, gained);
-        if (lost.len)
-                policy_diff_add(c, CHANGE_LOST, src->label, dst->label, lost);
-        arena_reset(&c->scratch);
+        return (struct difference){ spans_less(c, &is, &was), spans_less(c, &was, &is) };
+}
+
+/* Parts of networks with the same units are neighbours: what holds of one holds of the next. */
+static void source_compare(struct policy_comparison *c, const struct group *src, const struct groups *to)
+{
+        struct difference d = { 0 };
+
+        for (size_t i = 0; i < to->count; i++) {
+                const struct group *dst = &to->items[i];
+
+                if (src->ip.family != dst->ip.family)
+                        continue;
+                if (i == 0 || dst->entry || !groups_alike(dst, dst - 1)) {
+                        arena_reset(&c->scratch);
+                        d = pair_compare(c, src, dst);
+                }
+                if (d.gained.len)
+                        policy_diff_add(c, CHANGE_GAINED, src->label, dst->label, d.gained);
+                if (d.lost.len)
+                        policy_diff_add(c, CHANGE_LOST, src->label, dst->label, d.lost);
+        }
 }
 
 void policy_diff_flows(struct policy_comparison *c)
@@ -266,9 +288,7 @@ void policy_diff_flows(struct policy_comparison *c)
 
         c->out->no_memory |= !sources.items || !destinations.items;
         for (size_t i = 0; sources.items && destinations.items && i < sources.count; i++)
-                for (size_t j = 0; j < destinations.count; j++)
-                        if (sources.items[i].ip.family == destinations.items[j].ip.family)
-                                pair_compare(c, &sources.items[i], &destinations.items[j]);
-        free(sources.items);
-        free(destinations.items);
+                source_compare(c, &sources.items[i], &destinations);
+        groups_fini(c, &sources);
+        groups_fini(c, &destinations);
 }

@@ -9,8 +9,7 @@ static unsigned width(struct ip ip)
         return ip.family == 4 ? 32 : 128;
 }
 
-/* The next address; false after the last one of the family. */
-static bool ip_next(struct ip ip, struct ip *out)
+bool policy_ip_next(struct ip ip, struct ip *out)
 {
         for (int i = (int)width(ip) / 8 - 1; i >= 0; i--)
                 if (++ip.bytes[i] != 0) {
@@ -20,7 +19,7 @@ static bool ip_next(struct ip ip, struct ip *out)
         return false;
 }
 
-static bool ip_previous(struct ip ip, struct ip *out)
+bool policy_ip_previous(struct ip ip, struct ip *out)
 {
         for (int i = (int)width(ip) / 8 - 1; i >= 0; i--)
                 if (ip.bytes[i]-- != 0) {
@@ -80,7 +79,7 @@ void policy_ranges_seal(struct policy_ranges *set)
                 struct ip after;
 
                 bool touches = last->last.family == next.first.family &&
-                               (!ip_next(last->last, &after) || ip_cmp(next.first, after) <= 0);
+                               (!policy_ip_next(last->last, &after) || ip_cmp(next.first, after) <= 0);
                 if (!touches)
                         set->items[++kept] = next;
                 else if (ip_cmp(next.last, last->last) > 0)
@@ -108,10 +107,10 @@ bool policy_ranges_remove(struct arena *arena, struct policy_ranges *set, const 
                                 continue;
                         if (ip_cmp(cut->first, r.last) > 0)
                                 break;
-                        if (ip_cmp(cut->first, r.first) > 0 && ip_previous(cut->first, &edge) &&
+                        if (ip_cmp(cut->first, r.first) > 0 && policy_ip_previous(cut->first, &edge) &&
                             !policy_ranges_add(arena, &left, (struct policy_range){ r.first, edge }))
                                 return false;
-                        if (ip_cmp(cut->last, r.last) >= 0 || !ip_next(cut->last, &r.first))
+                        if (ip_cmp(cut->last, r.last) >= 0 || !policy_ip_next(cut->last, &r.first))
                                 is_empty = true;
                 }
                 if (!is_empty && !policy_ranges_add(arena, &left, r))
@@ -179,7 +178,7 @@ bool policy_range_take_prefix(struct policy_range range, struct ip_prefix *prefi
         *prefix = (struct ip_prefix){ range.first, (uint8_t)bits };
         struct ip end = ip_last(range.first, (uint8_t)bits);
         rest->last = range.last;
-        return ip_cmp(end, range.last) < 0 && ip_next(end, &rest->first);
+        return ip_cmp(end, range.last) < 0 && policy_ip_next(end, &rest->first);
 }
 
 bool policy_range_prefix(struct policy_range range, struct ip_prefix *out)

@@ -45,6 +45,10 @@ bool policy_ranges_contain(const struct policy_ranges *set, struct ip ip);
 bool policy_ranges_contain_range(const struct policy_ranges *set, struct policy_range range);
 bool policy_ranges_overlap(const struct policy_ranges *set, struct policy_range range);
 
+/* The next address, the one before; false where the family ends. */
+bool policy_ip_next(struct ip ip, struct ip *out);
+bool policy_ip_previous(struct ip ip, struct ip *out);
+
 struct policy_range policy_range_of(struct ip_prefix prefix);
 bool policy_range_overlaps(struct policy_range a, struct policy_range b);
 
