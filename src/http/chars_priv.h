@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #ifdef __SSE2__
 #include <emmintrin.h>
 #endif
@@ -32,6 +33,24 @@ static inline const char *http_chars_skip(const char *at, const char *end, uint8
         while (at < end && http_char_is(*at, kind))
                 at++;
         return at;
+}
+
+/* Bit 5 of each of eight bytes that is a capital letter, in ASCII. */
+static inline uint64_t http_word_capitals(uint64_t word)
+{
+        const uint64_t each = 0x0101010101010101;
+        uint64_t low = word & 0x7f * each;
+        uint64_t from_a = low + (0x80 - 'A') * each, past_z = low + (0x7f - 'Z') * each;
+
+        return (from_a & ~past_z & ~word & 0x80 * each) >> 2;
+}
+
+static inline uint64_t http_word(const char *at)
+{
+        uint64_t word;
+
+        memcpy(&word, at, sizeof(word));
+        return word;
 }
 
 /*

@@ -8,12 +8,23 @@
 
 /*
  * Theory of operation. A field is judged when it comes and kept as the line HTTP/1.1 would have, so that a head made from
- * the list is one run of lines, forwarded as one range. Names hold no ':' and values no CR, so the lines split again
- * without an index. Pseudo-fields are kept as lines too, which begin with ':' and are passed over; :authority is kept as
- * Host.
+ * the list is one run of lines, forwarded as one range; an index beside it says where each is. Pseudo-fields are kept as
+ * lines too, which the index passes over; :authority is kept as Host.
  */
 
-enum { FIELD_OVERHEAD = 32, METHOD_BYTES_MAX = 32, TEXT_SLACK = 512 };
+enum {
+        FIELD_OVERHEAD = 32,
+        METHOD_BYTES_MAX = 32,
+        TEXT_SLACK = 512,
+        TEXT_BYTES_FIRST = 768,
+        LINES_FIRST = 24
+};
+
+struct h2_line {
+        uint32_t at, name_len, value_len;
+        uint32_t id; /* enum http_field_id */
+};
+static_assert(sizeof(struct h2_line) <= FIELD_OVERHEAD, "no index is larger than what a list may count");
 
 enum pseudo { METHOD, SCHEME, AUTHORITY, PATH, PROTOCOL, STATUS, PSEUDO_COUNT };
 
@@ -41,11 +52,13 @@ void h2_section_init(struct h2_section *s, enum h2_section_kind kind, const stru
         }
         /* Cookies are joined behind the rest, so the text may hold them twice. */
         buf_init(&s->text, (size_t)s->limits.head_bytes_max * 2 + TEXT_SLACK);
+        buf_init(&s->lines, (size_t)s->limits.head_bytes_max + LINES_FIRST * sizeof(struct h2_line));
 }
 
 void h2_section_fini(struct h2_section *s)
 {
         buf_fini(&s->text);
+        buf_fini(&s->lines);
 }
 
 static void malformed(struct h2_section *s, const char *reason)
@@ -65,10 +78,10 @@ static struct str pseudo_value(const struct h2_section *s, enum pseudo p)
                                             : STR_NULL;
 }
 
-static void line_add(struct h2_section *s, struct str name, struct str value)
+static void text_add(struct h2_section *s, struct str name, struct str value)
 {
         size_t bytes = name.len + 2 + value.len + 2;
-        char *at = buf_reserve(&s->text, bytes);
+        char *at = buf_reserve(&s->text, s->text.cap ? bytes : MAX(bytes, (size_t)TEXT_BYTES_FIRST));
 
         if (!at) {
                 s->is_too_large = true;
@@ -80,6 +93,20 @@ static void line_add(struct h2_section *s, struct str name, struct str value)
                 memcpy(at + name.len + 2, value.ptr, value.len);
         memcpy(at + name.len + 2 + value.len, "\r\n", 2);
         buf_added(&s->text, bytes);
+}
+
+static void line_add(struct h2_section *s, enum http_field_id id, struct str name, struct str value)
+{
+        struct h2_line line = { (uint32_t)s->text.len, (uint32_t)name.len, (uint32_t)value.len, id };
+        char *at = buf_reserve(&s->lines, (s->lines.cap ? 1 : LINES_FIRST) * sizeof(line));
+
+        if (!at) {
+                s->is_too_large = true;
+                return;
+        }
+        memcpy(at, &line, sizeof(line));
+        buf_added(&s->lines, sizeof(line));
+        text_add(s, name, value);
 }
 
 /* Visible ASCII without '#', and for an authority nothing that begins a path. */
@@ -137,9 +164,25 @@ static void pseudo_add(struct h2_section *s, struct str name, struct str value)
                 s->is_target_too_long = true;
         if (s->is_too_large || s->is_target_too_long)
                 return;
-        line_add(s, p == AUTHORITY ? STR("host") : name, value);
+        if (p == AUTHORITY)
+                line_add(s, HTTP_FIELD_HOST, STR("host"), value);
+        else
+                text_add(s, name, value);
         s->pseudo[p].len = (uint32_t)value.len;
         s->pseudo[p].at = (uint32_t)(s->text.len - value.len - 2);
+}
+
+static bool has_capital(struct str s)
+{
+        size_t i = 0;
+
+        for (; s.len - i >= 8; i += 8)
+                if (http_word_capitals(http_word(s.ptr + i)))
+                        return true;
+        for (; i < s.len; i++)
+                if (s.ptr[i] >= 'A' && s.ptr[i] <= 'Z')
+                        return true;
+        return false;
 }
 
 /* RFC 9113 8.2.1: HPACK carries any byte; what could end a line or a name is not passed on. */
@@ -147,9 +190,8 @@ static const char *field_check(struct str name, struct str value)
 {
         if (!http_name_is_valid(name))
                 return "h2_name";
-        for (size_t i = 0; i < name.len; i++)
-                if (name.ptr[i] >= 'A' && name.ptr[i] <= 'Z')
-                        return "h2_name_case";
+        if (has_capital(name))
+                return "h2_name_case";
         if (!http_value_is_valid(value) || str_trim(value).len != value.len)
                 return "h2_value";
         return NULL;
@@ -198,7 +240,7 @@ void h2_section_add(struct h2_section *s, struct str name, struct str value)
         if (s->lines_count > s->limits.lines_max)
                 s->is_too_large = true;
         if (!s->is_too_large)
-                line_add(s, name, value);
+                line_add(s, id, name, value);
 }
 
 /* ---- a list that is whole ---- */
@@ -209,58 +251,75 @@ static enum err refuse(struct http_refusal *refusal, enum err e, uint16_t status
         return e;
 }
 
-/* Behind the rest, as one: RFC 9113 8.2.3. Returns where, or SIZE_MAX when there is nothing to join. */
-static size_t cookies_join(struct h2_section *s)
+static size_t lines_count(const struct h2_section *s)
 {
-        size_t joined_at = s->text.len, at = 0, end;
-
-        if (s->cookies_count < 2)
-                return SIZE_MAX;
-        char *room = buf_reserve(&s->text, joined_at + TEXT_SLACK), *p = room;
-        if (!room)
-                return SIZE_MAX;
-        for (; at < joined_at; at = end) {
-                struct str rest = str_sub(buf_str(&s->text), at, joined_at - at);
-                size_t colon = str_find_char(str_from(rest, 1), ':') + 1;
-
-                end = at + str_find_char(rest, '\n') + 1;
-                if (!str_eq(str_sub(rest, 0, colon), STR("cookie")))
-                        continue;
-                struct str value = str_sub(rest, colon + 2, end - at - colon - 4);
-                memcpy(p, p == room ? "cookie: " : "; ", p == room ? 8 : 2);
-                p += p == room ? 8 : 2;
-                if (value.len)
-                        memcpy(p, value.ptr, value.len);
-                p += value.len;
-        }
-        memcpy(p, "\r\n", 2);
-        buf_added(&s->text, (size_t)(p + 2 - room));
-        return joined_at;
+        return s->lines.len / sizeof(struct h2_line);
 }
 
-/* The lines as fields. Pseudo-fields are passed over, but for Host that was :authority. */
+static struct h2_line line_at(const struct h2_section *s, size_t i)
+{
+        struct h2_line line;
+
+        memcpy(&line, s->lines.ptr + i * sizeof(line), sizeof(line));
+        return line;
+}
+
+static struct http_field field_of(const struct h2_section *s, struct h2_line l)
+{
+        const char *at = s->text.ptr + l.at;
+
+        return (struct http_field){ .name = { at, l.name_len },
+                                    .value = { at + l.name_len + 2, l.value_len },
+                                    .line = { at, l.name_len + 2 + l.value_len + 2 },
+                                    .id = (uint16_t)l.id };
+}
+
+/* Behind the rest, as one: RFC 9113 8.2.3. False when there is nothing to join, or no room. */
+static bool cookies_join(struct h2_section *s)
+{
+        static const struct str name = STR_INIT("cookie");
+        size_t count = lines_count(s), begin = s->text.len;
+        struct h2_line all = { (uint32_t)begin, (uint32_t)name.len, 0, HTTP_FIELD_COOKIE };
+
+        if (s->cookies_count < 2)
+                return false;
+        char *room = buf_reserve(&s->text, begin + TEXT_SLACK), *at = room;
+        if (!room)
+                return false;
+        for (size_t i = 0; i < count; i++) {
+                struct h2_line l = line_at(s, i);
+
+                if (l.id != HTTP_FIELD_COOKIE)
+                        continue;
+                memcpy(at, at == room ? "cookie: " : "; ", at == room ? 8 : 2);
+                at += at == room ? 8 : 2;
+                if (l.value_len)
+                        memcpy(at, s->text.ptr + l.at + l.name_len + 2, l.value_len);
+                at += l.value_len;
+        }
+        memcpy(at, "\r\n", 2);
+        buf_added(&s->text, (size_t)(at + 2 - room));
+        all.value_len = (uint32_t)(s->text.len - begin - name.len - 4);
+        buf_add(&s->lines, (struct str){ (const char *)&all, sizeof(all) });
+        return true;
+}
+
+/* The lines as fields; of cookies that were joined only the last, which is all of them. */
 static enum err fields_make(struct h2_section *s, struct http_field *fields, size_t fields_max, size_t *count)
 {
-        size_t joined_at = cookies_join(s), n = 0, line_len;
+        bool is_joined = cookies_join(s);
+        size_t lines = lines_count(s), n = 0;
 
-        if (s->text.full)
+        if (s->text.full || s->lines.full)
                 return ERR_TOO_LARGE;
-        for (size_t at = 0; at < s->text.len; at += line_len) {
-                struct str rest = str_from(buf_str(&s->text), at);
-                size_t colon = str_find_char(str_from(rest, 1), ':') + 1;
+        for (size_t i = 0; i < lines; i++) {
+                struct h2_line l = line_at(s, i);
 
-                line_len = str_find_char(rest, '\n') + 1;
-                if (rest.ptr[0] == ':')
-                        continue;
-                struct http_field f = { .name = str_sub(rest, 0, colon),
-                                        .value = str_sub(rest, colon + 2, line_len - colon - 4),
-                                        .line = str_sub(rest, 0, line_len) };
-                f.id = (uint16_t)http_field_id_of(f.name);
-                if (f.id == HTTP_FIELD_COOKIE && joined_at != SIZE_MAX && at < joined_at)
+                if (l.id == HTTP_FIELD_COOKIE && is_joined && i + 1 < lines)
                         continue;
                 if (n == fields_max)
                         return ERR_TOO_LARGE;
-                fields[n++] = f;
+                fields[n++] = field_of(s, l);
         }
         *count = n;
         return ERR_OK;
@@ -486,14 +545,28 @@ static enum err list_begin(struct h2_list *l, size_t fields_count, struct arena 
         return l->pairs ? ERR_OK : ERR_NO_MEMORY;
 }
 
+static void name_lower(char *to, struct str name)
+{
+        size_t i = 0;
+
+        for (; name.len - i >= 8; i += 8) {
+                uint64_t word = http_word(name.ptr + i);
+
+                word |= http_word_capitals(word);
+                memcpy(to + i, &word, sizeof(word));
+        }
+        for (; i < name.len; i++)
+                to[i] = ascii_lower(name.ptr[i]);
+}
+
 static enum err fields_put(struct h2_list *l, const struct http_field *fields, size_t count, bool is_tunnel,
                            struct arena *a)
 {
-        size_t names_bytes = 0;
+        size_t names_bytes = 1;
 
         for (size_t i = 0; i < count; i++)
-                names_bytes += is_sent(&fields[i]) ? fields[i].name.len : 0;
-        char *at = arena_alloc(a, names_bytes + 1, 1);
+                names_bytes += fields[i].name.len;
+        char *at = arena_alloc(a, names_bytes, 1);
         if (!at)
                 return ERR_NO_MEMORY;
         for (size_t i = 0; i < count; i++) {
@@ -505,8 +578,7 @@ static enum err fields_put(struct h2_list *l, const struct http_field *fields, s
                         continue;
                 if (!http_name_is_valid(f->name) || !http_value_is_valid(f->value))
                         return ERR_MALFORMED;
-                for (size_t j = 0; j < f->name.len; j++)
-                        at[j] = ascii_lower(f->name.ptr[j]);
+                name_lower(at, f->name);
                 l->pairs[l->count++] =
                         (struct h2_pair){ { at, f->name.len }, str_trim(f->value), is_unindexed(f) };
                 at += f->name.len;

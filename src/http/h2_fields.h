@@ -21,7 +21,8 @@ enum h2_section_kind { H2_SECTION_REQUEST, H2_SECTION_ANSWER, H2_SECTION_TRAILER
 struct h2_section {
         enum h2_section_kind kind;
         /* private */
-        struct buf text; /* "name: value\r\n", pseudo-fields too, in the order received */
+        struct buf text;  /* "name: value\r\n", pseudo-fields too, in the order received */
+        struct buf lines; /* where in it fields are: struct h2_line */
         struct h1_limits limits;
         const char *malformed; /* the first reason, or NULL */
         bool is_too_large, is_target_too_long, host_differs, has_fields;

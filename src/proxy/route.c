@@ -29,6 +29,22 @@ static int compare(const void *pa, const void *pb)
         return (a->methods == 0) - (b->methods == 0);
 }
 
+static bool is_variable(struct str segment)
+{
+        return str_eq(segment, STR("*")) ||
+               (segment.len > 2 && segment.ptr[0] == '{' && segment.ptr[segment.len - 1] == '}');
+}
+
+static size_t fixed_bytes(struct str pattern)
+{
+        struct str rest = pattern, segment;
+        size_t bytes = 0;
+
+        while (str_split(&rest, '/', &segment) && !is_variable(segment))
+                bytes += segment.len + (rest.ptr != NULL);
+        return bytes;
+}
+
 void route_table_sort(struct route_table *t)
 {
         if (t->count)
@@ -36,6 +52,9 @@ void route_table_sort(struct route_table *t)
         t->has_named_hosts = false;
         for (size_t i = 0; i < t->count; i++)
                 t->has_named_hosts |= t->routes[i].host.len > 0;
+        for (size_t i = 0; i < t->count; i++)
+                if (t->routes[i].path_kind == PATH_PATTERN)
+                        t->routes[i].fixed_bytes = fixed_bytes(t->routes[i].path);
 }
 
 static bool host_matches(const struct route *r, struct str host)
@@ -48,12 +67,6 @@ static bool host_matches(const struct route *r, struct str host)
         }
         default: return str_eq(r->host, host);
         }
-}
-
-static bool is_variable(struct str segment)
-{
-        return str_eq(segment, STR("*")) ||
-               (segment.len > 2 && segment.ptr[0] == '{' && segment.ptr[segment.len - 1] == '}');
 }
 
 /* "/users/{id}/avatar": as many segments, each equal or variable and not empty; a last "*" takes all that is left. */
@@ -86,7 +99,9 @@ static bool path_matches(const struct route *r, struct str path)
 {
         switch (r->path_kind) {
         case PATH_EXACT: return str_eq(r->path, path);
-        case PATH_PATTERN: return pattern_matches(r->path, path);
+        case PATH_PATTERN:
+                return str_has_prefix(path, str_sub(r->path, 0, r->fixed_bytes)) &&
+                       pattern_matches(r->path, path);
         case PATH_PREFIX: return prefix_matches(r->path, path);
         }
         return false;

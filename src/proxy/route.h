@@ -56,7 +56,8 @@ struct route {
         struct str host; /* "" any; "*.example.com" */
         struct str path; /* canonical; pattern segments as "{id}" or "*" */
         enum path_kind path_kind;
-        unsigned methods; /* bits of enum http_method; 0: all */
+        size_t fixed_bytes; /* of a pattern's path, before its first variable segment; by route_table_sort */
+        unsigned methods;   /* bits of enum http_method; 0: all */
         struct route_access access;
 
         const struct handler *handler;
