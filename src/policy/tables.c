@@ -131,11 +131,42 @@ enum err policy_compile(struct policy_file *file, struct policy_facts *facts, st
 
 /* ---- update ---- */
 
+/* The next service that has addresses of its own, or NULL. */
+static const struct policy_service *next_addressed(const struct policy_facts *f, size_t *at)
+{
+        while (*at < f->services_count && !f->services[*at].addresses_count)
+                ++*at;
+        return *at < f->services_count ? &f->services[(*at)++] : NULL;
+}
+
+static bool same_service_addresses(const struct policy_facts *a, const struct policy_facts *b)
+{
+        const struct policy_service *x, *y;
+        size_t i = 0, j = 0;
+
+        if (a->services == b->services)
+                return true;
+        while (x = next_addressed(a, &i), y = next_addressed(b, &j), x && y) {
+                if (!str_eq(x->name, y->name) || x->addresses_count != y->addresses_count)
+                        return false;
+                for (size_t n = 0; n < x->addresses_count; n++)
+                        if (!ip_eq(x->addresses[n], y->addresses[n]))
+                                return false;
+        }
+        return !x && !y;
+}
+
+/* What units and identities are made from, beside the file and the records of people and machines. */
+static bool same_grounds(const struct policy_facts *a, const struct policy_facts *b)
+{
+        return same_service_addresses(a, b) && a->domains == b->domains &&
+               policy_facts_owner(a) == policy_facts_owner(b);
+}
+
 static bool same_targets(const struct policy_facts *a, const struct policy_facts *b)
 {
         return a->services == b->services && a->models == b->models && a->providers == b->providers &&
-               a->tools == b->tools && a->domains == b->domains &&
-               policy_facts_owner(a) == policy_facts_owner(b);
+               a->tools == b->tools;
 }
 
 static bool addresses_share(struct policy_tables *t, const struct policy_tables *old)
@@ -243,7 +274,7 @@ enum err policy_tables_update(const struct policy_tables *old, struct policy_fac
         struct policy_tables *t;
         struct policy_work w;
 
-        if (!same_targets(old->facts, facts))
+        if (!same_grounds(old->facts, facts))
                 return policy_compile(old->units->file, facts, report, out);
         policy_check_facts(old->units->file, facts, report);
         if (report->errors_count > errors_before)
@@ -252,7 +283,8 @@ enum err policy_tables_update(const struct policy_tables *old, struct policy_fac
                 return ERR_NO_MEMORY;
         t->classes = old->classes;
         t->classes->references++;
-        bool ok = work_init(&w, t, report) && addresses_share(t, old) && policy_targets_share(t, old);
+        bool ok = work_init(&w, t, report) && addresses_share(t, old) &&
+                  (same_targets(old->facts, facts) ? policy_targets_share(t, old) : policy_targets_make(&w));
         if (!ok)
                 w.no_memory = true;
         ok = ok && users_update(&w, old) && nodes_update(&w, old) && policy_routes_make(&w);

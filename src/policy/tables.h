@@ -100,7 +100,8 @@ MUST_USE enum err policy_compile(struct policy_file *file, struct policy_facts *
 
 /*
  * The same tables for facts that policy_facts_patch made from t->facts: only what changed is made anew. Decides exactly
- * as policy_compile(file, facts) would. Services, models, providers and tools that changed cost a whole compile.
+ * as policy_compile(file, facts) would. A change of the services' addresses (svc:), of the domains or of the network's owner
+ * costs a whole compile.
  */
 MUST_USE enum err policy_tables_update(const struct policy_tables *t, struct policy_facts *facts,
                                        struct report *report, struct policy_tables **out);
