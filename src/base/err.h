@@ -22,6 +22,7 @@
         X(UNREACHABLE,  "no way to the other end")                         \
         X(NOT_FOUND,    "there is no such thing")                          \
         X(EXISTS,       "there is one already")                            \
+        X(STALE,        "it was changed meanwhile")                        \
         X(TLS,          "TLS failed")                                      \
         X(IO,           "the system reported an I/O error")                \
         X(CONFIG,       "the configuration is wrong")
