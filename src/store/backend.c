@@ -1,0 +1,30 @@
+#include "store/backend_priv.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+enum err store_conn_open(const struct store_url *url, enum store_role role, bool must_exist, struct report *r,
+                         struct store_conn **out)
+{
+        if (url->kind != STORE_SQLITE) {
+                report_error(r, 0, 0, "this build opens SQLite stores only");
+                return ERR_UNSUPPORTED;
+        }
+        return store_sqlite.open(url, role, must_exist, r, out);
+}
+
+void store_conn_close(struct store_conn *c)
+{
+        if (c)
+                c->backend->close(c);
+}
+
+enum err store_conn_fail(struct store_conn *c, enum err e, const char *format, ...)
+{
+        va_list args;
+
+        va_start(args, format);
+        vsnprintf(c->reason, sizeof(c->reason), format, args);
+        va_end(args);
+        return e;
+}

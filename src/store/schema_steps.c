@@ -1,0 +1,108 @@
+#include "store/schema_priv.h"
+
+#include "base/compiler.h"
+
+/* Head of every family: others refer to a row by organisation and id together, so that none can refer across. */
+#define ROW "id {int} PRIMARY KEY, org {int} NOT NULL REFERENCES orgs (id), revision {int} NOT NULL, "
+
+static const char first[] =
+        "CREATE TABLE schema_version (version {int} NOT NULL) {strict};"
+        "INSERT INTO schema_version (version) VALUES (0);"
+        "CREATE TABLE counters (name TEXT PRIMARY KEY, value {int} NOT NULL) {strict};"
+        "INSERT INTO counters (name, value) VALUES ('id', 1), ('audit', 0), ('outbox', 0), ('epoch', 1);"
+
+        "CREATE TABLE orgs (id {int} PRIMARY KEY, org {int} NOT NULL REFERENCES orgs (id), revision {int} NOT NULL,"
+        " name TEXT NOT NULL UNIQUE, created {int} NOT NULL, CHECK (org = id)) {strict};"
+        "INSERT INTO orgs (id, org, revision, name, created) VALUES (1, 1, 1, 'default', 0);"
+
+        "CREATE TABLE join_tokens (" ROW
+        " kind TEXT NOT NULL CHECK (kind IN ('gateway', 'agent', 'client', 'owner')),"
+        " label TEXT NOT NULL, hash {bytes} NOT NULL UNIQUE, uses_max {int} NOT NULL CHECK (uses_max >= 1),"
+        " uses_left {int} NOT NULL CHECK (uses_left >= 0), expires {int} NOT NULL,"
+        " needs_approval {int} NOT NULL CHECK (needs_approval IN (0, 1)), node_name TEXT NOT NULL,"
+        " node_lifetime {int} NOT NULL, is_revoked {int} NOT NULL CHECK (is_revoked IN (0, 1)),"
+        " created {int} NOT NULL, created_by TEXT NOT NULL, last_used {int} NOT NULL, UNIQUE (org, id)) {strict};"
+
+        "CREATE TABLE nodes (" ROW " kind TEXT NOT NULL CHECK (kind IN ('gateway', 'agent', 'client')),"
+        " name TEXT NOT NULL, state TEXT NOT NULL CHECK (state IN ('pending', 'active', 'disabled', 'removed')),"
+        " tls_key {bytes} NOT NULL, tls_key_next {bytes}, wg_key {bytes}, seal_key {bytes},"
+        " address4 {bytes}, address6 {bytes}, token {int}, created {int} NOT NULL, expires {int} NOT NULL,"
+        " settings TEXT NOT NULL, facts TEXT NOT NULL, last_seen {int} NOT NULL, applied_epoch {int} NOT NULL,"
+        " applied_version {int} NOT NULL, applied_hash {bytes}, certificate_serial {bytes},"
+        " certificate_expires {int} NOT NULL, UNIQUE (org, id)) {strict};"
+        "CREATE UNIQUE INDEX nodes_name ON nodes (org, name) WHERE state <> 'removed';"
+        "CREATE UNIQUE INDEX nodes_tls_key ON nodes (tls_key) WHERE state <> 'removed';"
+        "CREATE UNIQUE INDEX nodes_wg_key ON nodes (wg_key) WHERE state <> 'removed' AND wg_key IS NOT NULL;"
+        "CREATE UNIQUE INDEX nodes_address4 ON nodes (address4) WHERE address4 IS NOT NULL;"
+        "CREATE UNIQUE INDEX nodes_address6 ON nodes (address6) WHERE address6 IS NOT NULL;"
+
+        "CREATE TABLE addresses (" ROW " space TEXT NOT NULL, place {int} NOT NULL CHECK (place >= 0),"
+        " address {bytes} NOT NULL UNIQUE, node {int}, state TEXT NOT NULL CHECK (state IN ('held', 'resting')),"
+        " since {int} NOT NULL, UNIQUE (space, place), FOREIGN KEY (org, node) REFERENCES nodes (org, id)) {strict};"
+        "CREATE INDEX addresses_node ON addresses (node);"
+        "CREATE TABLE pools (name TEXT PRIMARY KEY, place {int} NOT NULL) {strict};"
+
+        "CREATE TABLE services (" ROW " name TEXT NOT NULL,"
+        " kind TEXT NOT NULL CHECK (kind IN ('http', 'tcp', 'udp', 'passthrough', 'llm')), hosts TEXT NOT NULL,"
+        " paths TEXT NOT NULL, listen TEXT NOT NULL, access TEXT NOT NULL, settings TEXT NOT NULL,"
+        " is_enabled {int} NOT NULL CHECK (is_enabled IN (0, 1)), owner TEXT NOT NULL, created {int} NOT NULL,"
+        " expires {int} NOT NULL, UNIQUE (org, id), UNIQUE (org, name)) {strict};"
+
+        "CREATE TABLE targets (" ROW " service {int} NOT NULL, node {int}, url TEXT NOT NULL,"
+        " weight {int} NOT NULL CHECK (weight >= 0), is_backup {int} NOT NULL CHECK (is_backup IN (0, 1)),"
+        " is_enabled {int} NOT NULL CHECK (is_enabled IN (0, 1)), health TEXT NOT NULL, settings TEXT NOT NULL,"
+        " created {int} NOT NULL, FOREIGN KEY (org, service) REFERENCES services (org, id),"
+        " FOREIGN KEY (org, node) REFERENCES nodes (org, id)) {strict};"
+        "CREATE INDEX targets_service ON targets (service, id);"
+        "CREATE INDEX targets_node ON targets (node, id);"
+
+        "CREATE TABLE shares (" ROW
+        " service {int}, node {int}, host TEXT NOT NULL UNIQUE, url TEXT NOT NULL,"
+        " owner TEXT NOT NULL, created {int} NOT NULL, expires {int} NOT NULL, last_seen {int} NOT NULL,"
+        " FOREIGN KEY (org, service) REFERENCES services (org, id),"
+        " FOREIGN KEY (org, node) REFERENCES nodes (org, id)) {strict};"
+        "CREATE INDEX shares_service ON shares (service);"
+        "CREATE INDEX shares_node ON shares (node);"
+
+        "CREATE TABLE domains (" ROW " name TEXT NOT NULL UNIQUE,"
+        " state TEXT NOT NULL CHECK (state IN ('pending', 'verified', 'refused')), challenge TEXT NOT NULL,"
+        " is_wildcard {int} NOT NULL CHECK (is_wildcard IN (0, 1)), settings TEXT NOT NULL, created {int} NOT NULL,"
+        " verified {int} NOT NULL) {strict};"
+
+        "CREATE TABLE certificates (" ROW " name TEXT NOT NULL, hosts TEXT NOT NULL,"
+        " source TEXT NOT NULL CHECK (source IN ('uploaded', 'internal', 'acme')), chain TEXT NOT NULL,"
+        " fingerprint {bytes} NOT NULL, not_before {int} NOT NULL, not_after {int} NOT NULL, created {int} NOT NULL,"
+        " UNIQUE (org, id), UNIQUE (org, fingerprint)) {strict};"
+        "CREATE TABLE certificate_keys (" ROW " certificate {int} NOT NULL, node {int} NOT NULL,"
+        " sealed {bytes} NOT NULL, created {int} NOT NULL, UNIQUE (certificate, node),"
+        " FOREIGN KEY (org, certificate) REFERENCES certificates (org, id),"
+        " FOREIGN KEY (org, node) REFERENCES nodes (org, id)) {strict};"
+        "CREATE INDEX certificate_keys_node ON certificate_keys (node);"
+
+        "CREATE TABLE api_keys (" ROW " name TEXT NOT NULL, hash {bytes} NOT NULL UNIQUE, hint TEXT NOT NULL,"
+        " scopes TEXT NOT NULL, owner TEXT NOT NULL, created {int} NOT NULL, expires {int} NOT NULL,"
+        " is_revoked {int} NOT NULL CHECK (is_revoked IN (0, 1)), last_used {int} NOT NULL,"
+        " UNIQUE (org, name)) {strict};"
+
+        "CREATE TABLE settings (" ROW " name TEXT NOT NULL, value TEXT NOT NULL, sealed {bytes},"
+        " changed {int} NOT NULL, UNIQUE (org, name)) {strict};"
+
+        "CREATE TABLE audit (seq {int} PRIMARY KEY, org {int} NOT NULL, time {int} NOT NULL, actor TEXT NOT NULL,"
+        " source TEXT NOT NULL, action TEXT NOT NULL, object TEXT NOT NULL, detail TEXT NOT NULL,"
+        " hash {bytes} NOT NULL) {strict};"
+        "CREATE INDEX audit_object ON audit (object, seq);"
+        "CREATE INDEX audit_actor ON audit (actor, seq);"
+
+        "CREATE TABLE outbox (seq {int} PRIMARY KEY, org {int} NOT NULL, time {int} NOT NULL, family TEXT NOT NULL,"
+        " object {int} NOT NULL, operation TEXT NOT NULL CHECK (operation IN ('add', 'update', 'remove'))) {strict};"
+        "CREATE INDEX outbox_time ON outbox (time);"
+
+        "CREATE TABLE idempotency (org {int} NOT NULL, actor TEXT NOT NULL, word TEXT NOT NULL, request {bytes} NOT NULL,"
+        " status {int} NOT NULL, headers TEXT NOT NULL, body {bytes} NOT NULL, created {int} NOT NULL,"
+        " PRIMARY KEY (org, actor, word)) {strict};"
+        "CREATE INDEX idempotency_created ON idempotency (created);";
+
+const struct store_step store_steps[] = {
+        { "the first tables", first },
+};
+const int store_steps_count = ARRAY_SIZE(store_steps);

@@ -1,0 +1,13 @@
+/*
+ * store/sqlite_priv.h - the file that says whose a SQLite store is.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "base/report.h"
+
+/*
+ * PATH.lock, locked for as long as *fd_out is open, with our process number in it. The file stays: taking it away could let two
+ * in. ERR_EXISTS: another program has the store, the report names it.
+ */
+MUST_USE enum err store_sqlite_lock(const char *path, struct report *r, int *fd_out);
