@@ -120,6 +120,18 @@ static void workers_print(const struct json_value *workers)
         }
 }
 
+static void keys_print(const struct json_value *k)
+{
+        if (!json_is(k, JSON_OBJECT))
+                return;
+        out_print("keys       pid %.*s, up %.*s s, %.*s keys, %.*s signatures, %.*s refused, died %.*s times",
+                  STR_FMT(raw_of(k, "pid")), STR_FMT(raw_of(k, "uptimeSeconds")), STR_FMT(raw_of(k, "keys")),
+                  STR_FMT(raw_of(k, "signatures")), STR_FMT(raw_of(k, "refused")),
+                  STR_FMT(raw_of(k, "deaths")));
+        isolation_print(json_find(k, STR("isolation")));
+        out_print(is_true(k, "lockedMemory") ? ", locked memory\n" : ", memory NOT locked\n");
+}
+
 static void upstreams_print(const struct json_value *upstreams)
 {
         for (size_t at_u = 0; json_item(upstreams, at_u); at_u++) {
@@ -164,6 +176,7 @@ static void status_print(const struct json_value *s)
                 out_print("%s%s\n", is_true(l, "tls") ? "  TLS" : "", is_true(l, "admin") ? "  admin" : "");
         }
         workers_print(json_find(s, STR("workers")));
+        keys_print(json_find(s, STR("keyHolder")));
         upstreams_print(json_find(s, STR("upstreams")));
 }
 

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "io/tls_keys.h"
+
 /* Layout: conf/source.h. */
 static const struct str magic = STR_INIT("SKSH1\n");
 
@@ -63,6 +65,30 @@ static bool entry_find(struct str entries, enum conf_read_kind kind, struct str 
         return false;
 }
 
+/* What everybody may have of a key. One that is none leaves nothing: the loader refuses it by its own lights. */
+static enum err half_take(struct conf_recorder *r, struct str pem, struct buf *half)
+{
+        enum err e = tls_public_half(pem, half);
+
+        if (e == ERR_NO_MEMORY)
+                return e;
+        if (e == ERR_OK)
+                conf_keys_add(&r->keys, pem);
+        return ERR_OK;
+}
+
+static void entry_add(struct conf_recorder *r, enum conf_read_kind kind, unsigned mode, struct str name,
+                      struct str bytes)
+{
+        number_put(&r->bundle, (uint64_t)kind, 1);
+        number_put(&r->bundle, mode & 07777, 2);
+        number_put(&r->bundle, name.len, 4);
+        number_put(&r->bundle, bytes.len, 4);
+        buf_add(&r->bundle, name);
+        buf_add(&r->bundle, bytes);
+        r->entries_count++;
+}
+
 static enum err recorder_read(struct conf_source *s, enum conf_read_kind kind, struct str name,
                               struct conf_text *out)
 {
@@ -78,15 +104,30 @@ static enum err recorder_read(struct conf_source *s, enum conf_read_kind kind, s
                 return ERR_OK;
         }
         struct str bytes = str_from(buf_str(&out->bytes), before);
+        struct buf half;
 
-        number_put(&r->bundle, (uint64_t)kind, 1);
-        number_put(&r->bundle, out->mode & 07777, 2);
-        number_put(&r->bundle, name.len, 4);
-        number_put(&r->bundle, bytes.len, 4);
-        buf_add(&r->bundle, name);
-        buf_add(&r->bundle, bytes);
-        r->entries_count++;
-        return ERR_OK;
+        buf_init(&half, CONF_TEXT_BYTES_MAX);
+        if (kind == CONF_READ_KEY) {
+                e = half_take(r, bytes, &half);
+                bytes = buf_str(&half);
+        }
+        if (e == ERR_OK)
+                entry_add(r, kind, out->mode, name, bytes);
+        buf_fini(&half);
+        return e;
+}
+
+void conf_keys_add(struct buf *out, struct str pem)
+{
+        number_put(out, pem.len, 4);
+        buf_add(out, pem);
+}
+
+enum err conf_keys_next(struct str *keys, struct str *pem)
+{
+        if (keys->len == 0)
+                return ERR_NOT_FOUND;
+        return keys->len >= 4 && slice_take(keys, number_get(keys, 4), pem) ? ERR_OK : ERR_MALFORMED;
 }
 
 void conf_recorder_init(struct conf_recorder *r, struct conf_source *inner)
@@ -95,7 +136,8 @@ void conf_recorder_init(struct conf_recorder *r, struct conf_source *inner)
                 .source = { .read = recorder_read, .file = inner->file, .now = inner->now },
                 .inner = inner,
         };
-        buf_init(&r->bundle, CONF_BUNDLE_BYTES_MAX);
+        buf_init_secret(&r->bundle, CONF_BUNDLE_BYTES_MAX);
+        buf_init_secret(&r->keys, CONF_BUNDLE_BYTES_MAX);
         buf_add(&r->bundle, magic);
         number_put(&r->bundle, (uint64_t)inner->now, 8);
 }
@@ -105,9 +147,15 @@ struct str conf_recorder_bundle(struct conf_recorder *r)
         return r->bundle.full ? STR_NULL : buf_str(&r->bundle);
 }
 
+struct str conf_recorder_keys(struct conf_recorder *r)
+{
+        return r->keys.full ? STR_NULL : buf_str(&r->keys);
+}
+
 void conf_recorder_fini(struct conf_recorder *r)
 {
         buf_wipe(&r->bundle);
+        buf_wipe(&r->keys);
 }
 
 /* ---- reading ---- */
@@ -148,6 +196,22 @@ enum err conf_bundle_open(struct conf_bundle *b, struct str bytes)
         }
         if (entries == 0)
                 return ERR_MALFORMED;
-        b->source = (struct conf_source){ .read = bundle_read, .file = first_name, .now = now };
+        b->source = (struct conf_source){
+                .read = bundle_read, .file = first_name, .now = now, .has_public_halves = true
+        };
         return ERR_OK;
+}
+
+bool conf_bundle_next(const struct conf_bundle *b, enum conf_read_kind kind, size_t *at, struct str *name)
+{
+        struct str rest = str_from(b->bytes, MAX(*at, (size_t)HEADER_BYTES));
+        struct entry entry;
+
+        while (entry_take(&rest, &entry)) {
+                *at = b->bytes.len - rest.len;
+                *name = entry.name;
+                if (entry.kind == kind)
+                        return true;
+        }
+        return false;
 }

@@ -105,9 +105,10 @@ void resolve_admin(struct loader *l, struct draft_admin *d);
 void resolve_log(struct loader *l, struct draft_log *d);
 void resolve_trace(struct loader *l, struct draft_trace *d); /* after the upstreams */
 
-/* A certificate and its key, both or a report; read, and found to fit and to be in date. */
+/* A certificate and its key, both or a report; read, and found to fit and to be in date. The key's kind is CONF_READ_KEY
+ * for a listener's, CONF_READ_SECRET for one that workers have. */
 bool resolve_pair(struct loader *l, const char *what, const struct draft_text *cert,
-                  const struct draft_text *key, struct conf_certificate *out);
+                  const struct draft_text *key, enum conf_read_kind key_kind, struct conf_certificate *out);
 void resolve_client_tls(struct loader *l, const struct draft_item *item, const struct draft_client_tls *d,
                         struct conf_client_tls *out);
 /* "200" or "200-399", within 100 and 599. */

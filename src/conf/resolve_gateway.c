@@ -4,6 +4,7 @@
 #include "crypto/text.h"
 #include "io/journal.h"
 #include "io/tls.h"
+#include "io/tls_keys.h"
 
 enum { TOKEN_BYTES_MIN = 8, TOKEN_BYTES_WEAK = 22 };
 
@@ -115,10 +116,13 @@ static void tokens_resolve(struct loader *l, struct draft_gateway *d, struct con
 /* ---- certificates ---- */
 
 /* Presents the pair to the TLS library, which finds out whether they are PEM and fit. */
-static void pair_check(struct loader *l, struct draft_place at, const struct conf_certificate *c)
+static void pair_check(struct loader *l, struct draft_place at, bool has_public_half,
+                       const struct conf_certificate *c)
 {
         struct tls_certificate pair = { c->cert_pem, c->key_pem, c->cert_name, c->key_name };
-        struct tls_server_conf conf = { .certificates = &pair, .certificates_count = 1 };
+        struct tls_server_conf conf = { .certificates = &pair,
+                                        .certificates_count = 1,
+                                        .signer = has_public_half ? &tls_signer_none : NULL };
         struct tls_context *context = NULL;
         size_t errors = l->report->errors_count;
 
@@ -138,7 +142,7 @@ static void pair_check(struct loader *l, struct draft_place at, const struct con
 }
 
 bool resolve_pair(struct loader *l, const char *what, const struct draft_text *cert,
-                  const struct draft_text *key, struct conf_certificate *out)
+                  const struct draft_text *key, enum conf_read_kind key_kind, struct conf_certificate *out)
 {
         if (!cert->text.ptr || !key->text.ptr) {
                 loader_error_at(l, cert->text.ptr ? cert->at : key->at,
@@ -150,9 +154,9 @@ bool resolve_pair(struct loader *l, const char *what, const struct draft_text *c
         out->cert_name = cert->text;
         out->key_name = key->text;
         if (!loader_pem_read(l, CONF_READ_FILE, cert, &out->cert_pem) ||
-            !loader_pem_read(l, CONF_READ_SECRET, key, &out->key_pem))
+            !loader_pem_read(l, key_kind, key, &out->key_pem))
                 return false;
-        pair_check(l, cert->at, out);
+        pair_check(l, cert->at, key_kind == CONF_READ_KEY && l->source->has_public_halves, out);
         return true;
 }
 
@@ -164,10 +168,11 @@ static void certificates_resolve(struct loader *l, struct draft_gateway *d, stru
         if (!(g->certificates = ARENA_ARRAY(l->arena, struct conf_certificate, most)))
                 return;
         if ((d->tls_cert.text.ptr || d->tls_key.text.ptr) &&
-            resolve_pair(l, "gateway.tlsCert and tlsKey", &d->tls_cert, &d->tls_key, &g->certificates[0]))
+            resolve_pair(l, "gateway.tlsCert and tlsKey", &d->tls_cert, &d->tls_key, CONF_READ_KEY,
+                         &g->certificates[0]))
                 g->certificates_count = 1;
         for (size_t i = 0; i < d->certificates.count; i++)
-                if (resolve_pair(l, drafts[i].item.path.ptr, &drafts[i].cert, &drafts[i].key,
+                if (resolve_pair(l, drafts[i].item.path.ptr, &drafts[i].cert, &drafts[i].key, CONF_READ_KEY,
                                  &g->certificates[g->certificates_count]))
                         g->certificates_count++;
         if (g->certificates_count == 0)
@@ -188,7 +193,8 @@ static void client_certificates_resolve(struct loader *l, struct draft_gateway *
         struct tls_certificate pair = { c->cert_pem, c->key_pem, c->cert_name, c->key_name };
         struct tls_server_conf conf = { .certificates = &pair,
                                         .certificates_count = 1,
-                                        .client_ca_pem = g->client_ca_pem };
+                                        .client_ca_pem = g->client_ca_pem,
+                                        .signer = l->source->has_public_halves ? &tls_signer_none : NULL };
 
         if (tls_server_new(&conf, l->report, &context) == ERR_OK)
                 tls_context_put(context);

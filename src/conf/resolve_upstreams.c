@@ -36,7 +36,7 @@ void resolve_client_tls(struct loader *l, const struct draft_item *item, const s
                 loader_pem_read(l, CONF_READ_FILE, &d->ca, &out->ca_pem);
         if (!d->cert.text.ptr && !d->key.text.ptr)
                 return;
-        if (resolve_pair(l, item->path.ptr, &d->cert, &d->key, &pair)) {
+        if (resolve_pair(l, item->path.ptr, &d->cert, &d->key, CONF_READ_SECRET, &pair)) {
                 out->cert_pem = pair.cert_pem;
                 out->key_pem = pair.key_pem;
         }

@@ -2,6 +2,7 @@
 
 #include "conf/loader_priv.h"
 #include "crypto/secret.h"
+#include "io/tls_keys.h"
 
 enum { SECRET_BYTES_MAX = 16 * 1024, PEM_BYTES_MAX = 1 << 20, MODE_OTHERS = 0007, MODE_GROUP_WRITE = 0020 };
 
@@ -67,6 +68,23 @@ static bool mode_is_safe(struct loader *l, struct str name, unsigned mode, struc
         return false;
 }
 
+/* What is no key at all is told where it meets its certificate. */
+static bool key_is_of_use(struct loader *l, struct str name, struct str pem, struct draft_place at)
+{
+        struct buf half;
+
+        buf_init(&half, PEM_BYTES_MAX);
+        enum err e = tls_public_half(pem, &half);
+        buf_fini(&half);
+        if (e != ERR_UNSUPPORTED)
+                return true;
+        loader_error_at(l, at,
+                        "the key in %.*s is of a kind no certificate is served with here; make one of ECDSA, "
+                        "Ed25519, or RSA up to %d bits",
+                        STR_FMT(name), TLS_SIGNATURE_BYTES_MAX * 8);
+        return false;
+}
+
 /* The whole text into the configuration's arena. */
 static bool source_read(struct loader *l, enum conf_read_kind kind, struct str name, size_t bytes_max,
                         struct draft_place at, struct str *out)
@@ -81,11 +99,14 @@ static bool source_read(struct loader *l, enum conf_read_kind kind, struct str n
         buf_init(&text.bytes, bytes_max);
         enum err e = l->source->read(l->source, kind, name, &text);
 
-        crypto_sha256_add(&l->hash, buf_str(&text.bytes));
+        /* A key changes with its certificate, or not at all; and not everybody who loads has it. */
+        if (kind != CONF_READ_KEY)
+                crypto_sha256_add(&l->hash, buf_str(&text.bytes));
         if (e != ERR_OK)
                 read_problem(l, kind, name, at, e);
-        else if (kind != CONF_READ_SECRET || mode_is_safe(l, name, text.mode, at))
-                ok = true;
+        else if ((kind != CONF_READ_SECRET && kind != CONF_READ_KEY) || mode_is_safe(l, name, text.mode, at))
+                ok = kind != CONF_READ_KEY || l->source->has_public_halves ||
+                     key_is_of_use(l, name, buf_str(&text.bytes), at);
         if (ok) {
                 *out = kind == CONF_READ_FILE ? arena_copy(l->arena, buf_str(&text.bytes))
                                               : loader_secret_copy(l, buf_str(&text.bytes));

@@ -62,6 +62,28 @@ static void row_write(struct json_writer *w, unsigned index, const struct board_
         json_write_object_end(w);
 }
 
+static void keys_write(struct json_writer *w, const struct board_keys *k, unix_ms now)
+{
+        json_write_key(w, STR("keyHolder"));
+        if (k->pid == 0 && k->deaths == 0) {
+                json_write_null(w);
+                return;
+        }
+        json_write_object_begin(w);
+        json_write_member_int(w, STR("pid"), k->pid);
+        json_write_member_int(w, STR("uptimeSeconds"), k->pid ? MAX(now - k->started_at, 0) / 1000 : 0);
+        json_write_member_uint(w, STR("deaths"), k->deaths);
+        json_write_member_uint(w, STR("keys"), atomic_load_explicit(&k->keys, memory_order_relaxed));
+        json_write_member_uint(w, STR("signatures"),
+                               atomic_load_explicit(&k->signatures, memory_order_relaxed));
+        json_write_member_uint(w, STR("refused"), atomic_load_explicit(&k->refused, memory_order_relaxed));
+        json_write_member_uint(w, STR("dropped"), atomic_load_explicit(&k->dropped, memory_order_relaxed));
+        json_write_member_bool(w, STR("lockedMemory"),
+                               atomic_load_explicit(&k->is_locked, memory_order_relaxed));
+        sandbox_write(w, &k->sandbox);
+        json_write_object_end(w);
+}
+
 static void listener_write(struct json_writer *w, const struct listen_address *a, bool is_tls, bool is_admin)
 {
         char text[LISTEN_ADDRESS_TEXT_MAX];
@@ -145,6 +167,7 @@ void board_write(const struct board *b, const struct worker *worker, unix_ms now
         for (unsigned i = 0; i < MIN(b->rows_count, (unsigned)BOARD_ROWS_MAX); i++)
                 row_write(w, i, &b->rows[i], now);
         json_write_array_end(w);
+        keys_write(w, &b->keys, now);
         upstreams_write(w, s, loop_now(worker->loop));
         json_write_object_end(w);
 }

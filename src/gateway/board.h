@@ -1,7 +1,7 @@
 /*
  * gateway/board.h - what the processes of one gateway tell about themselves, in memory they share; `sekisho status` shows it.
  *
- * The supervisor writes all but a row's `connections`, which is its worker's. Readers take what they find: a fallen worker
+ * The supervisor writes all but a row's `connections`, which is its worker's, and the key holder's counts. Readers take what they find: a fallen worker
  * could write nonsense here, and nobody decides anything by it.
  */
 #pragma once
@@ -23,6 +23,16 @@ struct board_row {
         _Atomic uint64_t connections;
 };
 
+/* The key holder's. It writes what is atomic, the supervisor the rest. */
+struct board_keys {
+        int32_t pid; /* 0: there is none now, or none is needed */
+        uint32_t deaths;
+        unix_ms started_at;
+        struct sandbox sandbox;
+        _Atomic uint64_t keys, signatures, refused, dropped;
+        _Atomic bool is_locked; /* the keys lie in memory that is not swapped */
+};
+
 struct board {
         int32_t pid; /* the supervisor's */
         unsigned rows_count;
@@ -30,6 +40,7 @@ struct board {
         unix_ms reload_at; /* 0: none yet */
         bool reload_ok;
         char reload_text[BOARD_TEXT_BYTES];
+        struct board_keys keys;
         struct board_row rows[BOARD_ROWS_MAX];
 };
 

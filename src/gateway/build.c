@@ -157,7 +157,8 @@ static enum err server_tls(struct build *b, struct tls_context **out)
                                        .certificates_count = g->certificates_count,
                                        .offer_h2 = g->http2,
                                        .client_ca_pem = g->client_ca_pem,
-                                       .client_required = g->client_certificate_is_required };
+                                       .client_required = g->client_certificate_is_required,
+                                       .signer = b->in->signer };
         enum err e;
 
         if (!certificates)

@@ -12,6 +12,8 @@ struct build_input {
         uint64_t number;   /* of this configuration: 1, then one more a reload */
         struct shared *shared;
         struct llm_shared *llm_shared;
+        struct tls_signer
+                *signer; /* of the listeners' keys, whose public halves `conf` has; NULL: it has them */
         const uint8_t *ticket_key;        /* TLS_TICKET_KEY_BYTES, the same in every worker */
         const uint8_t *ticket_key_before; /* the one before, for taking up sessions; NULL: none */
 };

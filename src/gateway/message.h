@@ -1,5 +1,5 @@
 /*
- * gateway/message.h - what the supervisor and a worker say to each other over their mailbox (io/mailbox.h).
+ * gateway/message.h - what the supervisor and its other processes say to each other over their mailboxes (io/mailbox.h).
  */
 #pragma once
 
@@ -19,6 +19,12 @@ enum message_kind {
         MESSAGE_APPLIED, /* struct message_applied: the new configuration is in force */
         MESSAGE_TAKEN,   /* no body; a new supervisor to the old one: my workers are ready (upgrade.h) */
         MESSAGE_FAILED,  /* struct message_applied: it could not be built; the old one stays */
+        /* supervisor → worker, key holder */
+        MESSAGE_CHANNEL, /* struct message_channel; fds: one end of a worker's channel to the key holder (key_message.h) */
+        /* supervisor → key holder, which answers with MESSAGE_APPLIED or MESSAGE_FAILED; its first word is MESSAGE_READY */
+        MESSAGE_KEYS, /* struct message_applied; fds: the private keys (conf_keys_next) of that configuration */
+        /* reader → supervisor (reader.h) */
+        MESSAGE_READ, /* struct message_read; fds where it went well: the bundle (not when it read keys only), the keys */
 };
 
 struct message_apply {
@@ -38,4 +44,13 @@ struct message_drain {
 
 struct message_applied {
         uint64_t number;
+};
+
+struct message_channel {
+        uint32_t worker;
+};
+
+struct message_read {
+        int32_t error;  /* enum err */
+        char text[256]; /* the first problem; a NUL behind it */
 };

@@ -10,8 +10,36 @@
 static void on_worker_message(struct mailbox *m, uint32_t kind, struct str body, int *fds, size_t fds_count);
 static void on_worker_gone(struct mailbox *m);
 
+void child_forget(struct supervisor *s, const struct place *kept)
+{
+        signals_leave_to_parent();
+        for (unsigned w = 0; w < s->workers_count; w++) {
+                if (&s->places[w] != kept)
+                        fds_close(s->places[w].fds, s->listens_count);
+                if (s->places[w].pid)
+                        mailbox_forget(&s->places[w].mailbox);
+        }
+        if (s->succession.pid)
+                mailbox_forget(&s->succession.mailbox);
+        if (s->reader.pid)
+                mailbox_forget(&s->reader.mailbox);
+        if (s->keyholder.reader.pid)
+                mailbox_forget(&s->keyholder.reader.mailbox);
+        if (s->keyholder.pid)
+                mailbox_forget(&s->keyholder.mailbox);
+        fds_close((int[]){ s->succession.predecessor_fd, s->bundle_fd }, 2);
+        if (!kept) {
+                fds_close(&s->access_fd, 1);
+                for (size_t i = 0; i < s->handed_count; i++)
+                        close(s->handed[i].fd);
+        }
+        if (s->staged.conf)
+                fds_close(&s->staged.bundle_fd, 1);
+        loop_forget(s->loop);
+}
+
 /* In the child: forget what is the supervisor's, and be a worker. */
-static _Noreturn void become_worker(struct supervisor *s, struct place *p, int mailbox_fd)
+static _Noreturn void become_worker(struct supervisor *s, struct place *p, int mailbox_fd, int keys_fd)
 {
         int fds[LISTENS_MAX];
         struct workproc_input input = { .index = p->index,
@@ -24,24 +52,14 @@ static _Noreturn void become_worker(struct supervisor *s, struct place *p, int m
                                         .listen_fds = fds,
                                         .listen_fds_count = s->listens_count,
                                         .mailbox_fd = mailbox_fd,
+                                        .keys_fd = keys_fd,
                                         .access_fd = s->access_fd,
                                         .user = s->user,
                                         .watchdog = &s->watchdog,
                                         .board = s->board };
 
         memcpy(fds, p->fds, sizeof(fds));
-        signals_leave_to_parent();
-        for (unsigned w = 0; w < s->workers_count; w++) {
-                if (w != p->index)
-                        fds_close(s->places[w].fds, s->listens_count);
-                if (s->places[w].pid)
-                        mailbox_forget(&s->places[w].mailbox);
-        }
-        if (s->succession.pid)
-                mailbox_forget(&s->succession.mailbox);
-        fds_close(&s->succession.predecessor_fd, 1);
-        loop_forget(s->loop);
-        buf_wipe(&s->bundle);
+        child_forget(s, p);
         envkeeper_fini(&s->environment);
         _exit(workproc_run(&input));
 }
@@ -66,16 +84,17 @@ enum err worker_start(struct supervisor *s, struct place *p)
 
         if (e != ERR_OK)
                 return e;
+        int keys_fd = keyholder_channel(s, p->index);
         pid_t pid = fork();
         if (pid < 0) {
-                fds_close(pair, 2);
+                fds_close((int[]){ pair[0], pair[1], keys_fd }, 3);
                 return ERR_NO_MEMORY;
         }
         if (pid == 0) {
                 close(pair[0]);
-                become_worker(s, p, pair[1]);
+                become_worker(s, p, pair[1], keys_fd);
         }
-        close(pair[1]);
+        fds_close((int[]){ pair[1], keys_fd }, 2);
         p->pid = pid;
         p->started_at = loop_now(s->loop);
         p->applied = 0;
@@ -149,6 +168,8 @@ void children_reap(struct supervisor *s)
                 struct place *p = place_of(s, pid);
                 if (p)
                         worker_died(s, p, status);
+                else if (pid == s->keyholder.pid)
+                        keyholder_died(s, status);
         }
 }
 
@@ -183,9 +204,10 @@ static void isolation_say(const struct supervisor *s)
                                   "or name one in gateway.user"));
 }
 
-static void ready_say(struct supervisor *s)
+void ready_look(struct supervisor *s)
 {
-        if (s->was_ready)
+        if (s->was_ready || !all_have(s, s->number) ||
+            (keyholder_is_wanted(s->conf) && s->keyholder.held != s->number))
                 return;
         s->was_ready = true;
         for (size_t i = 0; i < s->listens_count; i++) {
@@ -231,11 +253,9 @@ static void on_worker_message(struct mailbox *m, uint32_t kind, struct str body,
                          LOG_N("after_ms", loop_now(s->loop) - p->died_at));
                 p->died_at = 0;
         }
-        if (!all_have(s, s->number))
-                return;
         if (kind == MESSAGE_READY)
-                ready_say(s);
-        else
+                ready_look(s);
+        else if (all_have(s, s->number))
                 reload_over(s, true, STR("in force in every worker"));
 }
 

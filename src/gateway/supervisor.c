@@ -7,22 +7,12 @@
 #include "io/process.h"
 
 /*
- * Theory of operation. The supervisor never touches a client's byte. It reads the configuration, opens one listening
- * socket an address and worker (SO_REUSEPORT, so that the kernel spreads connections), forks the workers and waits: for
- * SIGHUP (read again, hand over), SIGTERM (let them drain), and for their deaths (fork again). A worker inherits the
- * configuration by the fork; a later one comes as a bundle of all texts that were read, so that every worker builds the
- * very configuration that was checked here.
+ * Theory of operation. The supervisor never touches a client's byte, nor a private key. It has the configuration read by a
+ * child (reader.h), opens one listening socket an address and worker (SO_REUSEPORT, so that the kernel spreads connections),
+ * forks the key holder and the workers and waits: for SIGHUP (read again, hand over), SIGTERM (let them drain), and for their
+ * deaths (fork again). A worker inherits the configuration by the fork; a later one comes as a bundle of all texts that were
+ * read, so that every worker builds the very configuration that was checked.
  */
-
-static void report_print(const struct report *r)
-{
-        struct buf text;
-
-        buf_init(&text, 1 << 20);
-        report_format(r, &text);
-        fprintf(stderr, "%.*s", STR_FMT(buf_str(&text)));
-        buf_fini(&text);
-}
 
 /* ---- the end ---- */
 
@@ -152,7 +142,22 @@ static enum err user_find(struct supervisor *s)
         return ERR_NOT_FOUND;
 }
 
-static enum err start(struct supervisor *s)
+/* Before the workers: its keys are on their way when the first of them asks. Takes the descriptor. */
+static enum err keys_start(struct supervisor *s, int keys_fd)
+{
+        enum err e;
+
+        if (!keyholder_is_wanted(s->conf)) {
+                close(keys_fd);
+                return ERR_OK;
+        }
+        if ((e = keyholder_start(s)) == ERR_OK)
+                return keyholder_give(s, s->number, keys_fd);
+        close(keys_fd);
+        return e;
+}
+
+static enum err start(struct supervisor *s, int keys_fd)
 {
         struct listen_address wanted[LISTENS_MAX];
         size_t wanted_count;
@@ -182,20 +187,30 @@ static enum err start(struct supervisor *s)
                 crypto_random(s->ticket_keys[0], sizeof(s->ticket_keys[0]));
         s->ticket_keys_count = 1;
         timer_set(s->loop, &s->tickets_timer, loop_now(s->loop) + s->conf->gateway.ticket_rotation);
+        if ((e = keys_start(s, keys_fd)) != ERR_OK)
+                return e;
         for (unsigned i = 0; i < s->workers_count; i++)
                 if ((e = worker_start(s, &s->places[i])) != ERR_OK)
                         return e;
         return ERR_OK;
 }
 
+static struct reading first; /* what the reader found before the start */
+
+static void on_first_read(struct reader *r, struct reading *what)
+{
+        first = *what;
+        loop_stop(r->supervisor->loop);
+}
+
 int gateway_run(const struct gateway_options *options)
 {
         static struct supervisor supervisor; /* one a process; large, and zero until now */
         struct supervisor *s = &supervisor;
-        struct report report;
+        enum err e;
 
         s->options = options;
-        s->access_fd = -1;
+        s->access_fd = s->bundle_fd = -1;
         for (size_t i = 0; i < ARRAY_SIZE(s->places); i++)
                 memset(s->places[i].fds, -1, sizeof(s->places[i].fds));
         succession_init(s);
@@ -203,17 +218,20 @@ int gateway_run(const struct gateway_options *options)
         if (s->handed_count == 0)
                 s->handed_count = service_sockets_take(s->handed);
         envkeeper_init(&s->environment);
-        report_init(&report, options->config_file);
-        enum err e = conf_read(s, &report, &s->conf, &s->bundle);
-        report_print(&report);
-        report_fini(&report);
-        if (e != ERR_OK) {
+        if (loop_new(&s->loop) != ERR_OK ||
+            reader_start(&s->reader, s, READER_FIRST, on_first_read) != ERR_OK)
+                return 1;
+        loop_run(s->loop);
+        if (first.error != ERR_OK) {
                 fprintf(stderr, "sekisho: the configuration cannot be used (%s); nothing was started\n",
-                        err_text(e));
+                        err_text(first.error));
                 return 2;
         }
+        s->conf = first.conf;
+        s->bundle_fd = first.bundle_fd;
         s->number = 1;
         places_init(s);
+        keyholder_init(s);
         timer_init(&s->kill_timer, on_kill);
         timer_init(&s->alive_timer, on_alive);
         timer_init(&s->tickets_timer, on_tickets);
@@ -222,11 +240,12 @@ int gateway_run(const struct gateway_options *options)
         process_raise_fd_limit();
         if (!s->conf->gateway.auth)
                 log_warning("auth_off", LOG_C("meaning", "everyone who reaches this gateway may use it"));
-        if (loop_new(&s->loop) != ERR_OK || signals_open(&s->signals, s->loop, on_signal) != ERR_OK)
+        if (signals_open(&s->signals, s->loop, on_signal) != ERR_OK)
                 return 1;
-        if ((e = start(s)) != ERR_OK)
+        if ((e = start(s, first.keys_fd)) != ERR_OK)
                 return e == ERR_EXISTS || e == ERR_DENIED || e == ERR_NOT_FOUND ? 2 : 1;
         loop_run(s->loop);
+        keyholder_end(s);
         log_info("gateway_stopped", LOG_N("status", s->exit_status));
         return s->exit_status;
 }

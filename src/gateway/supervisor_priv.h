@@ -1,8 +1,8 @@
 /*
  * gateway/supervisor_priv.h - the supervisor's nouns: its places for workers, its sockets, its configuration.
  *
- * One process, one thread, one loop. supervisor.c begins, ends and hears signals; places.c has the workers, sockets.c
- * what they listen on, reload.c the configuration.
+ * One process, one thread, one loop. supervisor.c begins, ends and hears signals; places.c has the workers, keyholder.c
+ * the key holder, sockets.c what is listened on, reload.c the configuration, which reader.c reads.
  */
 #pragma once
 
@@ -13,6 +13,7 @@
 #include "gateway/envkeeper.h"
 #include "gateway/gateway.h"
 #include "gateway/message.h"
+#include "gateway/reader.h"
 #include "gateway/watchdog.h"
 #include "io/listener.h"
 #include "io/logsink.h"
@@ -52,6 +53,17 @@ struct succession {
         struct buf arguments;
 };
 
+struct keyholder {
+        struct mailbox mailbox;
+        struct timer restart, patience;
+        struct reader reader; /* of the keys, for a new one */
+        pid_t pid;            /* 0: none */
+        uint32_t deaths;      /* in quick succession */
+        mono_ms started_at;
+        mono_ms died_at; /* 0: the first one */
+        uint64_t held;   /* the configuration whose keys it said it has */
+};
+
 struct supervisor {
         const struct gateway_options *options;
         struct loop *loop;
@@ -66,8 +78,11 @@ struct supervisor {
 
         /* the configuration: reload.c */
         struct conf *conf;
-        struct buf bundle; /* what it was read from */
+        int bundle_fd; /* what it was read from, as workers get it */
         uint64_t number;
+        struct reader reader;
+        struct reading staged; /* the next one, until the key holder has its keys; conf NULL: none */
+        bool wants_reload;     /* when what is under way is over */
 
         /* the sockets: sockets.c */
         struct listen_address addresses[LISTENS_MAX];
@@ -81,8 +96,9 @@ struct supervisor {
         unsigned workers_count, running_count;
         struct watchdog watchdog;
         struct board *board;
-        struct sandbox_user user; /* theirs */
-        int access_fd;            /* the access log's file; -1: none */
+        struct sandbox_user user; /* theirs, and the key holder's */
+        struct keyholder keyholder;
+        int access_fd; /* the access log's file; -1: none */
 
         bool is_stopping, was_ready, is_reloading;
         struct timer kill_timer, alive_timer, tickets_timer;
@@ -91,9 +107,9 @@ struct supervisor {
 
 /* ---- reload.c ---- */
 
-/* Reads and checks the configuration; on success *conf and *bundle are the caller's. */
-MUST_USE enum err conf_read(struct supervisor *s, struct report *r, struct conf **conf, struct buf *bundle);
 void reload(struct supervisor *s);
+/* The key holder has the keys of the configuration that is staged, or will not have them. Nothing where none is. */
+void reload_keys_held(struct supervisor *s, bool ok);
 /* Every worker has it, or it was refused; `text` says why, or what. */
 void reload_over(struct supervisor *s, bool is_applied, struct str text);
 
@@ -126,6 +142,22 @@ void supervisor_drain(struct supervisor *s, bool is_patient); /* and end */
 void access_file_open(struct supervisor *s);
 
 void places_init(struct supervisor *s);
+/* In a new child: closes what is the supervisor's and other workers'; the sockets of `kept` stay. */
+void child_forget(struct supervisor *s, const struct place *kept);
+void ready_look(struct supervisor *s); /* are we there? says so once */
 MUST_USE enum err worker_start(struct supervisor *s, struct place *p);
 void children_reap(struct supervisor *s);
 void workers_kill(struct supervisor *s);
+
+/* ---- keyholder.c ---- */
+
+void keyholder_init(struct supervisor *s);
+bool keyholder_is_wanted(const struct conf *c);
+MUST_USE enum err keyholder_start(struct supervisor *s);
+/* The keys of the configuration of that number. Takes the descriptor. */
+MUST_USE enum err keyholder_give(struct supervisor *s, uint64_t number, int keys_fd);
+/* A worker's end of a new channel; -1: there is none. */
+int keyholder_channel(struct supervisor *s, unsigned worker);
+void keyholder_connect(struct supervisor *s); /* a channel for every worker that runs */
+void keyholder_died(struct supervisor *s, int status);
+void keyholder_end(struct supervisor *s);

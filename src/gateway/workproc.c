@@ -3,11 +3,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "conf/source.h"
 #include "gateway/board.h"
 #include "gateway/build.h"
 #include "gateway/builtin.h"
+#include "gateway/keyclient.h"
 #include "gateway/message.h"
+#include "gateway/reader.h"
 #include "io/listener.h"
 #include "io/logsink.h"
 #include "io/mailbox.h"
@@ -27,6 +28,7 @@ struct workproc {
         struct worker worker;
         struct loop *loop;
         struct mailbox mailbox;
+        struct keyclient keys;
         struct shared *shared;
         struct llm_shared *llm_shared;
         uint8_t ticket_keys[2][TLS_TICKET_KEY_BYTES]; /* the present one, the one before */
@@ -97,6 +99,7 @@ static enum err snapshot_make(struct workproc *p, struct conf *conf, uint64_t nu
                                      .number = number,
                                      .shared = p->shared,
                                      .llm_shared = p->llm_shared,
+                                     .signer = &p->keys.signer,
                                      .ticket_key = p->ticket_keys[0],
                                      .ticket_key_before =
                                              p->ticket_keys_count > 1 ? p->ticket_keys[1] : NULL };
@@ -108,24 +111,6 @@ static enum err snapshot_make(struct workproc *p, struct conf *conf, uint64_t nu
         for (size_t i = 0; i < report.entries_count && e != ERR_OK; i++)
                 log_error("config_not_built", LOG_S("problem", report.entries[i].text));
         report_fini(&report);
-        return e;
-}
-
-static enum err conf_of_bundle(int fd, struct conf **out)
-{
-        struct conf_bundle bundle;
-        struct report report;
-        struct str bytes;
-        enum err e = mailbox_map(fd, CONF_BUNDLE_BYTES_MAX, &bytes);
-
-        *out = NULL;
-        if (e != ERR_OK)
-                return e;
-        report_init(&report, STR("bundle"));
-        if ((e = conf_bundle_open(&bundle, bytes)) == ERR_OK)
-                e = conf_load(&bundle.source, &report, out);
-        report_fini(&report);
-        mailbox_unmap(bytes);
         return e;
 }
 
@@ -324,7 +309,10 @@ static void on_message(struct mailbox *m, uint32_t kind, struct str body, int *f
                 drain(p, body);
         else if (kind == MESSAGE_TICKETS)
                 tickets_change(p, body);
-        else if (kind == MESSAGE_REOPEN && fds_count == 1) {
+        else if (kind == MESSAGE_CHANNEL && fds_count == 1) {
+                keyclient_channel_set(&p->keys, fds[0]);
+                fds[0] = -1;
+        } else if (kind == MESSAGE_REOPEN && fds_count == 1) {
                 access_log_place(p, &((const struct conf *)p->worker.snap->conf)->log, fds[0]);
                 fds[0] = -1;
         }
@@ -347,13 +335,18 @@ int workproc_run(const struct workproc_input *in)
         memcpy(p->ticket_keys, in->ticket_keys, sizeof(p->ticket_keys));
         p->ticket_keys_count = in->ticket_keys_count;
         timer_init(&p->drain_timer, on_drain_timeout);
-        if (loop_new(&p->loop) != ERR_OK ||
-            mailbox_open(&p->mailbox, p->loop, in->mailbox_fd, on_message, on_supervisor_gone) != ERR_OK ||
+        if (loop_new(&p->loop) != ERR_OK) {
+                log_error("worker_not_started", LOG_N("worker", in->index));
+                return 1;
+        }
+        keyclient_init(&p->keys, p->loop, in->keys_fd);
+        if (mailbox_open(&p->mailbox, p->loop, in->mailbox_fd, on_message, on_supervisor_gone) != ERR_OK ||
             snapshot_make(p, in->conf, in->number, &snap) != ERR_OK ||
             worker_init(&p->worker, in->shared, in->index, p->loop, snap) != ERR_OK) {
                 log_error("worker_not_started", LOG_N("worker", in->index));
                 return 1;
         }
+        keyclient_measure(&p->keys, &p->worker);
         p->worker.on_drained = on_drained;
         p->worker.on_closed_doors = on_closed_doors;
         log_sink_open(&p->access, -1, p->loop);

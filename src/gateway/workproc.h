@@ -21,6 +21,7 @@ struct workproc_input {
         const int *listen_fds; /* this worker's own, in the order of the snapshot's listens; taken */
         size_t listen_fds_count;
         int mailbox_fd; /* taken */
+        int keys_fd;    /* the channel to the key holder, taken; -1: there is none now */
         int access_fd;  /* the access log's file, taken; -1: there is none */
         struct sandbox_user user;
         const struct watchdog *watchdog;

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "io/tls_keys_priv.h"
 #include "io/tls_priv.h"
 
 enum { AUTHORITIES_BYTES_MAX = 16 << 20 };
@@ -72,6 +73,7 @@ void tls_prepare(void)
         SSL_CTX *c = tls_ssl_ctx_new(true); /* OpenSSL reads its own configuration, and makes its tables */
 
         SSL_CTX_free(c);
+        tls_standin_prepare();
         ERR_clear_error();
         if (system_fd < 0)
                 system_fd = system_open();

@@ -82,8 +82,7 @@ static bool is_of_1_3(struct str content)
         for (size_t i = 0; i < BLANKS; i++)
                 if (content.ptr[i] != ' ')
                         return false;
-        return str_eq(str_sub(content, BLANKS, context.len), context) &&
-               content.ptr[before - 1] == '\0';
+        return str_eq(str_sub(content, BLANKS, context.len), context) && content.ptr[before - 1] == '\0';
 }
 
 /* RFC 8422 5.4: both randoms, then the server's ephemeral key. Ours are always able to do more than TLS 1.2, so that our

@@ -29,6 +29,7 @@ bool tls_key_id(const EVP_PKEY *key, uint8_t id[TLS_KEY_ID_BYTES]);
  * handshake that runs (tls_handshake_sign). Shares `public_half`. NULL: of no use, or memory runs out.
  */
 EVP_PKEY *tls_standin_new(EVP_PKEY *public_half);
+void tls_standin_prepare(void); /* what OpenSSL makes at the first one is made */
 
 /* tls_stream.c: inside a handshake's fibre; waits for the signature. ERR_UNSUPPORTED: no handshake that could wait runs. */
 MUST_USE enum err tls_handshake_sign(const uint8_t key_id[TLS_KEY_ID_BYTES], uint16_t scheme,

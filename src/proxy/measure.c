@@ -34,6 +34,7 @@ void measure_worker_init(struct worker *w)
                 { MEASURE_COMPRESS_IN, offsetof(struct measure_worker, compress_in) },
                 { MEASURE_COMPRESS_OUT, offsetof(struct measure_worker, compress_out) },
                 { MEASURE_COMPRESS_MEMORY, offsetof(struct measure_worker, compress_memory) },
+                { MEASURE_SIGNATURE_SECONDS, offsetof(struct measure_worker, signature_wait) },
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(all); i++)
@@ -160,6 +161,13 @@ void measure_exchange(struct exchange *x, int64_t total_us, int64_t upstream_us)
                 return;
         observe(x->w, MEASURE_UPSTREAM_SECONDS, r->measure.upstream, upstream_us);
         observe(x->w, MEASURE_ADDED_SECONDS, r->measure.added, total_us - upstream_us);
+}
+
+void measure_signature(struct worker *w, const char *result, int64_t us)
+{
+        measure_count(w, MEASURE_SIGNATURES, result, NULL, NULL);
+        if (us >= 0)
+                observe(w, MEASURE_SIGNATURE_SECONDS, w->measure.signature_wait, us);
 }
 
 void measure_first_byte(struct worker *w, const struct measure_target *m, int64_t us)

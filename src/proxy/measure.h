@@ -28,6 +28,8 @@ enum measure {
         MEASURE_BYTES_OUT,
         MEASURE_TLS_HANDSHAKES,
         MEASURE_TLS_FAILURES,
+        MEASURE_SIGNATURES,
+        MEASURE_SIGNATURE_SECONDS,
         MEASURE_UPSTREAM_CONNECTIONS,
         MEASURE_UPSTREAM_REQUESTS,
         MEASURE_UPSTREAM_FAILURES,
@@ -78,6 +80,7 @@ struct measure_worker {
         metric_index connections, accepted, requests_active, bytes_in, bytes_out, upstream_connections;
         metric_index cache_bytes, cache_entries, cache_evictions;
         metric_index compress_in, compress_out, compress_memory;
+        metric_index signature_wait;
 };
 
 void measure_worker_init(struct worker *w);
@@ -100,6 +103,9 @@ void measure_set(struct worker *w, metric_index i, int64_t value);
 /* A request of a client is over; how long it took, and how much of that it waited for its upstream. */
 void measure_exchange(struct exchange *x, int64_t total_us, int64_t upstream_us);
 void measure_first_byte(struct worker *w, const struct measure_target *m, int64_t us);
+
+/* A handshake's wait for the key holder is over; `result` is a static word. How long it was, -1: not to be told. */
+void measure_signature(struct worker *w, const char *result, int64_t us);
 
 /* A TLS handshake with a "client" or "upstream" is over, well (ERR_OK) or not. */
 void measure_tls(struct worker *w, const char *peer, const struct stream *s, enum err e);

@@ -41,6 +41,11 @@ const struct metric measure_metrics[MEASURES] = {
                 "TLS handshakes done, with clients and with upstreams, by version and whether a session was resumed.", .series_max = 16),
         [MEASURE_TLS_FAILURES] = COUNTER("sekisho_tls_failures_total", LABELS("peer", "reason"),
                 "TLS handshakes that failed, by what the library said of them.", .series_max = 64),
+        [MEASURE_SIGNATURES] = COUNTER("sekisho_signatures_total", LABELS("result"),
+                "Signatures that handshakes asked the key holder for: ok, or why there was none: unknown_key (it does not have it), refused, "
+                "timeout, full (too many handshakes of this worker wait).", .series_max = 8),
+        [MEASURE_SIGNATURE_SECONDS] = SECONDS("sekisho_signature_wait_seconds", LABELS(NULL), added_bounds,
+                "Time from a handshake's question to the key holder's signature."),
         [MEASURE_UPSTREAM_CONNECTIONS] = GAUGE("sekisho_upstream_connections", LABELS(NULL),
                 "Connections to upstreams open now, idle ones included."),
         [MEASURE_UPSTREAM_REQUESTS] = COUNTER("sekisho_upstream_requests_total", OF_TARGET,

@@ -26,7 +26,20 @@ static void the_same_comes_out(void **state)
 
         assert_str(second->version, first->version);
         assert_str(second->providers[0].api_key, STR("sk-from-the-environment"));
-        assert_str(second->gateway.certificates[0].key_pem, str_of(pem_a_key));
+        /* The private key is with the one who read it, and in no bundle. */
+        assert_str(first->gateway.certificates[0].key_pem, str_of(pem_a_key));
+        assert_true(
+                str_has_prefix(second->gateway.certificates[0].key_pem, STR("-----BEGIN PUBLIC KEY-----")));
+        assert_true(str_find(conf_recorder_bundle(&recorder), STR("PRIVATE KEY")) == STR_NONE);
+        struct str keys = conf_recorder_keys(&recorder), pem;
+        assert_err(conf_keys_next(&keys, &pem), ERR_OK);
+        assert_str(pem, str_of(pem_a_key));
+        assert_err(conf_keys_next(&keys, &pem), ERR_NOT_FOUND);
+        struct str name;
+        size_t at = 0;
+        assert_true(conf_bundle_next(&bundle, CONF_READ_KEY, &at, &name));
+        assert_str(name, STR("/etc/sekisho/a.key"));
+        assert_false(conf_bundle_next(&bundle, CONF_READ_KEY, &at, &name));
         assert_memory_equal(second->gateway.tokens[1].sha256, first->gateway.tokens[1].sha256,
                             CONF_SHA256_BYTES);
         struct conf *both[] = { first, second };
@@ -41,6 +54,26 @@ static void the_same_comes_out(void **state)
         }
         conf_recorder_fini(&recorder);
         report_fini(&report);
+}
+
+static void keys_that_are_cut_short_are_refused(void **state)
+{
+        struct str keys, pem;
+        struct buf out;
+
+        buf_init(&out, 1024);
+        conf_keys_add(&out, STR("one"));
+        conf_keys_add(&out, STR("another"));
+        for (size_t n = 0; n <= out.len; n++) {
+                bool is_whole = n == 0 || n == 7 || n == out.len;
+                enum err e;
+
+                keys = str_sub(buf_str(&out), 0, n);
+                while ((e = conf_keys_next(&keys, &pem)) == ERR_OK)
+                        ;
+                assert_err(e, is_whole ? ERR_NOT_FOUND : ERR_MALFORMED);
+        }
+        buf_fini(&out);
 }
 
 static void what_is_read_twice_is_kept_once(void **state)
@@ -76,7 +109,7 @@ static const struct {
         { "another format", STR_INIT("SKSH2\n\1\0\0\0\0\0\0\0" CONFIG), ERR_MALFORMED },
         { "cut in an entry", STR_INIT(HEAD "\0\x80\1\1\0\0\0\2\0\0\0c{"), ERR_MALFORMED },
         { "bytes after the last", STR_INIT(HEAD CONFIG "x"), ERR_MALFORMED },
-        { "unknown kind", STR_INIT(HEAD CONFIG "\4\0\0\1\0\0\0\1\0\0\0Kv"), ERR_MALFORMED },
+        { "unknown kind", STR_INIT(HEAD CONFIG "\5\0\0\1\0\0\0\1\0\0\0Kv"), ERR_MALFORMED },
         { "impossible mode", STR_INIT(HEAD "\0\0\xf0\1\0\0\0\2\0\0\0c{}"), ERR_MALFORMED },
         { "no name", STR_INIT(HEAD "\0\x80\1\0\0\0\0\2\0\0\0{}"), ERR_MALFORMED },
         { "length beyond the end",
@@ -101,6 +134,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(the_same_comes_out),
+                cmocka_unit_test(keys_that_are_cut_short_are_refused),
                 cmocka_unit_test(what_is_read_twice_is_kept_once),
                 cmocka_unit_test(shapes),
         };

@@ -32,11 +32,11 @@ static const struct fake_text fake_texts[] = {
         { CONF_READ_SECRET, "/etc/sekisho/open.txt", "sk-from-a-file\n", 0644 },
         { CONF_READ_SECRET, "/srv/me/key.txt", "sk-from-home\r\n", 0640 },
         { CONF_READ_FILE, "/etc/sekisho/a.pem", pem_a_cert, 0644 },
-        { CONF_READ_SECRET, "/etc/sekisho/a.key", pem_a_key, 0600 },
+        { CONF_READ_KEY, "/etc/sekisho/a.key", pem_a_key, 0600 },
         { CONF_READ_FILE, "/etc/sekisho/b.pem", pem_b_cert, 0644 },
-        { CONF_READ_SECRET, "/etc/sekisho/b.key", pem_b_key, 0600 },
+        { CONF_READ_KEY, "/etc/sekisho/b.key", pem_b_key, 0600 },
         { CONF_READ_FILE, "/etc/sekisho/broken.pem", "-----BEGIN CERTIFICATE-----\nno\n", 0644 },
-        { CONF_READ_SECRET, "/etc/sekisho/open.key", pem_a_key, 0604 },
+        { CONF_READ_KEY, "/etc/sekisho/open.key", pem_a_key, 0604 },
 };
 
 static enum err fake_read(struct conf_source *s, enum conf_read_kind kind, struct str name,
