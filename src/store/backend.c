@@ -6,11 +6,9 @@
 enum err store_conn_open(const struct store_url *url, enum store_role role, bool must_exist, struct report *r,
                          struct store_conn **out)
 {
-        if (url->kind != STORE_SQLITE) {
-                report_error(r, 0, 0, "this build opens SQLite stores only");
-                return ERR_UNSUPPORTED;
-        }
-        return store_sqlite.open(url, role, must_exist, r, out);
+        const struct store_backend *backend = url->kind == STORE_SQLITE ? &store_sqlite : &store_postgres;
+
+        return backend->open(url, role, must_exist, r, out);
 }
 
 void store_conn_close(struct store_conn *c)

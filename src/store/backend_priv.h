@@ -16,7 +16,7 @@
 #include "store/store.h"
 #include "store/url.h"
 
-enum { STORE_ARGS_MAX = 40, STORE_SQL_BYTES_MAX = 4096 };
+enum { STORE_ARGS_MAX = 40, STORE_SQL_BYTES_MAX = 4096, STORE_VALUE_BYTES_MAX = 16 * 1024 * 1024 };
 
 struct store_value {
         enum { STORE_NULL, STORE_NUMBER, STORE_STRING, STORE_BLOB } type;
@@ -74,7 +74,9 @@ struct store_backend {
         /* The engine's own check: quick at each start, whole for verify. ERR_MALFORMED: the report says what is damaged. */
         enum err (*check)(struct store_conn *c, bool is_whole, struct report *r);
 
-        /* What other programs changed: a descriptor to poll (-1: none) and what it told. */
+        /* Other programs on the same database. What changes the outbox tells them with its commit; what they told is a descriptor to
+         * poll (-1: there are none, -2: lost, ask take again in a second) and a question. */
+        enum err (*announce)(struct store_conn *c);
         int (*notice_fd)(struct store_conn *c);
         bool (*notice_take)(struct store_conn *c);
 };

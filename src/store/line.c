@@ -18,7 +18,7 @@
 #include "base/log.h"
 #include "store/txn_priv.h"
 
-enum { TRIES_MAX = 5 };
+enum { TRIES_MAX = 5, NOTICE_RETRY_MS = 1000 };
 
 void store_line_init(struct store_line *l, struct store_conn *c, bool is_writer, unix_ms (*clock)(void))
 {
@@ -173,26 +173,34 @@ static void look_for_notices(struct store_line *l)
         tell(l->told_fd);
 }
 
+/* Until there are jobs, or word from another program. */
+static void wait_for_something(struct store_line *l)
+{
+        int notice_fd = l->conn->backend->notice_fd(l->conn);
+        struct pollfd fds[] = { { l->wake_fd, POLLIN, 0 }, { notice_fd, POLLIN, 0 } };
+        uint64_t count;
+
+        if (poll(fds, 2, notice_fd == -2 ? NOTICE_RETRY_MS : -1) > 0 && fds[0].revents &&
+            read(l->wake_fd, &count, sizeof(count)) < 0)
+                assert(errno == EAGAIN || errno == EINTR);
+}
+
 static void *work(void *context)
 {
         struct store_line *l = context;
         struct list batch;
-        uint64_t count;
 
         list_init(&batch);
         while (wait_for_jobs(l, &batch)) {
                 bool has_news = false;
                 if (list_is_empty(&batch)) {
-                        struct pollfd fds[] = { { l->wake_fd, POLLIN, 0 },
-                                                { l->conn->backend->notice_fd(l->conn), POLLIN, 0 } };
-                        if (poll(fds, 2, -1) > 0 && fds[0].revents &&
-                            read(l->wake_fd, &count, sizeof(count)) < 0)
-                                assert(errno == EAGAIN || errno == EINTR);
-                        look_for_notices(l);
-                        continue;
+                        wait_for_something(l);
+                } else {
+                        store_line_run(l, &batch, &has_news);
+                        report_done(l, &batch, has_news);
                 }
-                store_line_run(l, &batch, &has_news);
-                report_done(l, &batch, has_news);
+                if (l->is_writer)
+                        look_for_notices(l); /* some may have come with the answers of the jobs */
         }
         return NULL;
 }

@@ -11,8 +11,10 @@ enum err store_outbox_write(struct store_txn *t, int64_t org, const char *table,
         int64_t seq;
         enum err e = store_counter_next(t, STR("outbox"), &seq);
 
+        if (e == ERR_OK && !t->has_news)
+                e = t->conn->backend->announce(t->conn);
         if (e != ERR_OK)
-                return e;
+                return t->failed = e;
         t->has_news = true;
         return STORE_EXEC(
                 t,

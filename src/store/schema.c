@@ -55,8 +55,8 @@ enum err store_schema_version(struct store_conn *c, int *out)
                                         : e;
 }
 
-/* One step and its number, together or not at all. */
-static enum err take_step(struct store_conn *c, int version)
+/* One step and its number, together or not at all. The version is read again inside: another control may have been faster. */
+static enum err take_step(struct store_conn *c, int target, int *at)
 {
         struct buf script;
         char number[64];
@@ -65,22 +65,26 @@ static enum err take_step(struct store_conn *c, int version)
         if (e != ERR_OK)
                 return e;
         buf_init(&script, SCRIPT_BYTES_MAX);
-        respell(str_of(store_steps[version - 1].sql), c->backend, &script);
-        buf_add_char(&script, '\0');
-        e = script.full ? ERR_NO_MEMORY : c->backend->script(c, script.ptr);
+        e = store_schema_version(c, at);
+        if (e == ERR_OK && *at < target) {
+                respell(str_of(store_steps[*at].sql), c->backend, &script);
+                buf_add_char(&script, '\0');
+                snprintf(number, sizeof(number), "UPDATE schema_version SET version = %d", *at + 1);
+                e = script.full ? ERR_NO_MEMORY : c->backend->script(c, script.ptr);
+                if (e == ERR_OK)
+                        e = c->backend->script(c, number);
+        }
         buf_fini(&script);
-        snprintf(number, sizeof(number), "UPDATE schema_version SET version = %d", version);
         if (e == ERR_OK)
-                e = c->backend->script(c, number);
-        if (e == ERR_OK)
-                return c->backend->commit(c);
-        c->backend->rollback(c);
+                e = c->backend->commit(c);
+        else
+                c->backend->rollback(c);
         return e;
 }
 
 enum err store_schema_migrate(struct store_conn *c, int version, struct report *r)
 {
-        int at;
+        int at, step;
         enum err e = store_schema_version(c, &at);
 
         if (e == ERR_OK && at > store_steps_count) {
@@ -91,11 +95,11 @@ enum err store_schema_migrate(struct store_conn *c, int version, struct report *
                         at, store_steps_count);
                 return ERR_UNSUPPORTED;
         }
-        for (; e == ERR_OK && at < version; at++) {
-                if ((e = take_step(c, at + 1)) == ERR_OK)
+        for (step = at; e == ERR_OK && at < version; step = ++at) {
+                if ((e = take_step(c, version, &at)) == ERR_OK)
                         continue;
-                report_error(r, 0, 0, "cannot bring the store to schema %d (%s): %s", at + 1,
-                             store_steps[at].what, c->reason);
+                report_error(r, 0, 0, "cannot bring the store to schema %d (%s): %s", step + 1,
+                             store_steps[step].what, c->reason);
                 return e;
         }
         if (e != ERR_OK)

@@ -121,7 +121,7 @@ static void configure(sqlite3 *db, enum store_role role)
         sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_FKEY, 1, NULL);
         sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
         sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, role != STORE_WRITER, NULL);
-        sqlite3_limit(db, SQLITE_LIMIT_LENGTH, 16 * 1024 * 1024);
+        sqlite3_limit(db, SQLITE_LIMIT_LENGTH, STORE_VALUE_BYTES_MAX);
         sqlite3_limit(db, SQLITE_LIMIT_SQL_LENGTH, 64 * 1024);
         sqlite3_limit(db, SQLITE_LIMIT_ATTACHED, 0);
         sqlite3_limit(db, SQLITE_LIMIT_EXPR_DEPTH, 100);
@@ -456,6 +456,11 @@ static enum err sqlite_check(struct store_conn *conn, bool is_whole, struct repo
         return e;
 }
 
+static enum err sqlite_announce(struct store_conn *conn)
+{
+        return ERR_OK;
+}
+
 static int sqlite_notice_fd(struct store_conn *conn)
 {
         return -1;
@@ -485,6 +490,7 @@ const struct store_backend store_sqlite = {
         .script = run_script,
         .has_table = sqlite_has_table,
         .check = sqlite_check,
+        .announce = sqlite_announce,
         .notice_fd = sqlite_notice_fd,
         .notice_take = sqlite_notice_take,
 };

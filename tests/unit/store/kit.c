@@ -64,6 +64,8 @@ void kit_reopen(struct kit *k)
                 report_format(&k->report, &text);
                 fail_msg("%.*s", STR_FMT(buf_str(&text)));
         }
+        assert_true(str_has_prefix(store_engine(k->store),
+                                   kit_engine == KIT_SQLITE ? STR("SQLite ") : STR("PostgreSQL ")));
 }
 
 void kit_begin(struct kit *k)
