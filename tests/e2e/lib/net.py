@@ -52,8 +52,8 @@ class Machine:
 
     def ping(self, address, count=3, size=56, loses=False, extra=()):
         """Answers got, of `count`."""
-        done = self.run("ping", "-n", "-c", count, "-i", "0.05", "-W", "2", "-s", size, *extra, address, code=None,
-                        seconds=60)
+        done = self.run("ping", "-n", "-c", count, "-i", "0.05", "-W", "2" if loses else "20", "-s", size, *extra, address,
+                        code=None, seconds=120)
         got = int(done.stdout.split(" received")[0].rsplit(" ", 1)[1]) if " received" in done.stdout else 0
         assert loses or got == count, f"{self.name} to {address}: {got} of {count} answers\n{done.stdout}{done.stderr}"
         return got
