@@ -263,6 +263,11 @@ void metrics_set(struct metrics *m, unsigned worker, metric_index i, int64_t val
         atomic_store_explicit(cell_at(m, worker, i), (uint64_t)value, memory_order_relaxed);
 }
 
+void metrics_move(struct metrics *m, unsigned worker, metric_index i, int64_t by)
+{
+        cell_add(m, worker, i, (uint64_t)by);
+}
+
 void metrics_observe(struct metrics *m, unsigned worker, const struct metric *def, metric_index i,
                      uint64_t value)
 {

@@ -62,6 +62,7 @@ metric_index metrics_series(struct metrics *m, const struct metric *def, const s
 /* By the row's own worker only. */
 void metrics_add(struct metrics *m, unsigned worker, metric_index i, uint64_t n);
 void metrics_set(struct metrics *m, unsigned worker, metric_index i, int64_t value);
+void metrics_move(struct metrics *m, unsigned worker, metric_index i, int64_t by); /* a gauge, up or down */
 void metrics_observe(struct metrics *m, unsigned worker, const struct metric *def, metric_index i,
                      uint64_t value);
 

@@ -335,6 +335,8 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
                 }
                 break;
         case NGHTTP2_RST_STREAM:
+                if (c->events->on_reset_frame)
+                        c->events->on_reset_frame(c->context, true, frame->rst_stream.error_code);
                 if (s)
                         s->was_reset_by_peer = true;
                 break;
@@ -360,6 +362,8 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
 
         if (frame->hd.type == NGHTTP2_DATA)
                 c->tokens = MIN(c->tokens + CONTROL_TOKENS_PER_DATA_FRAME, (int64_t)CONTROL_TOKENS_MAX);
+        else if (frame->hd.type == NGHTTP2_RST_STREAM && c->events->on_reset_frame)
+                c->events->on_reset_frame(c->context, false, frame->rst_stream.error_code);
         return 0;
 }
 

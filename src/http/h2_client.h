@@ -53,6 +53,8 @@ struct h2_client_events {
         void (*on_reset)(struct h2_client_stream *s, enum err e, enum h2_client_reset how);
         /* The peer wants no new streams on this connection (GOAWAY). */
         void (*on_goaway)(void *context);
+        /* RST_STREAM came or went, also of a stream that is forgotten; for counting. Also inside h2_client_fill. May be NULL. */
+        void (*on_reset_frame)(void *context, bool by_peer, uint32_t code);
 };
 
 /* One request; embedded in its owner, from h2_client_request until on_reset or h2_client_forget. */

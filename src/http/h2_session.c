@@ -205,6 +205,8 @@ static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *
                         input_end(s, st);
                 break;
         case NGHTTP2_RST_STREAM:
+                if (s->events->on_reset)
+                        s->events->on_reset(s->context, true, frame->rst_stream.error_code);
                 over_budget(s, h2_budget_reset(&s->budget, st ? s->now - st->opened_at : 0));
                 break;
         case NGHTTP2_PING:
@@ -246,6 +248,8 @@ static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *
         if (frame->hd.type != NGHTTP2_RST_STREAM)
                 return 0;
         s->reset_ids[s->resets_count++ % RESETS_KEPT] = frame->hd.stream_id;
+        if (s->events->on_reset)
+                s->events->on_reset(s->context, false, frame->rst_stream.error_code);
         if (frame->rst_stream.error_code == NGHTTP2_NO_ERROR)
                 return 0;
         st = stream_of(s, frame->hd.stream_id);

@@ -8,13 +8,14 @@
  * Credit: a client may send H2_STREAM_WINDOW bytes of one stream and H2_CONNECTION_WINDOW of all before they are taken
  * (h2_stream_took). Answers are taken only while the buffer of h2_session_send has room and the client's windows are open.
  *
- * Thread: the caller's. Events come only from h2_session_receive and, on_closed alone, from h2_session_send; inside them
+ * Thread: the caller's. Events come only from h2_session_receive and, on_closed and on_reset alone, from h2_session_send; inside them
  * h2_session_receive, _send and _free must not be called, everything else may. Source: RFC 9113, RFC 8441, RFC 9218 2.1.
  */
 #pragma once
 
 #include "base/list.h"
 #include "http/h2_budget.h"
+#include "http/h2_code.h"
 #include "http/h2_fields.h"
 
 enum {
@@ -22,16 +23,6 @@ enum {
         H2_CONNECTION_WINDOW = 1024 * 1024,
         H2_STREAMS_MAX = 100,
         H2_OUT_BYTES_LEAST = 32 * 1024 /* room h2_session_send wants, to be able to send anything */
-};
-
-/* RFC 9113 7. */
-enum h2_code {
-        H2_NO_ERROR = 0,
-        H2_PROTOCOL_ERROR = 1,
-        H2_INTERNAL_ERROR = 2,
-        H2_REFUSED_STREAM = 7,
-        H2_CANCEL = 8,
-        H2_ENHANCE_YOUR_CALM = 11
 };
 
 struct h2_session;
@@ -69,6 +60,8 @@ struct h2_session_events {
         void (*on_end)(void *context, struct h2_stream *s, const struct http_field *trailers, size_t count);
         /* The stream is no more. `code` tells how: H2_NO_ERROR with both ends whole is the good case. */
         void (*on_closed)(void *context, struct h2_stream *s, uint32_t code);
+        /* RST_STREAM came or went, also of a stream that is none any more; for counting. May be NULL. */
+        void (*on_reset)(void *context, bool by_client, uint32_t code);
 };
 
 struct h2_session_conf {

@@ -81,6 +81,7 @@ static enum err provider_build(struct provider *p, const struct conf_provider *c
                                          .ejected_percent_max = 100 };
         p->upstream.retries.percent = RETRY_PERCENT;
         waitline_init(&p->upstream.line, 0, 0);
+        measure_upstream_init(shared->metrics, &p->upstream.measure, p->name);
         target_build(p, shared, a);
         listing_init(&p->listing, c, &p->upstream);
         return tls_build(p, r);

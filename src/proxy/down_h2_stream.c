@@ -48,6 +48,7 @@ void down_h2_stream_free_if_done(struct down_stream *st)
         list_remove(&st->finishing_node);
         c->streams_count--;
         pool_put(c->conn.w->down_streams, st);
+        measure_h2_streams(c->conn.w);
         if (c->streams_count)
                 return;
         if (c->is_gone)
@@ -148,6 +149,7 @@ static struct h2_stream *event_open(void *context)
         list_init(&st->finishing_node);
         list_add_last(&c->streams, &st->node);
         c->streams_count++;
+        measure_h2_streams(c->conn.w);
         return &st->h2;
 }
 
@@ -311,6 +313,13 @@ static void event_closed(void *context, struct h2_stream *h2, uint32_t code)
                 mark(st);
         }
         down_h2_stream_free_if_done(st);
+}
+
+static void event_reset(void *context, bool by_client, uint32_t code)
+{
+        const struct down_h2 *c = context;
+
+        measure_h2_reset(c->conn.w, "client", by_client, code);
 }
 
 /* ---- time ---- */
@@ -528,4 +537,5 @@ const struct h2_session_events down_h2_session_events = {
         .on_data = event_data,
         .on_end = event_end,
         .on_closed = event_closed,
+        .on_reset = event_reset,
 };

@@ -101,12 +101,13 @@ static enum upstream_answer choose(struct exchange *x, struct upstream *u, struc
 
 /* ---- the line ---- */
 
-static void line_call_next(struct upstream *u, mono_ms now)
+static void line_call_next(struct worker *w, struct upstream *u)
 {
-        struct waiter *waiter = waitline_next(&u->line, now);
+        struct waiter *waiter = waitline_next(&u->line, loop_now(w->loop));
 
         if (!waiter)
                 return;
+        measure_move(w, u->measure.queue, -1);
         struct exchange *x = CONTAINER_OF(waiter, struct exchange, waiter);
         x->is_called = true;
         u->called_count++;
@@ -121,6 +122,8 @@ static bool line_leave(struct exchange *x)
 
         if (!x->upstream)
                 return false;
+        if (!list_is_empty(&x->waiter.node))
+                measure_move(x->w, x->upstream->measure.queue, -1);
         waitline_leave(&x->upstream->line, &x->waiter);
         if (was_called)
                 x->upstream->called_count--;
@@ -150,6 +153,7 @@ static enum step_result line_join(struct exchange *x, struct upstream *u, bool w
 
         if (!joined)
                 return full_refuse(x, "queue_full");
+        measure_move(x->w, u->measure.queue, 1);
         timer_clear(&x->try_timer);
         timer_init(&x->try_timer, on_wait_over);
         timer_set(x->w->loop, &x->try_timer, waitline_until(&u->line, &x->waiter));
@@ -174,13 +178,13 @@ void forward_leave(struct exchange *x)
         x->entered = NULL;
         target_leave(t, x->is_probe);
         x->is_probe = false;
-        line_call_next(t->upstream, loop_now(x->w->loop));
+        line_call_next(x->w, t->upstream);
 }
 
 void forward_answered(struct exchange *x)
 {
         timer_clear(&x->try_timer);
-        if (x->entered && x->status < 500)
+        if (x->entered && x->is_upstreams && x->status < 500)
                 balance_answered(&x->entered->seat, x->first_byte_us - x->up_start_us, loop_now(x->w->loop));
 }
 
@@ -210,25 +214,31 @@ static void try_begin(struct exchange *x, const struct upstream *u)
         timer_set(x->w->loop, &x->try_timer, loop_now(x->w->loop) + u->try_ms);
 }
 
-static enum step_result refuse(struct exchange *x)
+static enum step_result refuse(struct exchange *x, bool is_short_of_budget)
 {
+        const char *reason = is_short_of_budget ? "retry_budget" : "upstream_unreachable";
+
         if (x->tried_count == 0) {
                 reply_will_have(x, "Retry-After", STR("1"));
                 return exchange_refuse(x, 503, "no_target", "No healthy upstream can take this request now.");
         }
-        return exchange_refuse(x, x->up_error == ERR_TIMED_OUT ? 504 : 502, "upstream_unreachable",
+        return exchange_refuse(x, x->up_error == ERR_TIMED_OUT ? 504 : 502, reason,
                                "The upstream could not be reached.");
 }
 
 /* Counts the request, or asks for leave to send it again. */
-static bool may_try(struct exchange *x, struct upstream *u, bool is_retry)
+static bool may_try(struct exchange *x, struct upstream *u, bool is_retry, bool *is_short_of_budget)
 {
         mono_ms now = loop_now(x->w->loop);
 
         if (x->tried_count >= u->tries_max)
                 return false;
-        if (is_retry)
-                return retry_budget_take(&u->retries, now);
+        if (is_retry) {
+                bool may = retry_budget_take(&u->retries, now);
+
+                *is_short_of_budget = !may && u->retries.percent;
+                return may;
+        }
         if (x->attempts == 0 && !x->is_called)
                 retry_budget_request(&u->retries, now);
         return true;
@@ -236,25 +246,25 @@ static bool may_try(struct exchange *x, struct upstream *u, bool is_retry)
 
 enum step_result forward_to(struct exchange *x, struct upstream *u, struct str host)
 {
-        bool is_retry = remember_tried(x), may, was_called;
+        bool is_retry = remember_tried(x), is_short_of_budget = false, may, was_called;
         struct target *t;
         enum upstream_answer answer;
 
         x->upstream = u;
         forward_leave(x);
-        may = may_try(x, u, is_retry);
+        may = may_try(x, u, is_retry, &is_short_of_budget);
         was_called = line_leave(x);
         if (!may)
-                return refuse(x);
+                return refuse(x, is_short_of_budget);
         if (!was_called && !is_retry && (u->line.count || u->called_count))
                 return line_join(x, u, false);
         answer = choose(x, u, &t);
         if (answer == UPSTREAM_FULL)
                 return line_join(x, u, was_called);
         if (was_called) /* there may be more room than the one that was left */
-                line_call_next(u, loop_now(x->w->loop));
+                line_call_next(x->w, u);
         if (answer == UPSTREAM_DOWN)
-                return refuse(x);
+                return refuse(x, false);
         try_begin(x, u);
         if (host.len == 0 && t->authority.len)
                 host = t->authority;
@@ -276,7 +286,7 @@ static enum step_result pick(struct exchange *x)
 static void cancel(struct exchange *x)
 {
         if (line_leave(x)) /* its turn is another's */
-                line_call_next(x->upstream, loop_now(x->w->loop));
+                line_call_next(x->w, x->upstream);
         up_abandon(x);
 }
 

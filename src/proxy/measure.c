@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "http/h2_code.h"
 #include "io/stream.h"
 #include "proxy/exchange.h"
 #include "proxy/route.h"
@@ -40,6 +41,15 @@ void measure_worker_init(struct worker *w)
         for (size_t i = 0; i < ARRAY_SIZE(all); i++)
                 *(metric_index *)(void *)((char *)&w->measure + all[i].offset) =
                         series(w->shared->metrics, all[i].measure, STR_NULL, STR_NULL, STR_NULL);
+        w->measure.h2_streams_client =
+                series(w->shared->metrics, MEASURE_H2_STREAMS, STR("client"), STR_NULL, STR_NULL);
+        w->measure.h2_streams_upstream =
+                series(w->shared->metrics, MEASURE_H2_STREAMS, STR("upstream"), STR_NULL, STR_NULL);
+        for (int i = 0; i < MEASURE_OVERLOAD_LEVELS; i++)
+                w->measure.overload[i] =
+                        series(w->shared->metrics, MEASURE_OVERLOAD,
+                               str_of(overload_level_name((enum overload_level)i)), STR_NULL, STR_NULL);
+        measure_overload(w, OVERLOAD_EASY);
 }
 
 void measure_route_init(struct metrics *metrics, struct measure_route *m, struct str route,
@@ -62,6 +72,11 @@ void measure_target_init(struct metrics *metrics, struct measure_target *m, stru
         m->retries = series(metrics, MEASURE_UPSTREAM_RETRIES, upstream, target, STR_NULL);
         m->ejections = series(metrics, MEASURE_UPSTREAM_EJECTIONS, upstream, target, STR_NULL);
         m->first_byte = series(metrics, MEASURE_UPSTREAM_FIRST_BYTE, upstream, target, STR_NULL);
+}
+
+void measure_upstream_init(struct metrics *metrics, struct measure_upstream *m, struct str upstream)
+{
+        m->queue = series(metrics, MEASURE_UPSTREAM_QUEUE, upstream, STR_NULL, STR_NULL);
 }
 
 /* ---- series by name ---- */
@@ -130,6 +145,28 @@ void measure_add(struct worker *w, metric_index i, uint64_t n)
 void measure_set(struct worker *w, metric_index i, int64_t value)
 {
         metrics_set(w->shared->metrics, w->index, i, value);
+}
+
+void measure_move(struct worker *w, metric_index i, int64_t by)
+{
+        metrics_move(w->shared->metrics, w->index, i, by);
+}
+
+void measure_h2_streams(struct worker *w)
+{
+        measure_set(w, w->measure.h2_streams_client, (int64_t)pool_taken_count(w->down_streams));
+        measure_set(w, w->measure.h2_streams_upstream, (int64_t)pool_taken_count(w->h2_streams));
+}
+
+void measure_h2_reset(struct worker *w, const char *peer, bool by_peer, uint32_t code)
+{
+        measure_count(w, MEASURE_H2_RESETS, peer, by_peer ? "peer" : "gateway", h2_code_name(code));
+}
+
+void measure_overload(struct worker *w, unsigned level)
+{
+        for (unsigned i = 0; i < MEASURE_OVERLOAD_LEVELS; i++)
+                measure_set(w, w->measure.overload[i], i == level);
 }
 
 static void observe(struct worker *w, enum measure m, metric_index i, int64_t us)

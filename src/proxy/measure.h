@@ -38,6 +38,10 @@ enum measure {
         MEASURE_UPSTREAM_RETRIES,
         MEASURE_UPSTREAM_EJECTIONS,
         MEASURE_UPSTREAM_FIRST_BYTE,
+        MEASURE_UPSTREAM_QUEUE,
+        MEASURE_H2_STREAMS,
+        MEASURE_H2_RESETS,
+        MEASURE_OVERLOAD,
         MEASURE_LOG_DROPPED,
         MEASURE_CACHE,
         MEASURE_CACHE_BYTES,
@@ -62,6 +66,8 @@ enum measure {
 };
 extern const struct metric measure_metrics[MEASURES];
 
+enum { MEASURE_OVERLOAD_LEVELS = 3 }; /* of enum overload_level */
+
 enum measure_class { CLASS_1XX, CLASS_2XX, CLASS_3XX, CLASS_4XX, CLASS_5XX, CLASS_NONE, CLASSES };
 
 /* Of one route. */
@@ -75,12 +81,19 @@ struct measure_target {
         metric_index requests, failures, connects, reuses, retries, ejections, first_byte;
 };
 
+/* Of one upstream. */
+struct measure_upstream {
+        metric_index queue;
+};
+
 /* Of one worker, for all. */
 struct measure_worker {
         metric_index connections, accepted, requests_active, bytes_in, bytes_out, upstream_connections;
         metric_index cache_bytes, cache_entries, cache_evictions;
         metric_index compress_in, compress_out, compress_memory;
         metric_index signature_wait;
+        metric_index h2_streams_client, h2_streams_upstream;
+        metric_index overload[MEASURE_OVERLOAD_LEVELS];
 };
 
 void measure_worker_init(struct worker *w);
@@ -89,6 +102,7 @@ void measure_route_init(struct metrics *metrics, struct measure_route *m, struct
                         struct str upstream);
 void measure_target_init(struct metrics *metrics, struct measure_target *m, struct str upstream,
                          struct str target);
+void measure_upstream_init(struct metrics *metrics, struct measure_upstream *m, struct str upstream);
 
 /* One refusal of ours; `reason` is a static word. */
 void measure_refused(struct worker *w, const char *reason);
@@ -99,6 +113,14 @@ void measure_count(struct worker *w, enum measure m, const char *a, const char *
 
 void measure_add(struct worker *w, metric_index i, uint64_t n);
 void measure_set(struct worker *w, metric_index i, int64_t value);
+void measure_move(struct worker *w, metric_index i, int64_t by); /* a gauge that several count in */
+
+/* How many streams of HTTP/2 are open now, on both sides. */
+void measure_h2_streams(struct worker *w);
+/* RST_STREAM on a connection with a "client" or "upstream". */
+void measure_h2_reset(struct worker *w, const char *peer, bool by_peer, uint32_t code);
+/* The worker's level now; enum overload_level. */
+void measure_overload(struct worker *w, unsigned level);
 
 /* A request of a client is over; how long it took, and how much of that it waited for its upstream. */
 void measure_exchange(struct exchange *x, int64_t total_us, int64_t upstream_us);

@@ -17,6 +17,11 @@ enum {
 static const unsigned begins_at[OVERLOAD_LEVELS] = { 0, 80, 90 }; /* percent */
 static const char *const names[OVERLOAD_LEVELS] = { "easy", "shedding", "closed" };
 
+const char *overload_level_name(enum overload_level level)
+{
+        return names[level];
+}
+
 enum overload_level overload_next(enum overload_level level, uint64_t used, uint64_t max)
 {
         enum overload_level next = OVERLOAD_EASY;
@@ -64,6 +69,7 @@ static void level_changed(struct worker *w, enum overload_level before, enum ove
         log_warning("overload", LOG_S("level", str_of(names[level])),
                     LOG_S("memory", str_of(names[w->overload.memory])),
                     LOG_S("descriptors", str_of(names[w->overload.descriptors])), LOG_N("worker", w->index));
+        measure_overload(w, level);
         if (w->on_closed_doors && (level == OVERLOAD_CLOSED) != (before == OVERLOAD_CLOSED))
                 w->on_closed_doors(w, level == OVERLOAD_CLOSED);
 }

@@ -19,6 +19,8 @@ struct overload {
         struct timer timer;
 };
 
+const char *overload_level_name(enum overload_level level); /* "easy"; static */
+
 /* The level after `level` with `used` of `max` (0: no bound) in use. Pure. */
 enum overload_level overload_next(enum overload_level level, uint64_t used, uint64_t max);
 

@@ -418,6 +418,13 @@ static void on_goaway(void *context)
         c->is_draining = true;
 }
 
+static void on_reset_frame(void *context, bool by_peer, uint32_t code)
+{
+        const struct up_h2 *c = context;
+
+        measure_h2_reset(c->w, "upstream", by_peer, code);
+}
+
 static const struct h2_client_events client_events = {
         .on_settings = on_settings,
         .on_flush = on_flush,
@@ -427,6 +434,7 @@ static const struct h2_client_events client_events = {
         .on_room = up_h2_stream_on_room,
         .on_reset = up_h2_stream_on_reset,
         .on_goaway = on_goaway,
+        .on_reset_frame = on_reset_frame,
 };
 
 static const struct stream_events conn_events = { .on_ready = on_ready, .on_closed = on_closed };

@@ -55,8 +55,11 @@ void up_h2_streams_free(struct list *dead)
                 struct up_h2_stream *s = CONTAINER_OF(dead->next, struct up_h2_stream, node);
 
                 list_remove(&s->node);
+                struct worker *w = s->conn->w;
+
                 buf_fini(&s->kept);
-                pool_put(s->conn->w->h2_streams, s);
+                pool_put(w->h2_streams, s);
+                measure_h2_streams(w);
         }
 }
 
@@ -119,6 +122,7 @@ enum err up_h2_stream_start(struct up_h2 *c, struct exchange *x)
         timer_init(&s->timer, on_timer);
         list_add_last(&c->streams, &s->node);
         c->streams_count++;
+        measure_h2_streams(c->w);
         c->target->requests_active++;
         measure_add(c->w, c->target->measure.requests, 1);
         if (c->served_count++)

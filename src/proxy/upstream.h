@@ -86,6 +86,7 @@ struct upstream {
         struct retry_budget retries;
         struct waitline line;
         uint32_t called_count; /* out of the line, on their way to pick */
+        struct measure_upstream measure;
 
         /* passive health */
         struct standing_rule passive;

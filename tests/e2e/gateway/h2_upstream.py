@@ -233,6 +233,9 @@ def story_a_client_that_leaves_is_told_at_once(t):
         return time.monotonic() - left
 
     within(1, took, "the upstream is told late")
+    resets = [v for n, v in gate.metrics().items() if n.startswith('sekisho_h2_resets_total{peer="upstream",by="gateway"')]
+    assert sum(resets) >= 1, resets
+    gate.counted('sekisho_h2_streams{peer="upstream"}', 0)
     same(stats(gate)["sessions"], 1)
 
 

@@ -264,8 +264,12 @@ def story_a_reset_reaches_the_upstream(t):
         assert upstream.wait_peer().wait_closed()
         c.ask(3)  # the other way: an upstream that breaks is a reset, never a clean end
         assert c.until(lambda kind, *_: kind == h2.DATA)
+        gate.counted('sekisho_h2_streams{peer="client"}', 1)
         upstream.wait_peer(2).reset()
         same(c.end_of(3)[0], "reset")
+    gate.counted('sekisho_h2_streams{peer="client"}', 0)
+    gate.counted('sekisho_h2_resets_total{peer="client",by="peer",code="CANCEL"}', 1)
+    gate.counted('sekisho_h2_resets_total{peer="client",by="gateway",code="INTERNAL_ERROR"}', 1)
 
 
 def story_more_streams_than_there_may_be(t):

@@ -50,7 +50,7 @@ def play(t, first_bytes):
 
     up = t.upstream(script)
     gate = t.proxy(up, upstream={"protocol": "h1"}, gateway={"workers": 1, "limits": {"descriptors": LIMIT, "headerTimeout": "30s"}})
-    slow = gate.conn(timeout=30)
+    slow = gate.conn(timeout=60)
     slow.send(wire.request_bytes("GET", "/slow"))
     up.wait_request()
     stop = threading.Event()
@@ -94,14 +94,16 @@ def story_half_heads_do_not_keep_others_out(t):
 def story_short_of_memory_new_work_waits_and_old_goes_on(t):
     up = t.upstream(lambda peer, request: (time.sleep(1.5 if request.target == "/slow" else 0), peer.send(ok("here"))))
     gate = t.proxy(up, upstream={"protocol": "h1"}, gateway={"workers": 1})
-    slow = gate.conn(timeout=30)
+    slow = gate.conn(timeout=60)
     slow.send(wire.request_bytes("GET", "/slow"))
     up.wait_request()
     config = gate.config
     config["gateway"]["limits"] = {"memoryBytes": "4KiB"}  # less than it has already
     gate.reload(config)
     eventually(lambda: [x for x in gate.lines() if x.get("event") == "overload" and x["level"] == "closed"], 5, "not noticed")
-    waiting = gate.conn(timeout=20)
+    gate.counted('sekisho_overload_workers{level="closed"}', 1)
+    gate.counted('sekisho_overload_workers{level="easy"}', 0)
+    waiting = gate.conn()
     waiting.send(wire.request_bytes("GET", "/"))
     a = slow.answer()
     same((a.status, a.text), (200, "here"))
@@ -109,3 +111,5 @@ def story_short_of_memory_new_work_waits_and_old_goes_on(t):
     config["gateway"]["limits"] = {}
     gate.reload(config)
     same(waiting.answer().text, "here")  # it was let in when there was room again
+    gate.counted('sekisho_overload_workers{level="easy"}', 1)
+    gate.counted('sekisho_overload_workers{level="closed"}', 0)

@@ -1,5 +1,6 @@
 """Trying again, waiting for room, and bodies that trickle: each has a bound and an answer."""
 
+import collections
 import threading
 import time
 
@@ -26,6 +27,9 @@ def story_retries_have_a_budget(t):
         same(gate.get("/", token=False).status, 502)
     asked, tens = len(broken.requests) + len(also.requests), int((time.monotonic() - begin) / 10) + 1
     assert 225 <= asked <= 225 + 30 * tens, f"200 requests became {asked}"  # a tenth, and 30 of ten quiet seconds
+    reasons = collections.Counter(x["reason"] for x in gate.access_log())
+    assert set(reasons) == {"upstream_unreachable", "retry_budget"} and reasons["retry_budget"] >= 200 - (asked - 200), reasons
+    gate.counted('sekisho_refused_total{reason="retry_budget"}', reasons["retry_budget"])
 
 
 def story_without_a_budget_nothing_is_repeated(t):
@@ -35,6 +39,7 @@ def story_without_a_budget_nothing_is_repeated(t):
     for _ in range(10):
         same(gate.get("/", token=False).status, 502)
     same(len(broken.requests) + len(also.requests), 10)
+    same({x["reason"] for x in gate.access_log()}, {"upstream_unreachable"})
 
 
 def story_a_slow_try_is_given_up_for_another_target(t):
@@ -58,15 +63,18 @@ def story_a_route_has_timeouts_of_its_own(t):
     same(gate.get("/quick", token=False).status, 504)
 
 
-def busy(t, seconds):
-    """An upstream that knows how many requests it had at a time."""
-    state, lock = {"now": 0, "most": 0}, threading.Lock()
+QUEUE = 'sekisho_upstream_queue{upstream="app"}'
+
+
+def busy(t, seconds=0):
+    """An upstream that knows how many requests it had at a time; without seconds each takes until state["over"] is set."""
+    state, lock = {"now": 0, "most": 0, "over": threading.Event()}, threading.Lock()
 
     def script(peer, request):
         with lock:
             state["now"] += 1
             state["most"] = max(state["most"], state["now"])
-        time.sleep(seconds)
+        time.sleep(seconds) if seconds else state["over"].wait(PATIENCE)
         with lock:
             state["now"] -= 1
         peer.send(ok(request.target))
@@ -76,7 +84,7 @@ def busy(t, seconds):
 
 def story_requests_wait_for_a_target_with_room(t):
     up, state = busy(t, 0.1)
-    gate = t.proxy({"url": up.url, "maxConnections": 2}, gateway=ONE, upstream={"protocol": "h1", "queue": {"length": 20, "wait": "10s"}})
+    gate = t.proxy({"url": up.url, "maxConnections": 2}, gateway=ONE, upstream={"protocol": "h1", "queue": {"length": 20, "wait": "60s"}})
     held = []
     for i in range(16):
         held.append(send(gate, path=f"/{i}"))
@@ -88,35 +96,38 @@ def story_requests_wait_for_a_target_with_room(t):
 
 
 def story_the_line_has_a_length_and_a_time(t):
-    up, state = busy(t, 0.8)
-    gate = t.proxy({"url": up.url, "maxConnections": 1}, gateway=ONE, upstream={"protocol": "h1", "queue": {"length": 2, "wait": "300ms"}})
+    up, state = busy(t)
+    gate = t.proxy({"url": up.url, "maxConnections": 1}, gateway=ONE, upstream={"protocol": "h1", "queue": {"length": 2, "wait": "4s"}})
     first = send(gate)
     eventually(lambda: state["now"] == 1, 5, "not asked")
-    waiting = [send(gate), send(gate)]
-    time.sleep(0.1)
     begin = time.monotonic()
-    a = send(gate).answer()
+    waiting = [send(gate), send(gate)]
+    gate.counted(QUEUE, 2)
+    a = send(gate).answer()  # at once: those who were there before wait still
     same((a.status, a.get("Retry-After")), (503, "1"))
-    assert time.monotonic() - begin < 0.2, "a full line must answer at once"
+    gate.counted('sekisho_refused_total{reason="queue_full"}', 1)
     for c in waiting:
         a = c.answer()
         same((a.status, a.get("Retry-After")), (503, "1"))
+    assert time.monotonic() - begin >= 4, "they did not wait long enough"
+    gate.counted(QUEUE, 0)
+    gate.counted('sekisho_refused_total{reason="queue_timeout"}', 2)
+    state["over"].set()
     same(first.answer().status, 200)
-    found = gate.metrics()
-    same(found['sekisho_refused_total{reason="queue_full"}'], 1)
-    same(found['sekisho_refused_total{reason="queue_timeout"}'], 2)
 
 
 def story_who_leaves_the_line_holds_nobody_up(t):
-    up, state = busy(t, 0.3)
-    gate = t.proxy({"url": up.url, "maxConnections": 1}, gateway=ONE, upstream={"protocol": "h1", "queue": {"length": 20, "wait": "10s"}})
+    up, state = busy(t)
+    gate = t.proxy({"url": up.url, "maxConnections": 1}, gateway=ONE, upstream={"protocol": "h1", "queue": {"length": 20, "wait": "60s"}})
     first = send(gate, path="/first")
     eventually(lambda: state["now"] == 1, 5, "not asked")
     gone = [send(gate, path="/gone") for _ in range(5)]
     last = send(gate, path="/last")
-    time.sleep(0.05)
+    gate.counted(QUEUE, 6)
     for c in gone:
         c.reset()
+    gate.counted(QUEUE, 1)
+    state["over"].set()
     same((first.answer().text, last.answer().text), ("/first", "/last"))
     same([r.target for r in up.requests], ["/first", "/last"])
 

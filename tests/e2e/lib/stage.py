@@ -164,8 +164,11 @@ class Gateway(Program):
         self.config_path.chmod(0o600)
 
     def wait_ready(self, seconds=20):
+        """Until every worker is: the supervisor says so, and the admin listener answers."""
         def is_ready():
             assert self.process.poll() is None, f"the gateway ended with {self.process.returncode}:\n{self.text()}"
+            if "gateway_ready" not in self.text():
+                return False
             try:
                 return wire.get(self.admin, "/metrics", timeout=5).status == 200
             except (OSError, wire.Lost):

@@ -27,7 +27,8 @@ static struct {
         struct h2_client *c;
         struct arena arena;
         char first[4096];
-        unsigned settings, goaways, flushes;
+        unsigned settings, goaways, flushes, reset_frames[2]; /* ours, theirs */
+        uint32_t reset_code;
         struct buf sent;
 } f;
 
@@ -101,8 +102,14 @@ static void on_reset(struct h2_client_stream *s, enum err e, enum h2_client_rese
         a->how = how;
 }
 
-static const struct h2_client_events events = { on_settings, on_flush, on_head,  on_data,
-                                                on_end,      on_room,  on_reset, on_goaway };
+static void on_reset_frame(void *context, bool by_peer, uint32_t code)
+{
+        f.reset_frames[by_peer]++;
+        f.reset_code = code;
+}
+
+static const struct h2_client_events events = { on_settings, on_flush, on_head,   on_data,       on_end,
+                                                on_room,     on_reset, on_goaway, on_reset_frame };
 
 /* ---- the server's frames ---- */
 
@@ -331,6 +338,7 @@ static void test_nothing_broken_ends(void **state)
                                 assert_err(say(p->type, p->flags, 1, p->text, strlen(p->text)), ERR_OK);
                 }
                 assert_int_equal(sent(RST_STREAM), 1);
+                assert_int_equal(f.reset_frames[false], 1);
                 if (a.heads != broken[i].heads || a.ends || a.resets != 1 || a.error != ERR_MALFORMED)
                         fail_msg("%s: %u heads, %u ends, %u resets, %s", broken[i].why, a.heads, a.ends,
                                  a.resets, err_text(a.error));
@@ -363,6 +371,9 @@ static void test_resets(void **state)
                 if (cases[i].after_head)
                         assert_err(say_list(END_HEADERS, 1, ":status=200"), ERR_OK);
                 assert_err(say(RST_STREAM, 0, 1, code, 4), ERR_OK);
+                assert_int_equal(f.reset_frames[true], 1);
+                assert_int_equal(f.reset_frames[false], 0);
+                assert_int_equal(f.reset_code, (uint8_t)code[3]);
                 if (a.resets != 1 || a.how != cases[i].how || a.error != ERR_CLOSED || a.ends)
                         fail_msg("%s: %u resets, %d", cases[i].why, a.resets, (int)a.how);
                 end();

@@ -15,7 +15,7 @@ static void on_data(void *context, struct h2_stream *s, struct str bytes) {}
 static void on_end(void *context, struct h2_stream *s, const struct http_field *trailers, size_t count) {}
 static void on_closed(void *context, struct h2_stream *s, uint32_t code) {}
 
-static const struct h2_session_events events = { on_open, on_request, on_data, on_end, on_closed };
+static const struct h2_session_events events = { on_open, on_request, on_data, on_end, on_closed, NULL };
 
 static struct str frames(unsigned type, size_t count)
 {
@@ -82,9 +82,21 @@ static void test_floods_are_named_by_their_budget(void **state)
         }
 }
 
+static void test_codes_have_names(void **state)
+{
+        assert_string_equal(h2_code_name(H2_NO_ERROR), "NO_ERROR");
+        assert_string_equal(h2_code_name(H2_ENHANCE_YOUR_CALM), "ENHANCE_YOUR_CALM");
+        assert_string_equal(h2_code_name(13), "HTTP_1_1_REQUIRED");
+        assert_string_equal(h2_code_name(14), "other");
+        assert_string_equal(h2_code_name(UINT32_MAX), "other");
+}
+
 int main(void)
 {
-        const struct CMUnitTest tests[] = { cmocka_unit_test(test_floods_are_named_by_their_budget) };
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_floods_are_named_by_their_budget),
+                cmocka_unit_test(test_codes_have_names),
+        };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
