@@ -58,7 +58,11 @@ void keyholder_connect(struct supervisor *s)
 
 static _Noreturn void become_keyholder(struct supervisor *s, int mailbox_fd)
 {
-        const struct keyproc_input input = { .mailbox_fd = mailbox_fd, .user = s->user, .board = s->board };
+        const struct keyproc_input input = { .mailbox_fd = mailbox_fd,
+                                             .user = s->user,
+                                             .board = s->board,
+                                             .watchdog = &s->watchdog,
+                                             .beats_at = KEYHOLDER_BEATS_AT };
 
         child_forget(s, NULL);
         envkeeper_fini(&s->environment);
@@ -68,7 +72,7 @@ static _Noreturn void become_keyholder(struct supervisor *s, int mailbox_fd)
 /* Its death is told by SIGCHLD. */
 static void on_gone(struct mailbox *m) {}
 
-enum err keyholder_start(struct supervisor *s)
+enum err keyholder_start(struct supervisor *s, int keys_fd)
 {
         struct keyholder *k = &s->keyholder;
         int pair[2];
@@ -83,13 +87,14 @@ enum err keyholder_start(struct supervisor *s)
                 return ERR_NO_MEMORY;
         }
         if (pid == 0) {
-                close(pair[0]);
+                fds_close((int[]){ pair[0], keys_fd }, 2);
                 become_keyholder(s, pair[1]);
         }
         close(pair[1]);
         k->pid = pid;
         k->held = 0;
         k->started_at = loop_now(s->loop);
+        watchdog_begin(&s->watchdog, KEYHOLDER_BEATS_AT);
         s->board->keys.pid = pid;
         s->board->keys.started_at = process_wall_ms();
         return mailbox_open(&k->mailbox, s->loop, pair[0], on_message, on_gone);
@@ -103,20 +108,22 @@ enum err keyholder_give(struct supervisor *s, uint64_t number, int keys_fd)
                                            (struct str){ (const char *)&m, sizeof(m) }, &keys_fd, 1)
                             : ERR_CLOSED;
 
-        close(keys_fd);
         if (e == ERR_OK)
                 timer_set(s->loop, &k->patience, loop_now(s->loop) + PATIENCE_MS);
         return e;
 }
 
-/* It does not answer: its death is mended like any other. */
+void keyholder_stuck(struct supervisor *s, int64_t silent_ms)
+{
+        log_error("key_holder_stuck", LOG_N("pid", s->keyholder.pid), LOG_N("silent_ms", silent_ms));
+        if (s->keyholder.pid)
+                kill(s->keyholder.pid, SIGKILL);
+}
+
+/* It does not say what became of its keys. */
 static void on_patience(struct timer *t)
 {
-        struct keyholder *k = CONTAINER_OF(t, struct keyholder, patience);
-
-        log_error("key_holder_stuck", LOG_N("pid", k->pid));
-        if (k->pid)
-                kill(k->pid, SIGKILL);
+        keyholder_stuck(CONTAINER_OF(t, struct supervisor, keyholder.patience), PATIENCE_MS);
 }
 
 static void ready_say(struct supervisor *s, const struct sandbox *b)
@@ -174,7 +181,10 @@ static void on_keys_read(struct reader *r, struct reading *what)
         struct supervisor *s = r->supervisor;
         struct keyholder *k = &s->keyholder;
 
-        if (what->error == ERR_OK && keyholder_give(s, s->number, what->keys_fd) == ERR_OK) {
+        bool is_given = what->error == ERR_OK && keyholder_give(s, s->number, what->keys_fd) == ERR_OK;
+
+        reading_drop(what);
+        if (is_given) {
                 keyholder_connect(s);
                 return;
         }
@@ -193,7 +203,7 @@ static void on_restart(struct timer *t)
 
         if (s->is_stopping || k->reader.pid)
                 return;
-        if ((!k->pid && keyholder_start(s) != ERR_OK) ||
+        if ((!k->pid && keyholder_start(s, -1) != ERR_OK) ||
             reader_start(&k->reader, s, READER_KEYS, on_keys_read) != ERR_OK)
                 timer_set(s->loop, t, loop_now(s->loop) + RETRY_MS);
 }
@@ -208,6 +218,7 @@ void keyholder_died(struct supervisor *s, int status)
         timer_clear(&k->patience);
         k->pid = 0;
         k->died_at = now;
+        watchdog_forget(&s->watchdog, KEYHOLDER_BEATS_AT);
         s->board->keys.pid = 0;
         s->board->keys.deaths++;
         if (s->is_stopping)

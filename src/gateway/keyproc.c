@@ -9,7 +9,7 @@
 #include "gateway/key_message.h"
 #include "gateway/message.h"
 #include "io/mailbox.h"
-#include "io/tls.h"
+#include "io/tls_keys.h"
 
 struct keyproc;
 
@@ -27,6 +27,7 @@ struct keyproc {
         struct tls_keyring *rings[2]; /* of the configuration in force or about to be, of the one before */
         uint64_t number;              /* of the first */
         struct board_keys *row;
+        struct heart heart;
         struct buf answers; /* the packet that is being gathered */
 };
 
@@ -216,7 +217,7 @@ int keyproc_run(const struct keyproc_input *in)
         if (loop_new(&p->loop) != ERR_OK ||
             mailbox_open(&p->mailbox, p->loop, in->mailbox_fd, on_message, on_supervisor_gone) != ERR_OK)
                 return 1;
-        tls_prepare();
+        heart_start(&p->heart, p->loop, in->watchdog, in->beats_at);
         atomic_store(&p->row->is_locked, tls_keys_prepare());
         if (sandbox_enter(SANDBOX_KEYS, &in->user, &ready.sandbox) != ERR_OK) {
                 log_error("user_not_changed", LOG_C("process", "keys"), LOG_N("uid", in->user.uid));

@@ -8,12 +8,15 @@
 #pragma once
 
 #include "gateway/board.h"
+#include "gateway/watchdog.h"
 #include "io/sandbox.h"
 
 struct keyproc_input {
         int mailbox_fd; /* to the supervisor, taken */
         struct sandbox_user user;
         struct board *board;
+        const struct watchdog *watchdog;
+        unsigned beats_at;
 };
 
 /* Runs until the supervisor is gone; returns the exit status. */

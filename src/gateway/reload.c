@@ -94,11 +94,16 @@ void reload_keys_held(struct supervisor *s, bool ok)
                 refuse(s, &staged, "the key holder did not take its keys, see the log");
 }
 
+static void keys_forget(struct reading *what)
+{
+        fds_close(&what->keys_fd, 1);
+        what->keys_fd = -1;
+}
+
 static void on_read(struct reader *r, struct reading *what)
 {
         struct supervisor *s = r->supervisor;
-        struct keyholder *k = &s->keyholder;
-        bool had_one = k->pid;
+        bool had_one = s->keyholder.pid;
 
         if (s->is_stopping) {
                 reading_drop(what);
@@ -106,15 +111,14 @@ static void on_read(struct reader *r, struct reading *what)
                 reload_over(s, false, what->problem);
                 again(s);
         } else if (!keyholder_is_wanted(what->conf)) {
-                fds_close(&what->keys_fd, 1);
-                what->keys_fd = -1;
+                keys_forget(what);
                 come_into_force(s, what);
-        } else if (!had_one && keyholder_start(s) != ERR_OK) {
+        } else if (!had_one && keyholder_start(s, what->keys_fd) != ERR_OK) {
                 refuse(s, what, "the key holder cannot be started");
         } else {
                 enum err e = keyholder_give(s, s->number + 1, what->keys_fd);
 
-                what->keys_fd = -1;
+                keys_forget(what);
                 if (!had_one)
                         keyholder_connect(s);
                 if (e == ERR_OK)

@@ -55,6 +55,10 @@ static void on_stuck(void *context, unsigned place, int64_t silent_ms)
         struct supervisor *s = context;
         struct place *p = &s->places[place];
 
+        if (place == KEYHOLDER_BEATS_AT) {
+                keyholder_stuck(s, silent_ms);
+                return;
+        }
         log_error("worker_stuck", LOG_N("worker", place), LOG_N("pid", p->pid),
                   LOG_N("silent_ms", silent_ms));
         if (p->pid)
@@ -142,17 +146,13 @@ static enum err user_find(struct supervisor *s)
         return ERR_NOT_FOUND;
 }
 
-/* Before the workers: its keys are on their way when the first of them asks. Takes the descriptor. */
+/* Before the workers: its keys are on their way when the first of them asks. */
 static enum err keys_start(struct supervisor *s, int keys_fd)
 {
-        enum err e;
+        enum err e = ERR_OK;
 
-        if (!keyholder_is_wanted(s->conf)) {
-                close(keys_fd);
-                return ERR_OK;
-        }
-        if ((e = keyholder_start(s)) == ERR_OK)
-                return keyholder_give(s, s->number, keys_fd);
+        if (keyholder_is_wanted(s->conf) && (e = keyholder_start(s, keys_fd)) == ERR_OK)
+                e = keyholder_give(s, s->number, keys_fd);
         close(keys_fd);
         return e;
 }

@@ -24,7 +24,12 @@
 #include "llm/llm.h"
 #include "proxy/shared.h"
 
-enum { WORKERS_MAX = 64, LISTENS_MAX = MAILBOX_FDS_MAX - 4, RESTART_MS_MAX = 5000 };
+enum {
+        WORKERS_MAX = 64,
+        KEYHOLDER_BEATS_AT = WORKERS_MAX,
+        LISTENS_MAX = MAILBOX_FDS_MAX - 4,
+        RESTART_MS_MAX = 5000
+};
 
 struct supervisor;
 
@@ -153,11 +158,13 @@ void workers_kill(struct supervisor *s);
 
 void keyholder_init(struct supervisor *s);
 bool keyholder_is_wanted(const struct conf *c);
-MUST_USE enum err keyholder_start(struct supervisor *s);
-/* The keys of the configuration of that number. Takes the descriptor. */
+/* `keys_fd` is what it is about to be given, and must not be born with; -1: nothing. */
+MUST_USE enum err keyholder_start(struct supervisor *s, int keys_fd);
+/* The keys of the configuration of that number. */
 MUST_USE enum err keyholder_give(struct supervisor *s, uint64_t number, int keys_fd);
 /* A worker's end of a new channel; -1: there is none. */
 int keyholder_channel(struct supervisor *s, unsigned worker);
-void keyholder_connect(struct supervisor *s); /* a channel for every worker that runs */
+void keyholder_connect(struct supervisor *s);                  /* a channel for every worker that runs */
+void keyholder_stuck(struct supervisor *s, int64_t silent_ms); /* its death is mended like any other */
 void keyholder_died(struct supervisor *s, int status);
 void keyholder_end(struct supervisor *s);

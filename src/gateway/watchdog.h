@@ -7,7 +7,7 @@
 
 #include "io/timer.h"
 
-enum { WATCHDOG_PLACES_MAX = 64 };
+enum { WATCHDOG_PLACES_MAX = 64 + 1 }; /* the workers', and the key holder's */
 
 typedef void watchdog_stuck_fn(void *context, unsigned place, int64_t silent_ms);
 

@@ -172,6 +172,7 @@ enum err tls_public_half(struct str key_pem, struct buf *out)
 
 bool tls_keys_prepare(void)
 {
+        OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG, NULL); /* it reads its own configuration */
         return CRYPTO_secure_malloc_init(SECURE_BYTES, SECURE_LEAST_BYTES) == 1;
 }
 

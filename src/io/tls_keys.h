@@ -76,6 +76,6 @@ bool tls_content_is_signed(uint16_t scheme, struct str content);
 /* The public half of a private key's text, as PEM, added to `out`. ERR_MALFORMED: no key is in it. ERR_UNSUPPORTED. */
 MUST_USE enum err tls_public_half(struct str key_pem, struct buf *out);
 
-/* Memory for keys that is not swapped and not in a core, for a process that is to hold them: before its first key, and
- * before it is closed in. False: there is none, and they lie in ordinary memory. */
+/* For a process that is to hold keys, before its first one and before it is closed in: what OpenSSL reads at its first use is
+ * read, and memory set apart that is not swapped. False: there is none, and keys may be swapped. */
 bool tls_keys_prepare(void);
