@@ -210,13 +210,15 @@ static void frame_write(struct buf *out, unsigned opcode, const struct str *part
         buf_added(out, n);
 }
 
-void websocket_write(struct buf *out, enum websocket_kind kind, struct str bytes, const uint8_t *mask)
+void websocket_write(struct buf *out, enum websocket_kind kind, struct str bytes,
+                     const uint8_t mask[WEBSOCKET_MASK_BYTES])
 {
         assert(!is_control(kind) || bytes.len <= WEBSOCKET_CONTROL_MAX);
         frame_write(out, kind, &bytes, 1, mask);
 }
 
-void websocket_write_close(struct buf *out, enum websocket_code code, struct str reason, const uint8_t *mask)
+void websocket_write_close(struct buf *out, enum websocket_code code, struct str reason,
+                           const uint8_t mask[WEBSOCKET_MASK_BYTES])
 {
         char number[2] = { (char)(code >> 8), (char)code };
         struct str parts[2] = { { number, 2 }, str_sub(reason, 0, WEBSOCKET_CONTROL_MAX - 2) };
