@@ -32,7 +32,7 @@ static void test_round_trip(void **state)
 
                                         while (websocket_read(&r, &in, &m) == ERR_OK) {
                                                 assert_str(m.bytes,
-                                                           got ? STR("p") : (struct str){ text, lengths[i] });
+                                                           (got ? STR("p") : (struct str){ text, lengths[i] }));
                                                 assert_int_equal(m.kind,
                                                                  got ? WEBSOCKET_PING : WEBSOCKET_TEXT);
                                                 got++;
