@@ -179,6 +179,8 @@ static void event_request(void *context, struct h2_stream *h2)
                 st->refusal = no_room;
                 e = ERR_NO_MEMORY;
         }
+        if (e == ERR_OK)
+                st->side.x->is_connect = h2_section_asks_tunnel(&h2->request);
         st->must_refuse = e != ERR_OK;
         st->must_run = st->is_lent = e == ERR_OK;
         if (st->must_refuse)

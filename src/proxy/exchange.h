@@ -111,6 +111,7 @@ struct exchange {
         bool is_upstreams;           /* `up` is an upstream's, not an answer of our own */
         bool is_internal;            /* a call of our own: no client, not logged as a request */
         bool wants_upgrade, is_websocket, is_tunnel;
+        bool is_connect; /* an extended CONNECT: to its client any 2xx means that the tunnel is open (RFC 8441 5) */
         bool has_bad_token;
         int32_t tally_slot, token_slot; /* concurrency: what it holds */
         bool is_counted;

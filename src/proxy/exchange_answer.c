@@ -61,6 +61,10 @@ void exchange_answer_head(struct exchange *x, struct http_head *head)
                         x->down->ops->flush(x->down);
                 }
                 return;
+        } else if (head->status < 300 && x->is_connect && x->is_upstreams) {
+                answer_broken(x, "websocket_not_switched",
+                              "The upstream answered without switching protocols.");
+                return;
         }
         if (x->route && x->route->handler->declines && exchange_is_replayable(x) &&
             x->route->handler->declines(x, head)) {

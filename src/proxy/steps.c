@@ -285,6 +285,8 @@ static enum step_result step_filters(struct exchange *x)
         const struct route *r = x->route;
 
         x->wants_upgrade = x->request.asks_upgrade && r->upstream && x->request.version_minor > 0;
+        if (x->is_connect && !x->wants_upgrade) /* what is answered from here is no tunnel */
+                return exchange_refuse(x, 501, "no_tunnel", "There is no tunnel at this path.");
         if (r->upstream && websocket_is_asked(&x->request)) {
                 struct http_refusal refusal;
 

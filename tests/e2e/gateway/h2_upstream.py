@@ -49,6 +49,14 @@ server.on('stream', (stream, headers) => {
         stream.on('end', () => setTimeout(() => stream.end(), 5));
         return;
     }
+    if (path.startsWith('/trailers')) {
+        let got = {};
+        stream.on('trailers', (t) => { got = t; });
+        stream.on('data', () => {});
+        return stream.on('end', () => setTimeout(() => {
+            if (!stream.destroyed) { stream.respond({ ':status': 200 }); stream.end(JSON.stringify(got)); }
+        }, 5));
+    }
     if (path.startsWith('/headers')) {
         stream.respond({ ':status': 200, 'content-type': 'application/json' });
         return stream.end(JSON.stringify(headers));

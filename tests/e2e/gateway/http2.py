@@ -4,11 +4,14 @@ import random
 import signal
 import struct
 import subprocess
+import threading
 import time
 
+from gateway import h2_upstream
 from gateway.websocket import accept_of
 from lib import h2_client as h2
-from lib.stage import free_port, merge, same
+from lib.patience import PATIENCE
+from lib.stage import eventually, free_port, merge, same
 from lib.upstream import ok
 
 
@@ -138,25 +141,69 @@ def story_a_false_upgrade_is_no_tunnel(t):
         same(c.end_of(1)[:2], ("answer", 502))
 
 
+def story_an_answer_that_is_no_switch_opens_no_tunnel(t):
+    """To a client of RFC 8441 any 2xx means that the tunnel is open."""
+    up = t.upstream(lambda peer, request: peer.send(ok("not a tunnel") if request.target == "/chat" else
+                                                    b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno"))
+    gate = t.gateway(upstreams={"app": {"targets": [up.url], "protocol": "h1"}}, routes=[
+        {"path": "/here", "respond": {"body": "from here"}, "access": "public"}, {"path": "/", "upstream": "app", "access": "public"}])
+    with h2.Conn(gate.port) as c:
+        for stream, path, status in ((1, "/chat", 502), (3, "/no", 403), (5, "/here", 501)):
+            c.ask(stream, [(":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "http"), (":path", path), (":authority", "x"),
+                           ("sec-websocket-version", "13")], is_end=False)
+            same(c.end_of(stream)[:2], ("answer", status), path)
+    gate.counted('sekisho_refused_total{reason="websocket_not_switched"}', 1)
+
+
+def story_websocket_on_both_sides(t):
+    """RFC 8441 to us and from us on: the bytes pass, and either end's end."""
+    gate = h2_upstream.h2c(t, h2_upstream.node(t, CONNECT="yes"))
+    ask = [(":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "http"), (":path", "/chat"), (":authority", "x"),
+           ("sec-websocket-version", "13"), ("sec-websocket-protocol", "chat")]
+    with h2.Conn(gate.port) as c:
+        for stream in (1, 3):  # side by side
+            c.ask(stream, ask, is_end=False)
+            kind, flags, of, payload = c.until(lambda kind, *_: kind == h2.HEADERS)
+            same((of, h2.status_of(payload), flags & h2.END_STREAM), (stream, 200, 0))
+        data = random.Random(8).randbytes(60000)
+        for at in range(0, len(data), 10000):
+            c.send(h2.frame(h2.DATA, 0, 1, data[at:at + 10000]))
+        c.send(h2.frame(h2.DATA, 0, 3, b"other"))
+        got = {1: b"", 3: b""}
+        while len(got[1]) < len(data) or len(got[3]) < 5:
+            kind, _, of, payload = c.until(lambda kind, *_: kind == h2.DATA)
+            got[of] += payload
+        same((got[1] == data, got[3]), (True, b"other"))
+        c.send(h2.frame(h2.DATA, h2.END_STREAM, 1, b""))  # a half close goes up, and theirs comes back
+        assert c.until(lambda kind, flags, of, _: of == 1 and kind == h2.DATA and flags & h2.END_STREAM)
+        same(h2_upstream.stats(gate)["open"], 1)
+        c.send(h2.frame(h2.RST_STREAM, 0, 3, struct.pack(">I", h2.CANCEL)))
+        eventually(lambda: h2_upstream.stats(gate)["open"] == 0, 5, "the upstream does not know that the client left")
+    same(h2_upstream.stats(gate)["sessions"], 1)
+
+
 def story_draining_says_goodbye_twice(t):
-    gate = t.proxy(t.upstream(lambda peer, request: (time.sleep(0.5), peer.send(ok("late")))))
+    asked = threading.Event()
+    up = t.upstream(lambda peer, request: (asked.wait(PATIENCE), peer.send(ok("late"))))
+    gate = t.proxy(up)
     with h2.Conn(gate.port) as c:
         c.ask(1)
         c.until(lambda kind, *_: kind == h2.SETTINGS)
-        time.sleep(0.2)
+        up.wait_request()
         gate.signal(signal.SIGTERM)
         first = c.until(lambda kind, *_: kind == h2.GOAWAY)
         same(struct.unpack(">II", first[3][:8]), (0x7fffffff, h2.NO_ERROR))
         c.ask(3)  # it had left before we heard: served still
+        up.wait_request(2)
+        asked.set()
         is_ping = [f for f in c.frames if f[0] == h2.PING]
         ping = is_ping[0] if is_ping else c.until(lambda kind, *_: kind == h2.PING)
         c.send(h2.frame(h2.PING, h2.ACK, 0, ping[3]))
         second = c.until(lambda kind, *_: kind == h2.GOAWAY)
         same(struct.unpack(">II", second[3][:8]), (3, h2.NO_ERROR))
-        bodies = {}
-        while (found := c.read()):
-            if found[0] == h2.DATA:
-                bodies[found[2]] = bodies.get(found[2], b"") + found[3]
+        while c.read():
+            pass
+        bodies = {of: b"".join(f[3] for f in c.frames if f[0] == h2.DATA and f[2] == of) for of in (1, 3)}
         same(bodies, {1: b"late", 3: b"late"})
         assert c.is_closed
     same(gate.wait(10), 0)
