@@ -1,5 +1,7 @@
 """Which fields reach an upstream, and which never do (reliability finding 2, T3)."""
 
+from gateway import h2_upstream
+from lib import h2_client as h2
 from lib.stage import same
 from lib.upstream import always, ok
 
@@ -61,6 +63,71 @@ def story_no_trailer_brings_them_either(t):
                        f"{spelt}\r\n\r\n5\r\nhello\r\n0\r\n{spelt}: {EVIL}\r\n\r\n")
                 a = c.answer()
             assert a.status == 400 or EVIL not in a.text, f"{spelt} got through as a trailer: {a.text}"
+
+
+def asked_over_http2(gate, fields_of, trailers=False):
+    """What became of a request with each spelling, all of them on one connection: {spelling: outcome}"""
+    found = {}
+    with h2.Conn(gate.port) as c:
+        for i, (_name, spelt) in enumerate(ALL):
+            stream, fields = 2 * i + 1, fields_of(spelt)
+            if trailers:
+                c.ask(stream, fields, is_end=False, data=b"hello")
+                c.send(h2.frame(h2.HEADERS, h2.END_HEADERS | h2.END_STREAM, stream, h2.block([(spelt, EVIL)])))
+            else:
+                c.ask(stream, fields, is_end=(":method", "CONNECT") not in fields)
+            found[spelt] = c.end_of(stream)
+    for spelt, outcome in found.items():
+        if spelt != spelt.lower():  # RFC 9113 8.2.1: no capitals
+            same(outcome, ("reset", h2.PROTOCOL_ERROR), spelt)
+    assert len(found) >= 200, len(found)
+    return {spelt: outcome for spelt, outcome in found.items() if spelt == spelt.lower()}
+
+
+def story_none_gets_through_over_http2(t):
+    up = t.upstream(always(ok("here")))
+    gate = t.proxy(up)
+    found = asked_over_http2(gate, lambda spelt: h2.request(more=[(spelt, EVIL), ("x-own", "mine")]))
+    assert {x[:2] for x in found.values()} <= {("answer", 200), ("answer", 400)}, found
+    assert EVIL.encode() not in up.received, [r.head for r in up.requests if EVIL.encode() in r.head][:1]
+    same(len(up.requests), sum(x[1] == 200 for x in found.values()))
+    assert len(up.requests) > 20 and all(r.get("x-own") == "mine" for r in up.requests), up.requests[:1]
+
+
+def story_no_trailer_over_http2_brings_them(t):
+    up = t.upstream(always(ok("here")))
+    gate = t.proxy(up)
+    found = asked_over_http2(gate, lambda spelt: h2.request(method="POST", more=[("trailer", spelt)]), trailers=True)
+    whole = [x for x in found.values() if x[:2] == ("answer", 200)]
+    assert all(x in (("reset", h2.PROTOCOL_ERROR), ("answer", 400)) or x in whole for x in found.values()), found
+    assert EVIL.encode() not in up.received
+    same(len(up.requests), len(whole))
+
+
+def story_no_websocket_over_http2_brings_them(t):
+    up = t.upstream(always(ok("no")))
+    gate = t.proxy(up)
+    found = asked_over_http2(gate, lambda spelt: [
+        (":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "http"), (":path", "/ws"), (":authority", "x"),
+        ("sec-websocket-version", "13"), (spelt, EVIL), ("x-own", "mine")])
+    assert {x[:2] for x in found.values()} <= {("answer", 502), ("answer", 400)}, found
+    assert EVIL.encode() not in up.received
+    assert len(up.requests) > 20 and all(r.get("x-own") == "mine" and r.get("upgrade") for r in up.requests), up.requests[:1]
+
+
+def story_none_gets_through_to_an_upstream_of_http2(t):
+    gate = h2_upstream.h2c(t, h2_upstream.node(t))
+    for _name, spelt in ALL:  # from clients of either protocol
+        a = gate.get("/headers", {spelt: EVIL, "X-Own": "mine"}, token=False)
+        assert a.status == 400 or (EVIL not in a.text and a.json["x-own"] == "mine"), f"{spelt} got through: {a}"
+    found = asked_over_http2(gate, lambda spelt: h2.request(path="/headers", more=[(spelt, EVIL), ("x-own", "mine")]))
+    for spelt, outcome in found.items():
+        assert outcome[:2] == ("answer", 400) or (outcome[1] == 200 and EVIL.encode() not in outcome[2] and b"x-own" in outcome[2]), \
+            f"{spelt} got through: {outcome}"
+    found = asked_over_http2(gate, lambda spelt: h2.request(path="/trailers", method="POST"), trailers=True)
+    for spelt, outcome in found.items():
+        assert outcome == ("reset", h2.PROTOCOL_ERROR) or (outcome[1] == 200 and EVIL.encode() not in outcome[2]), \
+            f"{spelt} got through: {outcome}"
 
 
 def story_the_client_is_named_once_and_truly(t):

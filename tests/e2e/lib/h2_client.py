@@ -64,6 +64,7 @@ def status_of(payload):
 class Conn:
     def __init__(self, port, settings=(), window=None, context=None, name="localhost"):
         self.sock = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if context:
             context.set_alpn_protocols(["h2"])
             self.sock = context.wrap_socket(self.sock, server_hostname=name)
