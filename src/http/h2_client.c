@@ -5,13 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "http/h2_memory.h"
 #include "http/websocket_handshake.h"
 
 /*
  * Theory of operation. nghttp2 knows a stream by its number and, as user data, our struct; a forgotten stream has no user
  * data any more, and what still comes for it is counted back to the connection's window and dropped. nghttp2 checks the
- * shape of frames, and the body against Content-Length; a violation resets the stream with PROTOCOL_ERROR and is found in
- * on_stream_close. The end of an answer is told by the frame that carries it, which nghttp2 only reports when all is well.
+ * shape of frames; a violation resets the stream with PROTOCOL_ERROR and is found in on_stream_close. Its rules for messages
+ * are off: h2_fields.h judges lists, and bodies are counted here. The end of an answer is told by the frame that carries it.
  */
 
 enum {
@@ -157,13 +158,6 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, nghtt
         return 0;
 }
 
-/* What nghttp2 finds malformed and would leave out is judged like the rest: the answer is not taken. */
-static int on_invalid_header(nghttp2_session *session, const nghttp2_frame *frame, nghttp2_rcbuf *name,
-                             nghttp2_rcbuf *value, uint8_t flags, void *user_data)
-{
-        return on_header(session, frame, name, value, flags, user_data);
-}
-
 /* A tunnel inside has the form of HTTP/1.1 (h2_fields.h). */
 static enum err tunnel_accept(struct h2_client_stream *s, struct http_head *head,
                               char text[WEBSOCKET_ACCEPT_TEXT_MAX])
@@ -203,8 +197,9 @@ static void head_take(struct h2_client *c, struct h2_client_stream *s, struct h2
         if (head.status >= 200 || head.status == 101) {
                 s->head_is_done = true;
                 s->end_is_told = is_end;
-                s->has_length = head.framing == HTTP_BODY_LENGTH;
-                s->body_left = head.content_length;
+                s->has_length =
+                        head.framing == HTTP_BODY_LENGTH || (head.framing == HTTP_BODY_NONE && !s->is_tunnel);
+                s->body_left = s->has_length ? head.content_length : 0;
         }
         c->events->on_head(s, &head, is_end);
 }
@@ -220,13 +215,19 @@ static void held_give(struct h2_client *c, struct h2_client_stream *s)
         head_take(c, s, &c->given, false);
 }
 
+/* Less came than the head promised. RFC 9113 8.1.1. */
+static bool is_short(const struct h2_client_stream *s)
+{
+        return s->has_length && s->body_left > 0;
+}
+
 static void trailers_take(struct h2_client *c, struct h2_client_stream *s)
 {
         struct http_field trailers[H1_TRAILERS_MAX];
         struct http_refusal refusal;
         size_t count = 0;
 
-        if (h2_section_trailers(&c->section, trailers, &count, &refusal) != ERR_OK) {
+        if (is_short(s) || h2_section_trailers(&c->section, trailers, &count, &refusal) != ERR_OK) {
                 fail(c, s, NGHTTP2_PROTOCOL_ERROR);
                 return;
         }
@@ -294,15 +295,14 @@ static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t id, co
                         return 0;
                 }
         }
-        if (!s->head_is_done) {
+        if (!s->head_is_done || (s->has_length && len > s->body_left)) {
                 (void)nghttp2_session_consume(session, id, len);
                 fail(c, s, NGHTTP2_PROTOCOL_ERROR);
                 return 0;
         }
-        if (s->has_length) /* nghttp2 gives no byte past the length */
-                s->body_left -= MIN((uint64_t)len, s->body_left);
-        bool is_end = flags & NGHTTP2_FLAG_END_STREAM && c->frame_left == 0 && !c->frame_is_padded &&
-                      (!s->has_length || s->body_left == 0);
+        s->body_left -= s->has_length ? len : 0;
+        bool is_end =
+                flags & NGHTTP2_FLAG_END_STREAM && c->frame_left == 0 && !c->frame_is_padded && !is_short(s);
         if (is_end)
                 s->end_is_told = true;
         c->events->on_data(s, (struct str){ (const char *)data, len }, is_end);
@@ -327,7 +327,7 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
                         held_give(c, s);
                         s = stream_of(session, frame->hd.stream_id);
                 }
-                if (s && !s->head_is_done) {
+                if (s && (!s->head_is_done || (is_end && is_short(s)))) {
                         fail(c, s, NGHTTP2_PROTOCOL_ERROR);
                 } else if (s && is_end && !s->end_is_told) {
                         s->end_is_told = true;
@@ -525,7 +525,6 @@ static nghttp2_session_callbacks *callbacks_make(void)
                 return NULL;
         nghttp2_session_callbacks_set_on_begin_headers_callback(cb, on_begin_headers);
         nghttp2_session_callbacks_set_on_header_callback2(cb, on_header);
-        nghttp2_session_callbacks_set_on_invalid_header_callback2(cb, on_invalid_header);
         nghttp2_session_callbacks_set_on_begin_frame_callback(cb, on_begin_frame);
         nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_data_chunk);
         nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame);
@@ -545,11 +544,12 @@ static int session_make(struct h2_client *c)
                 nghttp2_option_set_max_outbound_ack(option, OUTBOUND_ACKS_MAX);
                 nghttp2_option_set_max_continuations(option, CONTINUATIONS_MAX);
                 nghttp2_option_set_no_closed_streams(option, 1);
+                nghttp2_option_set_no_http_messaging(option, 1);
                 /* Requests of many callers go over one connection: no field of one is written by what another sent before.
                  * An upstream that stops reading a field block half way, because it refuses the method (lighttpd 1.4.69
                  * does), would read all later ones wrong. */
                 nghttp2_option_set_max_deflate_dynamic_table_size(option, 0);
-                result = nghttp2_session_client_new2(&c->session, cb, c, option);
+                result = nghttp2_session_client_new3(&c->session, cb, c, option, h2_memory());
         }
         nghttp2_option_del(option);
         nghttp2_session_callbacks_del(cb);

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "http/h2_memory.h"
+
 /*
  * Theory of operation. nghttp2 keeps the states; its own rules for messages are off, since h2_fields.h is stricter and
  * says why. An answer's bytes are pulled: h2_stream_data sets the offer, wakes the stream's data source and lets the
@@ -505,7 +507,7 @@ enum err h2_session_new(const struct h2_session_conf *conf, const struct h2_sess
                 *s = (struct h2_session){ .conf = *conf, .events = events, .context = context, .now = now };
                 list_init(&s->streams);
                 h2_budget_init(&s->budget, now);
-                e = error_of(nghttp2_session_server_new2(&s->ng, cb, s, option));
+                e = error_of(nghttp2_session_server_new3(&s->ng, cb, s, option, h2_memory()));
         }
         nghttp2_session_callbacks_del(cb);
         nghttp2_option_del(option);
