@@ -4,9 +4,12 @@
 .DEFAULT_GOAL := build
 .PHONY: build run test bench bench-wg bench-policy fuzz lint fmt install clean help
 
+# Calls across files are inlined; not by clang, which needs a plug-in of the linker that may be missing.
+LTO := $(if $(findstring clang,$(CC)),,-Db_lto=true)
+
 build/build.ninja:
 	@tools/deps build
-	@meson setup build --wrap-mode=nodownload -Dtests=false $(MESON_ARGS) >/dev/null
+	@meson setup build --wrap-mode=nodownload -Dtests=false $(LTO) $(MESON_ARGS) >/dev/null
 
 build: build/build.ninja   ## build the program: build/sekisho
 	@tools/deps build
