@@ -6,6 +6,7 @@
 #include "proxy/down_h2.h"
 #include "proxy/exchange.h"
 #include "proxy/preface.h"
+#include "proxy/revoke.h"
 #include "proxy/up.h"
 #include "proxy/up_dial.h"
 #include "proxy/up_h1.h"
@@ -93,6 +94,7 @@ void worker_set_snapshot(struct worker *w, struct snapshot *snap)
                 cache_forget(w->cache);
         idle_ups_close(old); /* they keep the old snapshot; those at work close when they are done */
         snapshot_put(old);
+        revoke_tunnels(w);
         overload_look(w, true);
 }
 

@@ -5,7 +5,8 @@ import hashlib
 import os
 import time
 
-from lib.stage import eventually, same, within
+from lib import h2_client as h2
+from lib.stage import eventually, merge, same, sha256, within
 from lib.upstream import ok
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
@@ -129,6 +130,40 @@ def story_an_upgrade_is_asked_for_its_token(t):
     same(up.peers, [])
     with gate.conn() as c:
         same(c.send(HELLO[:-2] + f"Authorization: Bearer {gate.token}\r\n\r\n").answer().status, 101)
+
+
+def story_a_reload_ends_tunnels_whose_token_is_gone(t):
+    other = t.secret("other")
+    tokens = [{"name": "story", "sha256": sha256(t.token)}, {"name": "other", "sha256": sha256(other)}]
+    up = t.upstream(on_connect=echo)
+    gate = t.gateway(upstreams={"app": {"targets": [up.url], "protocol": "h1"}}, gateway={"apiTokens": tokens, "workers": 1}, routes=[
+        {"path": "/open", "upstream": "app", "access": "public"}, {"path": "/", "upstream": "app", "access": {"token": "proxy"}}])
+
+    def tunnel(token, path="/chat"):
+        c = gate.conn()
+        hello = HELLO.replace("/chat", path)
+        same(c.send(hello[:-2] + f"Authorization: Bearer {token}\r\n\r\n").answer().status, 101)
+        return c
+
+    gone, stays, public = tunnel(t.token), tunnel(other), tunnel(t.token, "/open")
+    over_http2 = h2.Conn(gate.port)
+    over_http2.ask(1, [(":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "http"), (":path", "/chat"), (":authority", "x"),
+                       ("sec-websocket-version", "13"), ("sec-websocket-protocol", "chat"), ("authorization", f"Bearer {t.token}")], is_end=False)
+    same(h2.status_of(over_http2.until(lambda kind, *_: kind == h2.HEADERS)[3]), 200)
+    gate.reload()  # nothing was taken away
+    for c in (gone, stays, public):
+        same(c.send(b"hello").exactly(5), b"hello")
+    gate.reload(merge(gate.config, {"gateway": {"apiTokens": tokens[1:]}}))
+    assert gone.is_closed(), "a revoked token's tunnel goes on"
+    same(over_http2.end_of(1)[0], "reset")
+    for c in (stays, public):
+        same(c.send(b"hello").exactly(5), b"hello")
+    gate.counted('sekisho_refused_total{reason="token_revoked"}', 2)
+    same([x["token"] for x in gate.access_log() if x.get("reason") == "token_revoked"], ["story", "story"])
+    eventually(lambda: sum(p.closed_at is not None for p in up.peers) == 2, 5, "the upstream does not know")
+    gate.reload(merge(gate.config, {"gateway": {"apiTokens": [{**tokens[1], "scopes": ["llm"]}]}}))
+    assert stays.is_closed(), "a token without the scope keeps its tunnel"
+    same(public.send(b"hello").exactly(5), b"hello")
 
 
 def story_a_quiet_tunnel_is_closed(t):

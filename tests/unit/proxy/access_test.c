@@ -5,6 +5,8 @@
 #include "crypto/sha256.h"
 #include "http/h1_read.h"
 
+#include "proxy/revoke.h"
+
 #include "../test.h"
 
 static const struct {
@@ -71,6 +73,54 @@ static void finds_the_token(void **state)
         map_fini(&set.by_hash);
 }
 
+static void rights_that_are_gone(void **state)
+{
+        enum { WALL = 1000 };
+        struct ip here, there;
+        struct ip_prefix only_there = { 0 };
+        const struct ip_list list = { &only_there, 1 };
+
+        assert_err(ip_parse(STR("192.0.2.1"), &here), ERR_OK);
+        assert_err(ip_parse(STR("192.0.2.2"), &there), ERR_OK);
+        only_there.ip = there;
+        only_there.bits = 32;
+        const struct {
+                const char *why;
+                const char *text; /* of the token there is now */
+                struct token now;
+                struct ip ip;
+                const char *reason;
+        } rows[] = {
+                { "as it was", "sk-a", { .scopes = SCOPE_PROXY }, here, NULL },
+                { "under another name", "sk-a", { .name = STR("new"), .scopes = SCOPE_PROXY }, here, NULL },
+                { "removed", "sk-b", { .name = STR("a"), .scopes = SCOPE_PROXY }, here, "token_revoked" },
+                { "another scope beside", "sk-a", { .scopes = SCOPE_PROXY | SCOPE_LLM }, here, NULL },
+                { "the scope is gone", "sk-a", { .scopes = SCOPE_LLM }, here, "scope" },
+                { "not over yet", "sk-a", { .scopes = SCOPE_PROXY, .expires = WALL + 1 }, here, NULL },
+                { "over", "sk-a", { .scopes = SCOPE_PROXY, .expires = WALL }, here, "token_expired" },
+                { "elsewhere only",
+                  "sk-a",
+                  { .scopes = SCOPE_PROXY, .allowed_ips = list },
+                  here,
+                  "token_address" },
+                { "there", "sk-a", { .scopes = SCOPE_PROXY, .allowed_ips = list }, there, NULL },
+        };
+        struct token was = { .name = STR("a"), .scopes = SCOPE_PROXY };
+
+        crypto_sha256(STR("sk-a"), was.sha256);
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                struct token now = rows[i].now;
+                struct token_set set = { &now, 1, { 0 } };
+
+                map_init(&set.by_hash, (struct hash_key){ 1, 2 }, 10);
+                token_init(&set, &now, rows[i].text);
+                const char *reason = revoke_reason(&was, SCOPE_PROXY, rows[i].ip, &set, WALL);
+                if (!reason != !rows[i].reason || (reason && strcmp(reason, rows[i].reason) != 0))
+                        fail_msg("%s: %s", rows[i].why, reason ? reason : "nothing");
+                map_fini(&set.by_hash);
+        }
+}
+
 static void models_by_pattern(void **state)
 {
         const struct str patterns[] = { STR("qwen*"), STR("claude-3-?") };
@@ -89,6 +139,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(finds_what_is_presented),
                 cmocka_unit_test(finds_the_token),
+                cmocka_unit_test(rights_that_are_gone),
                 cmocka_unit_test(models_by_pattern),
         };
 
