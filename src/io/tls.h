@@ -52,6 +52,12 @@ struct tls_client_conf {
         struct str cert_pem, key_pem; /* client certificate, or empty */
         bool offer_h2;
         bool skip_verify; /* only where the operator wrote so */
+        /* Instead of ca_pem: 16 to 32 bytes with which SHA-256 of a root's DER begins. The server must send that root in its
+         * chain, and then it is the one authority. */
+        struct str root_sha256;
+        /* Not empty: a pattern (str_match) that the certificate's one URI name must fit. It counts instead of the server
+         * name, which is still sent. */
+        struct str uri_name;
 };
 MUST_USE
 enum err tls_client_new(const struct tls_client_conf *conf, struct report *r, struct tls_context **out);

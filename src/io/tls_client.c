@@ -1,6 +1,7 @@
 #include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -10,7 +11,7 @@
 #include "io/tls_keys_priv.h"
 #include "io/tls_priv.h"
 
-enum { AUTHORITIES_BYTES_MAX = 16 << 20 };
+enum { AUTHORITIES_BYTES_MAX = 16 << 20, TLS_ROOT_BYTES_MIN = 16 };
 
 static int system_fd = -1; /* the system's authorities, opened while files could be */
 
@@ -92,6 +93,79 @@ static int keep_session(SSL *ssl, SSL_SESSION *session)
         return 1; /* its reference is ours */
 }
 
+/* The certificate has one URI name, and it is of those that we want. */
+static bool is_named(const struct tls_context *c, X509 *certificate)
+{
+        GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+        unsigned found = 0, fitting = 0;
+
+        for (int i = 0; names && i < sk_GENERAL_NAME_num(names); i++) {
+                const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+                if (name->type != GEN_URI)
+                        continue;
+                const ASN1_STRING *uri = name->d.uniformResourceIdentifier;
+                struct str text = { (const char *)ASN1_STRING_get0_data(uri),
+                                    (size_t)ASN1_STRING_length(uri) };
+                found++;
+                fitting += str_match(str_of(c->uri_name), text);
+        }
+        GENERAL_NAMES_free(names);
+        return found == 1 && fitting == 1;
+}
+
+/* Of what the server sent, the certificate that was pinned; borrowed. */
+static X509 *pinned_root(const struct tls_context *c, const STACK_OF(X509) * chain)
+{
+        uint8_t sha256[32];
+
+        for (int i = 0; i < sk_X509_num(chain); i++)
+                if (X509_digest(sk_X509_value(chain, i), EVP_sha256(), sha256, NULL) == 1 &&
+                    CRYPTO_memcmp(sha256, c->root_sha256, c->root_len) == 0)
+                        return sk_X509_value(chain, i);
+        return NULL;
+}
+
+static int verify(X509_STORE_CTX *ctx, void *context)
+{
+        const struct tls_context *c = context;
+        STACK_OF(X509) *trusted = NULL;
+        int is_good;
+
+        if (c->root_len > 0) {
+                X509 *root = pinned_root(c, X509_STORE_CTX_get0_untrusted(ctx));
+                trusted = root ? sk_X509_new_null() : NULL;
+                if (!trusted || !sk_X509_push(trusted, root)) {
+                        sk_X509_free(trusted);
+                        X509_STORE_CTX_set_error(ctx, X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN);
+                        return 0;
+                }
+                X509_STORE_CTX_set0_trusted_stack(ctx, trusted);
+        }
+        is_good = X509_verify_cert(ctx) == 1;
+        if (is_good && c->uri_name[0] && !is_named(c, X509_STORE_CTX_get0_cert(ctx))) {
+                X509_STORE_CTX_set_error(ctx, X509_V_ERR_HOSTNAME_MISMATCH);
+                is_good = 0;
+        }
+        X509_STORE_CTX_set0_trusted_stack(ctx, NULL);
+        sk_X509_free(trusted);
+        return is_good;
+}
+
+static enum err expectations_set(struct tls_context *c, const struct tls_client_conf *conf)
+{
+        if (conf->root_sha256.len == 0 && conf->uri_name.len == 0)
+                return ERR_OK;
+        if (conf->uri_name.len >= sizeof(c->uri_name) || conf->root_sha256.len > sizeof(c->root_sha256) ||
+            (conf->root_sha256.len > 0 && conf->root_sha256.len < TLS_ROOT_BYTES_MIN))
+                return ERR_CONFIG;
+        if (conf->root_sha256.len > 0)
+                memcpy(c->root_sha256, conf->root_sha256.ptr, conf->root_sha256.len);
+        c->root_len = conf->root_sha256.len;
+        memcpy(c->uri_name, conf->uri_name.ptr, conf->uri_name.len);
+        SSL_CTX_set_cert_verify_callback(c->ssl_ctx, verify, c);
+        return ERR_OK;
+}
+
 static enum err client_init(struct tls_context *c, const struct tls_client_conf *conf, struct report *r)
 {
         static const unsigned char h2_first[] = "\x02h2\x08http/1.1";
@@ -104,10 +178,12 @@ static enum err client_init(struct tls_context *c, const struct tls_client_conf 
         if (SSL_CTX_set_alpn_protos(c->ssl_ctx, conf->offer_h2 ? h2_first : h2_first + 3,
                                     conf->offer_h2 ? 12 : 9) != 0)
                 return ERR_NO_MEMORY;
+        if (expectations_set(c, conf) != ERR_OK)
+                return ERR_CONFIG;
         if (conf->ca_pem.len) {
                 if (!tls_pem_authorities(c->ssl_ctx, conf->ca_pem, "trusted authorities", false, r))
                         return ERR_CONFIG;
-        } else if (!conf->skip_verify) {
+        } else if (!conf->skip_verify && !conf->root_sha256.len) {
                 X509_STORE *store = system_store();
                 if (!store)
                         return ERR_NO_MEMORY;

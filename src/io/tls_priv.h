@@ -48,6 +48,10 @@ struct tls_context {
         /* client: the last session, for the next connection to the same name */
         SSL_SESSION *session;
         char session_name[TLS_NAME_BYTES_MAX + 1];
+        /* client: who it must prove to be, beside or instead of what OpenSSL looks at (tls_client.c) */
+        uint8_t root_sha256[32];
+        size_t root_len;                       /* 0: by ca_pem or the system's authorities */
+        char uri_name[TLS_NAME_BYTES_MAX + 1]; /* empty: by its server name */
 };
 
 /* What the handshake told of its keys, kept until it is over. */

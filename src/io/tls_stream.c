@@ -473,6 +473,9 @@ static enum err expect_name(struct tls_session *t, struct str name)
                 return ERR_NO_MEMORY;
         X509_VERIFY_PARAM *param = SSL_get0_param(t->ssl);
         X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+        if (t->context->uri_name[0])
+                return is_address || SSL_set_tlsext_host_name(t->ssl, t->server_name) == 1 ? ERR_OK
+                                                                                           : ERR_NO_MEMORY;
         if (is_address)
                 return X509_VERIFY_PARAM_set1_ip_asc(param, t->server_name) == 1 ? ERR_OK : ERR_NO_MEMORY;
         if (X509_VERIFY_PARAM_set1_host(param, name.ptr, name.len) != 1 ||
