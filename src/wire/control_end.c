@@ -22,7 +22,8 @@ struct wire_control_end {
 
         struct wire_document *target, *base, *sent, *refused;
         struct wire_have have;
-        mono_ms due; /* when the target may be told */
+        mono_ms due;   /* when the target may be told */
+        bool is_asked; /* by resync */
         mono_ms whole_from;
         int64_t whole_pause;
         uint64_t wholes, changes;
@@ -170,12 +171,10 @@ static void resync(struct wire_control_end *c, mono_ms now)
 {
         replace(&c->base, NULL);
         replace(&c->sent, NULL);
+        replace(&c->refused, NULL);
         c->have = (struct wire_have){ 0 };
-        if (now < c->whole_from)
-                return;
-        c->whole_from = now + c->whole_pause; /* the next one, not this one */
-        c->whole_pause = MIN(2 * c->whole_pause, (int64_t)WIRE_RESYNC_MOST_MS);
-        c->due = 1;
+        c->due = MAX(now, c->whole_from); /* the first at once, a stream of them ever more slowly */
+        c->is_asked = true;
 }
 
 void wire_control_end_receive(struct wire_control_end *c, struct str text, mono_ms now)
@@ -259,8 +258,8 @@ static bool send_document(struct wire_control_end *c, mono_ms now, struct wire_e
 {
         if (!is_wanted(c) || now < c->due)
                 return false;
-        if (!c->base &&
-            is_same(&c->have, c->target)) { /* it has it; perhaps issued before, which comes with the next */
+        if (!c->base && is_same(&c->have, c->target) &&
+            c->have.issued == wire_document_header(c->target)->issued) {
                 replace(&c->base, c->target);
                 return false;
         }
@@ -270,6 +269,11 @@ static bool send_document(struct wire_control_end *c, mono_ms now, struct wire_e
                         return false;
                 wire_document_write(c->target, &c->out);
                 c->wholes++;
+                if (c->is_asked) {
+                        c->is_asked = false;
+                        c->whole_from = now + c->whole_pause;
+                        c->whole_pause = MIN(2 * c->whole_pause, (int64_t)WIRE_RESYNC_MOST_MS);
+                }
         }
         if (c->out.full) {
                 fault(c, "no memory for a document");

@@ -48,6 +48,7 @@ struct wire_have wire_have_of(const struct wire_document *d)
         if (d) {
                 h.epoch = wire_document_header(d)->epoch;
                 h.version = wire_document_header(d)->version;
+                h.issued = wire_document_header(d)->issued;
                 memcpy(h.hash, wire_document_hash(d), WIRE_HASH_BYTES);
                 memcpy(h.items, wire_document_items_hash(d), WIRE_HASH_BYTES);
         }
@@ -59,6 +60,7 @@ struct wire_have wire_have_of(const struct wire_document *d)
 static bool have_read(const struct json_value *v, struct wire_have *out)
 {
         struct wire_have h = { .is_any = true };
+        uint64_t issued = 0;
 
         if (!v || json_is(v, JSON_NULL)) {
                 *out = (struct wire_have){ 0 };
@@ -68,6 +70,9 @@ static bool have_read(const struct json_value *v, struct wire_have *out)
             !wire_get_uint(v, STR("version"), WIRE_NUMBER_MAX, &h.version) ||
             !wire_get_hash(v, STR("hash"), h.hash))
                 return false;
+        if (json_find(v, STR("issued")) && !wire_get_uint(v, STR("issued"), WIRE_NUMBER_MAX, &issued))
+                return false;
+        h.issued = (int64_t)issued;
         if (json_find(v, STR("items")) && !wire_get_hash(v, STR("items"), h.items))
                 return false;
         *out = h;
@@ -271,6 +276,7 @@ static void have_write(const struct wire_have *h, struct json_writer *w)
         json_write_member_uint(w, STR("version"), h->version);
         wire_put_hash(w, STR("hash"), h->hash);
         wire_put_hash(w, STR("items"), h->items);
+        json_write_member_int(w, STR("issued"), h->issued);
 }
 
 static void hello_write(const struct wire_hello *h, struct json_writer *w)

@@ -46,6 +46,7 @@ struct str wire_type_text(enum wire_type type);
 struct wire_have {
         bool is_any; /* false: nothing yet */
         uint64_t epoch, version;
+        int64_t issued; /* 0: not said */
         uint8_t hash[WIRE_HASH_BYTES], items[WIRE_HASH_BYTES];
 };
 struct wire_have wire_have_of(const struct wire_document *d); /* NULL: nothing */

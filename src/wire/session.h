@@ -27,7 +27,7 @@ enum {
         WIRE_SILENCE_MS = 40 * 1000,
         WIRE_HELLO_MS = 10 * 1000,      /* for the other end's first message */
         WIRE_GATHER_MS = 50,            /* edits before nodes are told */
-        WIRE_AGAIN_LEAST_MS = 500,      /* until the next try, doubling, */
+        WIRE_AGAIN_LEAST_MS = 2000,     /* until the next try, doubling, */
         WIRE_AGAIN_MOST_MS = 30 * 1000, /* up to this, each time a random part of it */
         WIRE_WHOLE_PER_SECOND = 100,    /* whole documents of a control */
         WIRE_WHOLE_BURST = 20,

@@ -14,9 +14,10 @@ static void what_is_written_is_read(void **state)
         static const struct wire_models models[] = { { STR_INIT("tg-a"), STR_INIT(""), names, 2 } };
         const struct wire_message all[] = {
                 { .type = WIRE_HELLO, .hello = { STR("sekisho/1"), 1, { .is_any = false } } },
-                { .type = WIRE_HELLO, .hello = { STR("sekisho/1"), 1, { true, 3, 42, { 1 }, { 2 } } } },
+                { .type = WIRE_HELLO,
+                  .hello = { STR("sekisho/1"), 1, { true, 3, 42, 1790000000, { 1 }, { 2 } } } },
                 { .type = WIRE_WELCOME, .welcome = { STR("sekisho/1"), 3, 15 } },
-                { .type = WIRE_APPLIED, .applied = { true, 3, 42, { 1 }, { 2 } } },
+                { .type = WIRE_APPLIED, .applied = { true, 3, 42, 1790000000, { 1 }, { 2 } } },
                 { .type = WIRE_REFUSED, .refused = { 3, 42, STR("why \"not\"") } },
                 { .type = WIRE_RESYNC },
                 { .type = WIRE_REPORT,
