@@ -35,6 +35,7 @@ enum store_role {
         STORE_WRITER, /* the one that changes; holds the place against other programs, checks and may create */
         STORE_READER, /* beside a writer of the same program */
         STORE_SOURCE, /* a backup's file, to be read: nothing is locked or made */
+        STORE_TARGET, /* a backup's file that is being written, by a name nobody else knows */
 };
 
 /* First member of a backend's own connection. */

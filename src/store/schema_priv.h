@@ -28,8 +28,9 @@ MUST_USE enum err store_schema_version(struct store_conn *c, int *out);
 struct store_listed {
         const char *name;
         const struct store_table *rows; /* a family, or NULL: */
-        const char *columns, *key;      /* the columns, and the one that orders them (or several) */
-        bool is_filled;                 /* a new store has rows in it already: a copy replaces them */
+        const char *columns;            /* and its columns */
+        const char *key, *key_types; /* the first columns, which order it; each 'n' a number or 't' a text */
+        bool is_filled;              /* a new store has rows in it already: a copy replaces them */
 };
 
 extern const struct store_listed store_listed[];

@@ -136,6 +136,8 @@ static enum err apply_pragmas(struct sqlite_conn *c, enum store_role role)
                                 "PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY; PRAGMA cell_size_check=ON; "
                                 "PRAGMA cache_size=-4096");
 
+        if (e == ERR_OK && role == STORE_TARGET)
+                return run_script(&c->conn, "PRAGMA journal_mode=DELETE; PRAGMA synchronous=FULL");
         if (e == ERR_OK && role != STORE_WRITER)
                 return run_script(&c->conn, "PRAGMA query_only=ON");
         if (e == ERR_OK)
@@ -162,7 +164,7 @@ static enum err claim(struct sqlite_conn *c, const char *path, enum store_role r
                 return not_ours(c, path, r);
         if (id == APPLICATION_ID)
                 return ERR_OK;
-        if (id != 0 || tables != 0 || role != STORE_WRITER)
+        if (id != 0 || tables != 0 || role == STORE_READER || role == STORE_SOURCE)
                 return not_ours(c, path, r);
         snprintf(sql, sizeof(sql), "PRAGMA application_id=%d", APPLICATION_ID);
         return run_script(&c->conn, sql);
@@ -247,6 +249,8 @@ static enum err sqlite_open(const struct store_url *url, enum store_role role, b
                 e = e == ERR_OK ? store_sqlite_lock(path, r, &c->lock_fd) : e;
                 e = e == ERR_OK ? make_file(path, must_exist, r) : e;
         }
+        if (role == STORE_TARGET)
+                e = make_file(path, must_exist, r);
         e = e == ERR_OK ? open_db(c, path, role, r) : e;
         if (e != ERR_OK) {
                 sqlite_close(&c->conn);

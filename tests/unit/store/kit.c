@@ -39,6 +39,20 @@ void kit_teardown(void)
         nftw(folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
 }
 
+void kit_file(const char *name, char out[256])
+{
+        snprintf(out, 256, "%s/%s", folder, name);
+}
+
+void kit_place_sqlite(struct kit *k)
+{
+        enum kit_engine engine = kit_engine;
+
+        kit_engine = KIT_SQLITE;
+        kit_place(k);
+        kit_engine = engine;
+}
+
 void kit_place(struct kit *k)
 {
         memset(k, 0, sizeof(*k));
@@ -64,8 +78,9 @@ void kit_reopen(struct kit *k)
                 report_format(&k->report, &text);
                 fail_msg("%.*s", STR_FMT(buf_str(&text)));
         }
-        assert_true(str_has_prefix(store_engine(k->store),
-                                   kit_engine == KIT_SQLITE ? STR("SQLite ") : STR("PostgreSQL ")));
+        assert_true(str_has_prefix(store_engine(k->store), str_has_prefix(str_of(k->url), STR("sqlite:"))
+                                                                   ? STR("SQLite ")
+                                                                   : STR("PostgreSQL ")));
 }
 
 void kit_begin(struct kit *k)

@@ -30,10 +30,16 @@ struct kit {
         struct report report;
 };
 
+/* Names of files beside the places, gone with the program. */
+void kit_file(const char *name, char out[256]);
+
 /* A new, empty place; and with its store open. */
 void kit_place(struct kit *k);
 void kit_begin(struct kit *k);
 void kit_end(struct kit *k); /* closes what is open and removes the place */
+
+/* One in a SQLite file, whatever the engine of the run. */
+void kit_place_sqlite(struct kit *k);
 
 /* The store of a place, opened again. */
 void kit_reopen(struct kit *k);
@@ -61,3 +67,4 @@ int families_tests(void);
 int changes_tests(void);
 int addresses_tests(void);
 int threads_tests(void);
+int copy_tests(void);

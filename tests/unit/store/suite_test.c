@@ -11,6 +11,7 @@ int main(int argc, char **argv)
         failed += changes_tests();
         failed += addresses_tests();
         failed += threads_tests();
+        failed += copy_tests();
         kit_teardown();
         return failed != 0;
 }
