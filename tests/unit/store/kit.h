@@ -68,3 +68,5 @@ int changes_tests(void);
 int addresses_tests(void);
 int threads_tests(void);
 int copy_tests(void);
+int crash_tests(void);
+int start_tests(void);

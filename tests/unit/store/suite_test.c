@@ -12,6 +12,8 @@ int main(int argc, char **argv)
         failed += addresses_tests();
         failed += threads_tests();
         failed += copy_tests();
+        failed += start_tests();
+        failed += crash_tests();
         kit_teardown();
         return failed != 0;
 }
