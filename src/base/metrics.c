@@ -322,7 +322,20 @@ static void name_format(const struct series *s, const char *suffix, struct buf *
         buf_add_char(out, ' ');
 }
 
-static void histogram_format(const struct metrics *m, const struct series *s, struct buf *out)
+/* A bound as a label's value: OpenMetrics wants "1.0" where the older form has "1". */
+static void bound_format(double bound, enum metrics_form form, struct buf *out)
+{
+        size_t at = out->len;
+
+        buf_addf(out, "%.10g", bound);
+        if (form == METRICS_OPENMETRICS && !out->full &&
+            str_find_char(str_from(buf_str(out), at), '.') == STR_NONE &&
+            str_find_char(str_from(buf_str(out), at), 'e') == STR_NONE)
+                buf_add(out, STR(".0"));
+}
+
+static void histogram_format(const struct metrics *m, const struct series *s, enum metrics_form form,
+                             struct buf *out)
 {
         const struct metric *def = s->def;
         double unit = def->unit > 0 ? def->unit : 1;
@@ -333,7 +346,7 @@ static void histogram_format(const struct metrics *m, const struct series *s, st
                 buf_addf(out, "%s_bucket{%.*s%sle=\"", def->name, (int)s->labels_len, s->labels,
                          s->labels_len ? "," : "");
                 if (b < def->bounds_count)
-                        buf_addf(out, "%.10g", (double)def->bounds[b] / unit);
+                        bound_format((double)def->bounds[b] / unit, form, out);
                 else
                         buf_add(out, STR("+Inf"));
                 buf_addf(out, "\"} %" PRIu64 "\n", count);
@@ -344,7 +357,8 @@ static void histogram_format(const struct metrics *m, const struct series *s, st
         buf_addf(out, "%" PRIu64 "\n", count);
 }
 
-static void series_format(const struct metrics *m, const struct series *s, struct buf *out)
+static void series_format(const struct metrics *m, const struct series *s, enum metrics_form form,
+                          struct buf *out)
 {
         const struct metric *def = s->def;
         uint64_t value = def->kind == METRIC_HISTOGRAM ? histogram_count(m, s) : metrics_value(m, s->cell);
@@ -353,7 +367,7 @@ static void series_format(const struct metrics *m, const struct series *s, struc
         if (s->is_rest && value == 0)
                 return;
         if (def->kind == METRIC_HISTOGRAM) {
-                histogram_format(m, s, out);
+                histogram_format(m, s, form, out);
                 return;
         }
         name_format(s, "", out);
@@ -365,9 +379,16 @@ static void series_format(const struct metrics *m, const struct series *s, struc
 
 static const char *const kinds[] = { "counter", "gauge", "histogram" };
 
-void metric_family_format(const struct metric *def, struct buf *out)
+/* In OpenMetrics a counter's family is named without the "_total" that its samples end with. */
+void metric_family_format(const struct metric *def, enum metrics_form form, struct buf *out)
 {
-        buf_addf(out, "# HELP %s %s\n# TYPE %s %s\n", def->name, def->help, def->name, kinds[def->kind]);
+        struct str name = str_of(def->name), total = STR("_total");
+
+        if (form == METRICS_OPENMETRICS && def->kind == METRIC_COUNTER && name.len > total.len &&
+            str_eq(str_from(name, name.len - total.len), total))
+                name.len -= total.len;
+        buf_addf(out, "# HELP %.*s %s\n# TYPE %.*s %s\n", STR_FMT(name), def->help, STR_FMT(name),
+                 kinds[def->kind]);
 }
 
 void metric_value_format(const struct metric *def, const struct str *values, int64_t value, struct buf *out)
@@ -395,7 +416,13 @@ void metrics_manual_format(const struct metric *defs, size_t count, struct buf *
         }
 }
 
-void metrics_format(const struct metrics *m, struct buf *out)
+void metrics_format_end(enum metrics_form form, struct buf *out)
+{
+        if (form == METRICS_OPENMETRICS)
+                buf_add(out, STR("# EOF\n"));
+}
+
+void metrics_format(const struct metrics *m, enum metrics_form form, struct buf *out)
 {
         unsigned count = atomic_load_explicit(&m->series_count, memory_order_acquire);
 
@@ -408,9 +435,9 @@ void metrics_format(const struct metrics *m, struct buf *out)
                         first++;
                 if (first != i)
                         continue;
-                metric_family_format(def, out);
+                metric_family_format(def, form, out);
                 for (unsigned j = i; j < count; j++)
                         if (m->series[j].def == def)
-                                series_format(m, &m->series[j], out);
+                                series_format(m, &m->series[j], form, out);
         }
 }

@@ -8,7 +8,7 @@
  * taken together with the first labelled one, so a definition with labels needs one more), and metrics_dropped_count
  * says how often.
  *
- * Text: Prometheus exposition format 0.0.4.
+ * Text: Prometheus exposition format 0.0.4, or OpenMetrics 1.0.0.
  */
 #pragma once
 
@@ -76,10 +76,14 @@ void metrics_unlock_dead(struct metrics *m, int pid);
 uint64_t metrics_value(const struct metrics *m, metric_index i);
 uint64_t metrics_dropped_count(const struct metrics *m);
 
-void metrics_format(const struct metrics *m, struct buf *out);
+enum metrics_form { METRICS_PROMETHEUS, METRICS_OPENMETRICS };
+
+/* A page is this, what metric_family_format and metric_value_format add before or behind, and metrics_format_end. */
+void metrics_format(const struct metrics *m, enum metrics_form form, struct buf *out);
+void metrics_format_end(enum metrics_form form, struct buf *out);
 
 /* What is known where the page is made, and counted nowhere: a family's two lines, then one line a value. */
-void metric_family_format(const struct metric *def, struct buf *out);
+void metric_family_format(const struct metric *def, enum metrics_form form, struct buf *out);
 void metric_value_format(const struct metric *def, const struct str *values, int64_t value, struct buf *out);
 
 /* Rows of the reference manual's table, Markdown: name, kind, labels, meaning. */

@@ -4,6 +4,7 @@
 #include "conf/conf.h"
 #include "gateway/board.h"
 #include "gateway/version.h"
+#include "http/encoding.h"
 #include "io/tls.h"
 #include "proxy/cache.h"
 #include "proxy/reply.h"
@@ -49,51 +50,75 @@ static enum step_result ready_pick(struct exchange *x)
         return page(x, is_ready ? 200 : 503, STR("application/json"), &body);
 }
 
-static void fact_format(enum measure m, struct str label, int64_t value, struct buf *out)
+/* A page under way. */
+struct facts {
+        enum metrics_form form;
+        struct buf *out;
+};
+
+static void fact_format(const struct facts *f, enum measure m, struct str label, int64_t value)
 {
-        metric_family_format(&measure_metrics[m], out);
-        metric_value_format(&measure_metrics[m], &label, value, out);
+        metric_family_format(&measure_metrics[m], f->form, f->out);
+        metric_value_format(&measure_metrics[m], &label, value, f->out);
 }
 
 /* What is known here and counted nowhere. */
-static void facts_format(struct exchange *x, struct buf *out)
+static void facts_format(struct exchange *x, const struct facts *f)
 {
         const struct snapshot *s = x->snap;
         mono_ms now = loop_now(x->w->loop);
 
-        fact_format(MEASURE_BUILD_INFO, STR(SEKISHO_VERSION), 1, out);
-        fact_format(MEASURE_CONFIG_NUMBER, STR_NULL, (int64_t)s->number, out);
-        fact_format(MEASURE_SERIES_DROPPED, STR_NULL, (int64_t)metrics_dropped_count(x->w->shared->metrics),
-                    out);
-        fact_format(MEASURE_CONNECTIONS_MAX, STR_NULL,
-                    (int64_t)s->limits.connections_max * x->w->shared->workers_count, out);
-        fact_format(MEASURE_REQUESTS_MAX, STR_NULL, s->limits.requests_max, out);
+        fact_format(f, MEASURE_BUILD_INFO, STR(SEKISHO_VERSION), 1);
+        fact_format(f, MEASURE_CONFIG_NUMBER, STR_NULL, (int64_t)s->number);
+        fact_format(f, MEASURE_SERIES_DROPPED, STR_NULL,
+                    (int64_t)metrics_dropped_count(x->w->shared->metrics));
+        fact_format(f, MEASURE_CONNECTIONS_MAX, STR_NULL,
+                    (int64_t)s->limits.connections_max * x->w->shared->workers_count);
+        fact_format(f, MEASURE_REQUESTS_MAX, STR_NULL, s->limits.requests_max);
         for (size_t i = 0; i < s->listens_count; i++) /* they all present the same ones */
                 if (s->listens[i].tls) {
-                        fact_format(MEASURE_CERTIFICATE_EXPIRY, STR_NULL, tls_not_after(s->listens[i].tls),
-                                    out);
+                        fact_format(f, MEASURE_CERTIFICATE_EXPIRY, STR_NULL,
+                                    tls_not_after(s->listens[i].tls));
                         break;
                 }
         if (s->upstreams_count)
-                metric_family_format(&measure_metrics[MEASURE_UPSTREAM_UP], out);
+                metric_family_format(&measure_metrics[MEASURE_UPSTREAM_UP], f->form, f->out);
         for (size_t i = 0; i < s->upstreams_count; i++)
                 for (size_t j = 0; j < s->upstreams[i]->targets_count; j++) {
                         const struct target *t = &s->upstreams[i]->targets[j];
                         struct str values[] = { s->upstreams[i]->name, t->url };
 
                         metric_value_format(&measure_metrics[MEASURE_UPSTREAM_UP], values,
-                                            standing_is_usable(t->standing, now), out);
+                                            standing_is_usable(t->standing, now), f->out);
                 }
+}
+
+/* OpenMetrics where it is named, and wanted as much as the older form. */
+static enum metrics_form metrics_form_of(const struct http_head *request)
+{
+        struct str accept = http_value(request, HTTP_FIELD_ACCEPT);
+        int wanted = http_quality(accept, STR("application/openmetrics-text"));
+
+        return wanted > 0 && wanted >= http_quality(accept, STR("text/plain")) ? METRICS_OPENMETRICS
+                                                                               : METRICS_PROMETHEUS;
 }
 
 static enum step_result metrics_pick(struct exchange *x)
 {
+        static const struct str types[] = {
+                [METRICS_PROMETHEUS] = STR_INIT("text/plain; version=0.0.4; charset=utf-8"),
+                [METRICS_OPENMETRICS] =
+                        STR_INIT("application/openmetrics-text; version=1.0.0; charset=utf-8"),
+        };
         struct buf body;
+        const struct facts f = { metrics_form_of(&x->request), &body };
 
         buf_init(&body, PAGE_BYTES_MAX);
-        facts_format(x, &body);
-        metrics_format(x->w->shared->metrics, &body);
-        return page(x, 200, STR("text/plain; version=0.0.4; charset=utf-8"), &body);
+        facts_format(x, &f);
+        metrics_format(x->w->shared->metrics, f.form, &body);
+        metrics_format_end(f.form, &body);
+        reply_will_have(x, "Vary", STR("Accept"));
+        return page(x, 200, types[f.form], &body);
 }
 
 static const struct board *board;

@@ -147,3 +147,36 @@ def story_promtool_finds_nothing_to_say(t):
     page = wire.get(gate.admin, "/metrics").body
     run = subprocess.run(["promtool", "check", "metrics"], input=page, capture_output=True)
     same((run.returncode, run.stdout + run.stderr), (0, b""))
+
+
+OPENMETRICS = """
+import sys
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+for family in text_string_to_metric_families(sys.stdin.read()):
+    for sample in family.samples:
+        print(family.type, sample.name, sorted(sample.labels.items()), sample.value)
+"""
+
+
+def story_a_scraper_gets_openmetrics_when_it_asks(t):
+    python = "/usr/bin/python3"
+    gate = t.proxy(t.sample(), t.sample(), route={"name": "all"})
+    for path in ("/bytes/10", "/../x", "/bytes/3"):
+        gate.get(path, token=False)
+    gate.counted('sekisho_requests_total{route="all",class="2xx",upstream="app"}', 2)
+    old, new = "text/plain; version=0.0.4; charset=utf-8", "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    prometheus = ("application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,"
+                  "text/plain;version=0.0.4;q=0.3,*/*;q=0.2")
+    for accept, form in ((None, old), ("*/*", old), ("text/plain", old), (prometheus, new), ("application/openmetrics-text", new),
+                         ("application/openmetrics-text;q=0.2, text/plain", old), ("application/openmetrics-text;q=0", old)):
+        a = wire.get(gate.admin, "/metrics", {"Accept": accept} if accept else {})
+        same((a.status, a.get("content-type"), a.get("vary")), (200, form, "Accept"), accept)
+        same(a.text.endswith("# EOF\n"), form == new, accept)
+    if subprocess.run([python, "-c", "import prometheus_client.openmetrics.parser"], capture_output=True).returncode:
+        t.leave_out("needs python3-prometheus-client")
+    page = wire.get(gate.admin, "/metrics", {"Accept": prometheus}).body
+    run = subprocess.run([python, "-c", OPENMETRICS], input=page, capture_output=True)
+    same(run.returncode, 0, run.stderr.decode())
+    assert b"counter sekisho_requests_total [('class', '2xx'), ('route', 'all'), ('upstream', 'app')] 2" in run.stdout, run.stdout
+    plain = wire.get(gate.admin, "/metrics").text
+    same(len(run.stdout.splitlines()), sum(1 for x in plain.splitlines() if not x.startswith("#")), "samples in both forms")

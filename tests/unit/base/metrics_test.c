@@ -26,7 +26,7 @@ static struct str page(const struct metrics *m)
 
         buf_fini(&out);
         buf_init(&out, 1 << 20);
-        metrics_format(m, &out);
+        metrics_format(m, METRICS_PROMETHEUS, &out);
         assert_false(out.full);
         return buf_str(&out);
 }
@@ -218,7 +218,7 @@ static void test_values_known_elsewhere(void **state)
         struct buf out;
 
         buf_init(&out, 1000);
-        metric_family_format(&info, &out);
+        metric_family_format(&info, METRICS_PROMETHEUS, &out);
         metric_value_format(&info, &(struct str){ "1\"2", 3 }, 1, &out);
         metric_value_format(&open_now, NULL, -3, &out);
         metrics_manual_format(&requests, 1, &out);
@@ -229,6 +229,34 @@ static void test_values_known_elsewhere(void **state)
                        "| `t_requests_total` | counter | `route`, `status` | Requests. |\n"
                        "| `t_plain_total` | counter |  | Without labels. |\n"));
         buf_fini(&out);
+}
+
+/* OpenMetrics 1.0.0: a counter's family has another name than its samples, bounds are floats, and there is an end. */
+static void test_openmetrics(void **state)
+{
+        struct metrics *m = metrics_new(1, 100, 20);
+        struct buf out;
+
+        metrics_add(m, 0, metrics_series(m, &plain, NULL), 7);
+        metrics_set(m, 0, metrics_series(m, &open_now, NULL), -2);
+        metrics_move(m, 0, metrics_series(m, &open_now, NULL), 5);
+        metrics_move(m, 0, metrics_series(m, &open_now, NULL), -1);
+        metrics_observe(m, 0, &bytes, metrics_series(m, &bytes, NULL), 2000);
+        buf_init(&out, 1 << 16);
+        metrics_format(m, METRICS_OPENMETRICS, &out);
+        metrics_format_end(METRICS_OPENMETRICS, &out);
+        assert_str(buf_str(&out),
+                   STR("# HELP t_plain Without labels.\n# TYPE t_plain counter\nt_plain_total 7\n"
+                       "# HELP t_open Open now.\n# TYPE t_open gauge\nt_open 2\n"
+                       "# HELP t_bytes Sizes.\n# TYPE t_bytes histogram\n"
+                       "t_bytes_bucket{le=\"1000.0\"} 0\nt_bytes_bucket{le=\"10000.0\"} 1\n"
+                       "t_bytes_bucket{le=\"250000.0\"} 1\nt_bytes_bucket{le=\"+Inf\"} 1\n"
+                       "t_bytes_sum 2000\nt_bytes_count 1\n# EOF\n"));
+        buf_clear(&out);
+        metrics_format_end(METRICS_PROMETHEUS, &out);
+        assert_int_equal(out.len, 0);
+        buf_fini(&out);
+        metrics_free(m);
 }
 
 static void test_cells_bound(void **state)
@@ -369,6 +397,7 @@ int main(void)
                 cmocka_unit_test(test_series_bound),
                 cmocka_unit_test(test_bound_of_one),
                 cmocka_unit_test(test_values_known_elsewhere),
+                cmocka_unit_test(test_openmetrics),
                 cmocka_unit_test(test_cells_bound),
                 cmocka_unit_test(test_gauges_of_a_dead_worker),
                 cmocka_unit_test(test_several_processes),
