@@ -128,8 +128,9 @@ enum err stream_tls_peer_certificate(const struct stream *s, struct buf *out);
 
 /* Who a verified certificate says the peer is, as text of visible ASCII for a header field. */
 struct tls_peer_identity {
-        uint8_t sha256[32]; /* of the certificate */
-        struct buf subject; /* as RFC 4514: "CN=alice,O=Example"; may be empty */
+        uint8_t sha256[32];     /* of the certificate */
+        uint8_t key_sha256[32]; /* of its SubjectPublicKeyInfo: stays when it is renewed */
+        struct buf subject;     /* as RFC 4514: "CN=alice,O=Example"; may be empty */
         struct buf
                 names; /* "DNS:a,URI:spiffe://b,email:c"; ',', '%' and other bytes in them as %XX; may be empty */
 };
@@ -138,3 +139,6 @@ struct tls_peer_identity {
 MUST_USE
 enum err stream_tls_peer_identity(const struct stream *s, struct tls_peer_identity *out);
 void tls_peer_identity_fini(struct tls_peer_identity *i);
+/* The same of a context's own (first) certificate. */
+MUST_USE
+enum err tls_context_identity(const struct tls_context *c, struct tls_peer_identity *out);

@@ -60,9 +60,18 @@ static bool subject_add(const X509 *certificate, struct buf *out)
         return true;
 }
 
-enum err stream_tls_peer_identity(const struct stream *s, struct tls_peer_identity *out)
+static bool key_digest(X509 *certificate, uint8_t out[32])
 {
-        X509 *certificate = s->tls ? s->tls->peer : NULL;
+        unsigned char *der = NULL;
+        int len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &der);
+        bool ok = len > 0 && EVP_Digest(der, (size_t)len, out, NULL, EVP_sha256(), NULL) == 1;
+
+        OPENSSL_free(der);
+        return ok;
+}
+
+static enum err identity_of(X509 *certificate, struct tls_peer_identity *out)
+{
         unsigned len;
         bool ok;
 
@@ -71,13 +80,23 @@ enum err stream_tls_peer_identity(const struct stream *s, struct tls_peer_identi
         buf_init(&out->subject, SUBJECT_BYTES_MAX);
         buf_init(&out->names, NAMES_BYTES_MAX);
         ok = X509_digest(certificate, EVP_sha256(), out->sha256, &len) == 1 &&
-             subject_add(certificate, &out->subject);
+             key_digest(certificate, out->key_sha256) && subject_add(certificate, &out->subject);
         names_add(certificate, &out->names);
         tls_forget_errors();
         if (ok && !out->subject.full && !out->names.full)
                 return ERR_OK;
         tls_peer_identity_fini(out); /* half an identity is none */
         return ERR_TOO_LARGE;
+}
+
+enum err stream_tls_peer_identity(const struct stream *s, struct tls_peer_identity *out)
+{
+        return identity_of(s->tls ? s->tls->peer : NULL, out);
+}
+
+enum err tls_context_identity(const struct tls_context *c, struct tls_peer_identity *out)
+{
+        return identity_of(SSL_CTX_get0_certificate(c->ssl_ctx), out);
 }
 
 void tls_peer_identity_fini(struct tls_peer_identity *i)
