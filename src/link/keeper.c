@@ -1,0 +1,398 @@
+#include "link/keeper.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "crypto/random.h"
+#include "io/tls.h"
+#include "link/keeper_priv.h"
+
+enum {
+        RETRY_MS_LEAST = 500,
+        RETRY_MS_MOST = 30 * 1000,
+        AGAIN_MS = 200,     /* after a good link ended: a random part of it */
+        GOOD_MS = 5 * 1000, /* a link that lived so long was one */
+        DOUBLINGS_MAX = 6
+};
+
+#define TO(s) (1u << KEPT_##s)
+
+static const struct {
+        const char *name;
+        unsigned next;
+} states[KEPT_STATES] = {
+        [KEPT_RESOLVING] = { "resolving", TO(DIALLING) | TO(ENDED) },
+        [KEPT_DIALLING] = { "dialling", TO(ASKING) | TO(OPENING) | TO(ENDED) },
+        [KEPT_ASKING] = { "asking", TO(OPENING) | TO(ENDED) },
+        [KEPT_OPENING] = { "opening", TO(OPEN) | TO(ENDED) },
+        [KEPT_OPEN] = { "open", TO(LEAVING) | TO(ENDED) },
+        [KEPT_LEAVING] = { "leaving", TO(ENDED) },
+        [KEPT_ENDED] = { "ended", 0 },
+};
+
+void keeper_link_enter(struct keeper_link *l, enum keeper_link_state next)
+{
+        assert(states[l->state].next & 1u << next);
+        l->state = (uint8_t)next;
+}
+
+/* ---- what is missing ---- */
+
+static void look_later(struct kept *g)
+{
+        loop_post(g->keeper->loop, &g->task);
+}
+
+static bool is_open(const struct keeper_link *l)
+{
+        return l->state == KEPT_OPEN;
+}
+
+static bool is_coming(const struct keeper_link *l)
+{
+        return l->state < KEPT_OPEN || (l->state == KEPT_OPEN && !l->is_told);
+}
+
+/* Links that are there or on their way to `worker`; KEEPER_NO_WORKER: to any. */
+static unsigned links_to(const struct kept *g, int worker)
+{
+        unsigned count = 0;
+
+        list_for_each(node, &g->links) {
+                const struct keeper_link *l = CONTAINER_OF(node, struct keeper_link, node);
+
+                count += (is_open(l) || is_coming(l)) && (worker == KEEPER_NO_WORKER || l->worker == worker);
+        }
+        return count;
+}
+
+static unsigned links_open(const struct kept *g)
+{
+        unsigned count = 0;
+
+        list_for_each(node, &g->links)
+                count += is_open(CONTAINER_OF(node, struct keeper_link, node));
+        return count;
+}
+
+static void kept_free(struct kept *g)
+{
+        timer_clear(&g->timer);
+        loop_unpost(&g->task);
+        list_remove(&g->node);
+        free(g);
+}
+
+static void look(struct task *t)
+{
+        struct kept *g = CONTAINER_OF(t, struct kept, task);
+        struct keeper *k = g->keeper;
+
+        if (g->is_gone || k->is_stopped) {
+                if (g->is_gone && list_is_empty(&g->links))
+                        kept_free(g);
+                return;
+        }
+        if (g->is_waiting)
+                return;
+        if (links_open(g) == 0)
+                g->workers = 0; /* it may have other ones when it comes back */
+        if (g->workers == 0) {
+                if (links_to(g, KEEPER_NO_WORKER) == 0)
+                        (void)keeper_dial(g, KEEPER_NO_WORKER);
+                return;
+        }
+        for (unsigned w = 0; w < g->workers; w++)
+                for (unsigned n = links_to(g, (int)w); n < k->links; n++)
+                        if (!keeper_dial(g, (int)w))
+                                return;
+}
+
+static void on_again(struct timer *t)
+{
+        struct kept *g = CONTAINER_OF(t, struct kept, timer);
+
+        g->is_waiting = false;
+        look_later(g);
+}
+
+static void wait_before(struct kept *g, int64_t ms_max)
+{
+        g->is_waiting = true;
+        timer_set(g->keeper->loop, &g->timer,
+                  loop_now(g->keeper->loop) + 1 + crypto_random_below((uint32_t)ms_max));
+}
+
+/* Half a second doubling to thirty, a random part of it: gateways that come back meet no crowd. */
+static void wait_after_failure(struct kept *g)
+{
+        int64_t most = (int64_t)RETRY_MS_LEAST << MIN(g->failures, (unsigned)DOUBLINGS_MAX);
+
+        g->failures++;
+        wait_before(g, MIN(most, (int64_t)RETRY_MS_MOST));
+}
+
+void keeper_link_failed(struct keeper_link *l, const char *problem)
+{
+        struct kept *g = l->gateway;
+
+        list_remove(&l->node);
+        if (problem) {
+                bool is_news = !g->problem || strcmp(g->problem, problem) != 0;
+
+                g->problem = problem;
+                if (is_news || g->failures < 3)
+                        log_warning("gateway_not_reached", LOG_S("gateway", str_of(g->at.host)),
+                                    LOG_N("port", g->at.port), LOG_S("problem", str_of(problem)),
+                                    LOG_N("attempt", g->failures + 1));
+                if (!g->is_waiting)
+                        wait_after_failure(g);
+        }
+        look_later(g);
+}
+
+/* ---- what the owner of links tells ---- */
+
+void keeper_told(struct keeper_link *l, unsigned worker, unsigned workers, bool is_leaving)
+{
+        struct kept *g = l->gateway;
+        struct keeper *k = g->keeper;
+
+        if (l->state != KEPT_OPEN || worker >= workers || workers > KEEPER_WORKERS_MAX)
+                return;
+        bool was_told = l->is_told;
+
+        l->is_told = true;
+        l->worker = (int)worker;
+        if (is_leaving) {
+                keeper_link_enter(l, KEPT_LEAVING); /* its streams go on; another takes its place */
+        } else {
+                g->workers = workers;
+                g->failures = 0;
+                if (!was_told && links_to(g, l->worker) > k->links) {
+                        keeper_link_enter(l, KEPT_LEAVING);
+                        k->events->on_unwanted(k, l);
+                }
+        }
+        look_later(g);
+}
+
+void keeper_ended(struct keeper_link *l)
+{
+        struct kept *g = l->gateway;
+        struct keeper *k = g->keeper;
+        bool was_expected = l->state == KEPT_LEAVING, was_good = loop_now(k->loop) - l->since >= GOOD_MS;
+
+        keeper_link_enter(l, KEPT_ENDED);
+        list_remove(&l->node);
+        if (!was_expected && !k->is_stopped && !g->is_gone && !g->is_waiting) {
+                if (was_good)
+                        wait_before(g, AGAIN_MS);
+                else
+                        wait_after_failure(g);
+        }
+        look_later(g);
+        l->gateway = NULL;
+        loop_post(k->loop, &l->task);
+}
+
+const struct node_name *keeper_link_gateway(const struct keeper_link *l)
+{
+        return &l->name;
+}
+
+/* ---- the list ---- */
+
+static bool place_copy(struct keeper_place *to, const struct keeper_address *from)
+{
+        if (from->host.len > KEEPER_HOST_MAX)
+                return false;
+        *to = (struct keeper_place){ .ip = from->ip, .port = from->port };
+        if (from->host.len)
+                memcpy(to->host, from->host.ptr, from->host.len);
+        return true;
+}
+
+static struct kept *kept_find(struct keeper *k, const struct keeper_gateway *wanted)
+{
+        list_for_each(node, &k->gateways) {
+                struct kept *g = CONTAINER_OF(node, struct kept, node);
+
+                if (!g->is_gone && g->at.port == wanted->at.port &&
+                    str_eq(str_of(g->at.host), wanted->at.host) && str_eq(str_of(g->id), wanted->id))
+                        return g;
+        }
+        return NULL;
+}
+
+static struct kept *kept_new(struct keeper *k, const struct keeper_gateway *wanted)
+{
+        struct kept *g = wanted->id.len <= NODE_ID_BYTES_MAX ? calloc(1, sizeof(*g)) : NULL;
+
+        if (!g || !place_copy(&g->at, &wanted->at)) {
+                free(g);
+                return NULL;
+        }
+        g->keeper = k;
+        if (wanted->id.len)
+                memcpy(g->id, wanted->id.ptr, wanted->id.len);
+        list_init(&g->links);
+        timer_init(&g->timer, on_again);
+        task_init(&g->task, look);
+        return g;
+}
+
+static void kept_end(struct kept *g)
+{
+        struct keeper *k = g->keeper;
+
+        g->is_gone = true;
+        timer_clear(&g->timer);
+        list_for_each_safe(node, &g->links) {
+                struct keeper_link *l = CONTAINER_OF(node, struct keeper_link, node);
+
+                if (l->state < KEPT_OPEN) {
+                        keeper_dial_cancel(l);
+                } else if (l->state == KEPT_OPEN) {
+                        keeper_link_enter(l, KEPT_LEAVING);
+                        k->events->on_unwanted(k, l);
+                }
+        }
+        look_later(g);
+}
+
+/* The new ones are made first: with one of them missing nothing changes. */
+static enum err fresh_make(struct keeper *k, const struct keeper_conf *conf, struct list *fresh)
+{
+        list_init(fresh);
+        for (size_t i = 0; i < conf->gateways_count; i++) {
+                struct kept *g = kept_find(k, &conf->gateways[i]);
+
+                if (g)
+                        continue;
+                if (!(g = kept_new(k, &conf->gateways[i]))) {
+                        while (!list_is_empty(fresh))
+                                kept_free(CONTAINER_OF(fresh->next, struct kept, node));
+                        return ERR_NO_MEMORY;
+                }
+                list_add_last(fresh, &g->node);
+        }
+        return ERR_OK;
+}
+
+static bool is_wanted(const struct kept *g, const struct keeper_conf *conf)
+{
+        for (size_t i = 0; i < conf->gateways_count; i++)
+                if (g->at.port == conf->gateways[i].at.port &&
+                    str_eq(str_of(g->at.host), conf->gateways[i].at.host) &&
+                    str_eq(str_of(g->id), conf->gateways[i].id))
+                        return true;
+        return false;
+}
+
+enum err keeper_set(struct keeper *k, const struct keeper_conf *conf)
+{
+        struct keeper_place proxy;
+        struct node_name own;
+        struct list fresh;
+        enum err e;
+
+        if (node_name_own(conf->tls, &own) != ERR_OK || own.kind != NODE_AGENT)
+                return ERR_CONFIG;
+        if (!place_copy(&proxy, &conf->proxy))
+                return ERR_NO_MEMORY;
+        if ((e = fresh_make(k, conf, &fresh)) != ERR_OK)
+                return e;
+        tls_context_put(k->tls);
+        k->tls = tls_context_get(conf->tls);
+        k->own = own;
+        k->proxy = proxy;
+        k->links = MAX(conf->links, 1u);
+        list_for_each_safe(node, &k->gateways) {
+                struct kept *g = CONTAINER_OF(node, struct kept, node);
+
+                if (!g->is_gone && !is_wanted(g, conf))
+                        kept_end(g);
+        }
+        while (!list_is_empty(&fresh)) {
+                struct kept *g = CONTAINER_OF(fresh.next, struct kept, node);
+
+                list_remove(&g->node);
+                list_add_last(&k->gateways, &g->node);
+        }
+        list_for_each(node, &k->gateways)
+                look_later(CONTAINER_OF(node, struct kept, node));
+        return ERR_OK;
+}
+
+/* ---- birth and death ---- */
+
+struct keeper *keeper_new(struct loop *l, struct resolver *resolver, const struct keeper_events *events,
+                          void *context)
+{
+        struct keeper *k = calloc(1, sizeof(*k));
+
+        if (!k)
+                return NULL;
+        k->loop = l;
+        k->resolver = resolver;
+        k->events = events;
+        k->context = context;
+        k->links = 1;
+        list_init(&k->gateways);
+        return k;
+}
+
+void *keeper_context(const struct keeper *k)
+{
+        return k->context;
+}
+
+void keeper_stop(struct keeper *k)
+{
+        k->is_stopped = true;
+        list_for_each_safe(node, &k->gateways) {
+                struct kept *g = CONTAINER_OF(node, struct kept, node);
+
+                timer_clear(&g->timer);
+                list_for_each_safe(link, &g->links) {
+                        struct keeper_link *l = CONTAINER_OF(link, struct keeper_link, node);
+
+                        if (l->state < KEPT_OPEN)
+                                keeper_dial_cancel(l);
+                }
+        }
+}
+
+void keeper_free(struct keeper *k)
+{
+        if (!k)
+                return;
+        list_for_each_safe(node, &k->gateways)
+                kept_free(CONTAINER_OF(node, struct kept, node));
+        tls_context_put(k->tls);
+        free(k);
+}
+
+size_t keeper_look(const struct keeper *k, struct keeper_standing *out, size_t max)
+{
+        size_t count = 0;
+
+        list_for_each(node, &k->gateways) {
+                const struct kept *g = CONTAINER_OF(node, struct kept, node);
+
+                if (g->is_gone)
+                        continue;
+                if (count++ < max)
+                        out[count - 1] = (struct keeper_standing){
+                                .at = { str_of(g->at.host), g->at.ip, g->at.port },
+                                .id = g->is_found ? node_id(&g->found) : STR_NULL,
+                                .workers = g->workers,
+                                .links = links_open(g),
+                                .problem = g->problem,
+                        };
+        }
+        return count;
+}
