@@ -100,6 +100,22 @@ struct conf_dns {
         int64_t ttl_min, ttl_max, stale_max, timeout;
 };
 
+/* An agent that may come; with the SHA-256 of its key where that is pinned. */
+struct conf_link_agent {
+        struct str id;
+        bool is_pinned;
+        uint8_t identity[CONF_SHA256_BYTES]; /* of the SubjectPublicKeyInfo */
+};
+
+/* Where agents come in. */
+struct conf_links {
+        struct str authority_pem; /* empty: no agent is taken */
+        struct conf_certificate certificate;
+        struct conf_link_agent *agents; /* is_listed: nobody else; sorted by id */
+        size_t agents_count;
+        bool is_listed;
+};
+
 struct conf_gateway {
         struct str host; /* as written; `listens` has the parsed form */
         uint64_t port;
@@ -126,22 +142,26 @@ struct conf_gateway {
         bool is_in_maintenance;
         struct str client_ca_pem; /* of clients' certificates; empty: none is asked for */
         bool client_certificate_is_required;
+        struct conf_links links;
 };
 
 /* ---- shared by providers, upstreams and routes ---- */
 
-enum conf_scheme { CONF_HTTP, CONF_HTTPS, CONF_UNIX };
+enum conf_scheme { CONF_HTTP, CONF_HTTPS, CONF_UNIX, CONF_LINK };
 
 struct conf_url {
         struct str text; /* as written */
         enum conf_scheme scheme;
-        struct str host; /* name, lower case, or address without brackets; empty for unix */
-        struct ip ip;    /* when the host is an address; else family 0: to be resolved */
-        uint16_t port;   /* filled in from the scheme */
-        struct str path; /* unix: the socket's; else the base path without its last '/': "" or "/v1" */
+        struct str
+                host; /* name, lower case, or address without brackets; empty for unix; the agent's id for link */
+        struct ip ip;  /* when the host is an address; else family 0: to be resolved */
+        uint16_t port; /* filled in from the scheme */
+        struct str
+                path; /* unix: the socket's; link: the target's id; else the base path without its last '/': "" or "/v1" */
 };
 
-/* What Host says to it: the name, with the port where that is not the scheme's own; a Unix socket is "localhost". In `a`. */
+/* What Host says to it: the name, with the port where that is not the scheme's own; a Unix socket is "localhost", a link's target
+ * "ID.sekisho.internal", which the agent replaces. In `a`. */
 struct str conf_url_authority(const struct conf_url *url, struct arena *a);
 
 struct conf_timeouts {
@@ -323,6 +343,42 @@ struct conf_route {
         uint64_t max_body_bytes;      /* gateway.limits.requestBytes where the route has none; 0: no limit */
 };
 
+/* ---- agent ---- */
+
+struct conf_agent_gateway {
+        struct str host; /* name or address */
+        struct ip ip;    /* when it is an address; else family 0 */
+        uint16_t port;
+        struct str id; /* what its certificate must say; empty: any gateway of the authority */
+};
+
+/* What the agent may dial. */
+struct conf_allow {
+        struct str text;         /* as written */
+        struct str name;         /* a host's name, lower case, "*.lan" too; empty: the prefix, or the path */
+        struct ip_prefix prefix; /* family 0: none */
+        struct str path;         /* of a Unix socket */
+        uint16_t port_min, port_max;
+};
+
+struct conf_agent_service {
+        struct str target; /* the id gateways ask for */
+        const struct conf_upstream *upstream;
+};
+
+struct conf_agent {
+        struct conf_agent_gateway *gateways;
+        size_t gateways_count;
+        struct conf_url proxy; /* host empty: none */
+        struct str authority_pem;
+        struct conf_certificate certificate;
+        struct conf_agent_service *services;
+        size_t services_count;
+        struct conf_allow *allow; /* empty: see docs/reference */
+        size_t allow_count;
+        uint64_t links; /* to each worker of a gateway */
+};
+
 /* ---- admin and log ---- */
 
 struct conf_admin {
@@ -374,6 +430,7 @@ struct conf {
         struct conf_admin admin;
         struct conf_log log;
         struct conf_trace trace;
+        struct conf_agent agent;
         /* private */
         struct arena arena;
         struct conf_secret *secrets; /* wiped at the end */

@@ -79,12 +79,19 @@ struct draft_error_page {
         struct draft_text status, file;
 };
 
+struct draft_link_agent {
+        struct draft_item item;
+        struct draft_text identity;
+};
+
 struct draft_gateway {
         struct draft_place at;
         struct draft_text host;
         struct draft_number port;
         struct draft_list listen, tokens, certificates, error_pages;
         struct draft_text redirect_http, tls_cert, tls_key, user, client_ca, dns_servers;
+        struct draft_text links_authority, links_cert, links_key;
+        struct draft_list links_agents;
         struct conf_gateway gateway;
 };
 
@@ -170,6 +177,24 @@ struct draft_route {
 
 enum { DRAFT_PUBLIC = 1 << 8 };
 
+struct draft_agent_gateway {
+        struct draft_item item;
+        struct draft_text address, id;
+};
+
+struct draft_agent_service {
+        struct draft_item item;
+        struct draft_text upstream;
+};
+
+struct draft_agent {
+        struct draft_place at; /* line 0: not given */
+        struct draft_list gateways, services;
+        struct draft_text proxy, authority, cert, key;
+        struct conf_strs allow;
+        struct conf_agent agent;
+};
+
 struct draft_admin {
         struct draft_text listen;
         struct conf_admin admin;
@@ -192,4 +217,5 @@ struct draft {
         struct draft_admin admin;
         struct draft_log log;
         struct draft_trace trace;
+        struct draft_agent agent;
 };

@@ -37,6 +37,7 @@ static void file_mode_check(struct loader *l, unsigned mode)
 
 static void resolve(struct loader *l, struct draft *d)
 {
+        l->is_agents = d->agent.at.line && !d->gateway.at.line;
         resolve_gateway(l, &d->gateway);
         resolve_providers(l, &d->providers);
         resolve_models(l, &d->models);
@@ -45,6 +46,7 @@ static void resolve(struct loader *l, struct draft *d)
         resolve_admin(l, &d->admin);
         resolve_log(l, &d->log);
         resolve_trace(l, &d->trace);
+        resolve_agent(l, &d->agent);
         l->conf->draft = d;
 }
 

@@ -30,6 +30,7 @@ struct loader {
         struct buf path;                  /* the key in work: "gateway.listen[1].address" */
         bool is_default;                  /* a fallback of the table is read: it has no place */
         bool has_plain_secret;
+        bool is_agents; /* the file is an agent's: nobody is let in by it */
         struct {
                 const struct conf_table *table;
                 void *item; /* all defaults: what a new item is copied from */
@@ -103,6 +104,9 @@ void resolve_upstreams(struct loader *l, struct draft_list *list);
 void resolve_routes(struct loader *l, struct draft_list *list);
 void resolve_admin(struct loader *l, struct draft_admin *d);
 void resolve_log(struct loader *l, struct draft_log *d);
+void resolve_links(struct loader *l,
+                   struct draft_gateway *d); /* after the gateway's certificates and listeners */
+void resolve_agent(struct loader *l, struct draft_agent *d); /* after the upstreams */
 void resolve_trace(struct loader *l, struct draft_trace *d); /* after the upstreams */
 
 /* A certificate and its key, both or a report; read, and found to fit and to be in date. The key's kind is CONF_READ_KEY
@@ -118,7 +122,7 @@ void resolve_headers(struct loader *l, const struct draft_headers *d, struct con
 
 /* ---- url.c ---- */
 
-enum url_rules { URL_BASE_PATH = 1, URL_UNIX = 2 };
+enum url_rules { URL_BASE_PATH = 1, URL_UNIX = 2, URL_LINK = 4 };
 /* False: reported, with `what` ("upstreams.app.targets[0].url") in front. */
 bool resolve_url(struct loader *l, const char *what, const struct draft_text *text, unsigned rules,
                  struct conf_url *out);

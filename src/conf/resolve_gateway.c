@@ -104,7 +104,7 @@ static void tokens_resolve(struct loader *l, struct draft_gateway *d, struct con
                 if (errors == l->report->errors_count)
                         tokens_compare(l, drafts, g->tokens, g->tokens_count);
         }
-        if (g->auth && d->tokens.count == 0)
+        if (g->auth && d->tokens.count == 0 && !l->is_agents)
                 loader_error_at(
                         l, d->tokens.at.line ? d->tokens.at : d->at,
                         "gateway.apiTokens: gateway.auth is on, and there is no token; 'sekisho setup' makes one");
@@ -332,6 +332,7 @@ void resolve_gateway(struct loader *l, struct draft_gateway *d)
                         "gateway.clientCertificates: nothing listens with TLS, so nobody could show one");
         if (g->dns.ttl_min > g->dns.ttl_max)
                 loader_error_at(l, d->at, "gateway.dns: ttlMin is above ttlMax");
+        resolve_links(l, d);
 }
 
 void resolve_admin(struct loader *l, struct draft_admin *d)

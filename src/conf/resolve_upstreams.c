@@ -64,6 +64,8 @@ bool resolve_status_range(struct str text, uint16_t *least, uint16_t *most)
 static void protocol_check(struct loader *l, const struct draft_target *d, enum conf_protocol protocol,
                            const struct conf_url *url)
 {
+        if (url->scheme == CONF_LINK) /* what is spoken at the other end is the agent's affair */
+                return;
         if (protocol == CONF_PROTOCOL_H2 && url->scheme != CONF_HTTPS)
                 loader_error_at(l, d->url.at,
                                 "%.*s: protocol \"h2\" needs an https:// URL; in plain text it is \"h2c\"",
@@ -97,7 +99,7 @@ static void targets_resolve(struct loader *l, const struct draft_upstream *d, st
 
                 *t = drafts[i].target;
                 backups += t->is_backup;
-                resolve_url(l, drafts[i].item.path.ptr, &drafts[i].url, URL_UNIX, &t->url);
+                resolve_url(l, drafts[i].item.path.ptr, &drafts[i].url, URL_UNIX | URL_LINK, &t->url);
                 protocol_check(l, &drafts[i], u->protocol, &t->url);
                 for (size_t j = 0; j < i; j++)
                         if (str_eq(u->targets[j].url.text, t->url.text))

@@ -99,6 +99,8 @@ static const struct conf_key root_keys[] = {
         { "log", CONF_TYPE_TABLE, 0, AT(draft, log), .table = &conf_table_log,
           .doc = "Events and accesses." },
         { "trace", CONF_TYPE_TABLE, 0, AT(draft, trace), .table = &conf_table_trace, .doc = "Traces." },
+        { "agent", CONF_TYPE_TABLE, 0, AT(draft, agent), .table = &conf_table_agent,
+          .doc = "The role of an agent." },
         { "agents", CONF_TYPE_UNUSED, 0, .doc = "The predecessor's; not used." },
         { "tools", CONF_TYPE_UNUSED, 0, .doc = "The predecessor's; not used." },
         { "channels", CONF_TYPE_UNUSED, 0, .doc = "The predecessor's; not used." },

@@ -179,6 +179,36 @@ static const struct conf_table conf_table_client_certificates = {
                "certificate), `X-Sekisho-Client-Subject` and `X-Sekisho-Client-Names`; nobody else can send these.",
 };
 
+static const struct conf_key link_agent_keys[] = {
+        { "identity", CONF_TYPE_TEXT, 0, AT(draft_link_agent, identity),
+          .unless = "any key the authority vouched for",
+          .doc = "SHA-256 of its public key (SubjectPublicKeyInfo), 64 hexadecimal digits." },
+};
+static const struct conf_table conf_table_link_agent = {
+        "gateway.links.agents.ID", sizeof(struct draft_link_agent),
+        .keys = link_agent_keys,   .keys_count = ARRAY_SIZE(link_agent_keys),
+        .short_key = "identity",   .doc = "An agent that may come.",
+};
+
+static const struct conf_key links_keys[] = {
+        { "authority", CONF_TYPE_TEXT, 0, AT(draft_gateway, links_authority), .unless = "no agent is taken",
+          .doc = "PEM file of the authority whose certificates agents show, with the name `sekisho://ORG/agent/ID` in them." },
+        { "cert", CONF_TYPE_TEXT, 0, AT(draft_gateway, links_cert), .unless = "required with `authority`",
+          .doc = "PEM file of the gateway's own certificate from that authority: `sekisho://ORG/gateway/ID`, and the names "
+                 "`link.sekisho.internal` and `*.link.sekisho.internal`." },
+        { "key", CONF_TYPE_TEXT, 0, AT(draft_gateway, links_key), .unless = "required with `authority`",
+          .doc = "PEM file of its key." },
+        { "agents", CONF_TYPE_MAP, 0, AT(draft_gateway, links_agents), "{}", .table = &conf_table_link_agent,
+          .doc = "The agents that may come, by id; empty: every agent of the authority." },
+};
+static const struct conf_table conf_table_links = {
+        "gateway.links",
+        .keys = links_keys,
+        .keys_count = ARRAY_SIZE(links_keys),
+        .doc = "Agents behind NAT dial in on the TLS listeners, by the name `link.sekisho.internal`, and serve the targets "
+               "`link://AGENT/TARGET` of `upstreams`. Visitors never get there.",
+};
+
 static const struct conf_key error_page_keys[] = {
         { "status", CONF_TYPE_TEXT, 0, AT(draft_error_page, status), "\"400-599\"",
           .doc = "The statuses it is for: `404` or `500-599`. Of several pages the first fits." },
@@ -235,6 +265,7 @@ static const struct conf_key gateway_keys[] = {
         { "dns", CONF_TYPE_TABLE, 0, .table = &conf_table_dns, .doc = "Look-ups." },
         { "clientCertificates", CONF_TYPE_TABLE, 0, .table = &conf_table_client_certificates,
           .doc = "Certificates of clients, on every TLS listener." },
+        { "links", CONF_TYPE_TABLE, 0, .table = &conf_table_links, .doc = "Agents that dial in." },
         { "errorPages", CONF_TYPE_LIST, 0, AT(draft_gateway, error_pages), "[]",
           .table = &conf_table_error_page, .doc = "Pages for browsers in place of the plain ones." },
         { "maintenance", CONF_TYPE_BOOL, 0, AT(draft_gateway, gateway.is_in_maintenance), "false",

@@ -86,7 +86,8 @@ struct conf_table {
 #define CONF_KEYS(array) .keys = (array), .keys_count = ARRAY_SIZE(array)
 
 extern const struct conf_table conf_table_root, conf_table_gateway, conf_table_provider, conf_table_model,
-        conf_table_upstream, conf_table_route, conf_table_admin, conf_table_log, conf_table_trace;
+        conf_table_upstream, conf_table_route, conf_table_admin, conf_table_log, conf_table_trace,
+        conf_table_agent;
 /* Shared by several. */
 extern const struct conf_table conf_table_client_tls, conf_table_timeouts, conf_table_provider_timeouts,
         conf_table_route_timeouts;

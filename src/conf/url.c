@@ -1,5 +1,6 @@
 #include "conf/loader_priv.h"
 #include "http/target.h"
+#include "io/nodename.h"
 
 static const struct {
         struct str prefix;
@@ -42,6 +43,19 @@ static bool network_url_parse(struct loader *l, struct str rest, unsigned rules,
         return base_path_parse(l, str_from(rest, text.len), rules, &out->path);
 }
 
+/* "link://ag-1/tg-2" */
+static bool link_url_parse(struct loader *l, struct str rest, struct conf_url *out)
+{
+        struct str agent;
+
+        if (!str_split(&rest, '/', &agent) || !node_word_is_valid(agent) || !node_word_is_valid(rest))
+                return false;
+        out->scheme = CONF_LINK;
+        out->host = arena_copy(l->arena, agent);
+        out->path = arena_copy(l->arena, rest);
+        return true;
+}
+
 static bool url_parse(struct loader *l, struct str text, unsigned rules, struct conf_url *out)
 {
         out->text = text;
@@ -50,6 +64,8 @@ static bool url_parse(struct loader *l, struct str text, unsigned rules, struct 
                 out->path = arena_copy(l->arena, str_from(text, 5));
                 return out->path.len > 1 && out->path.len < 108; /* sun_path, unix(7) */
         }
+        if (rules & URL_LINK && str_has_prefix(text, STR("link://")))
+                return link_url_parse(l, str_from(text, 7), out);
         for (size_t i = 0; i < ARRAY_SIZE(schemes); i++) {
                 if (!str_has_prefix(text, schemes[i].prefix))
                         continue;
@@ -73,7 +89,7 @@ bool resolve_url(struct loader *l, const char *what, const struct draft_text *te
                         l, text->at, "%s: \"%.*s\" is no URL for this place; write %s", what,
                         STR_FMT(text->text),
                         rules & URL_UNIX
-                                ? "\"http://host:port\", \"https://host\" or \"unix:/path\", without a path "
+                                ? "\"http://host:port\", \"https://host\", \"unix:/path\" or \"link://agent/target\", without a path "
                                   "after the host (see addPrefix)"
                                 : "\"http://host:port/path\" or \"https://host/path\"");
         return false;
@@ -101,6 +117,8 @@ struct str conf_url_authority(const struct conf_url *url, struct arena *a)
 
         if (url->scheme == CONF_UNIX)
                 return STR("localhost");
+        if (url->scheme == CONF_LINK)
+                return arena_format(a, "%.*s.sekisho.internal", STR_FMT(url->path));
         if (url->port == usual)
                 return arena_format(a, is_v6 ? "[%.*s]" : "%.*s", STR_FMT(url->host));
         return arena_format(a, is_v6 ? "[%.*s]:%u" : "%.*s:%u", STR_FMT(url->host), url->port);

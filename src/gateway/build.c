@@ -3,11 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "assembly/limits.h"
+#include "assembly/upstream.h"
 #include "gateway/version.h"
-#include "io/process.h"
 #include "io/tls.h"
 
-enum { SNAPSHOT_BYTES_MAX = 256 << 20, H1_LINES_MAX = 200 };
+enum { SNAPSHOT_BYTES_MAX = 256 << 20 };
 
 uint64_t build_key(const struct build *b, struct str text)
 {
@@ -21,19 +22,13 @@ struct ip_list build_ip_list(const struct conf_prefixes *p)
 
 /* ---- the end of a snapshot ---- */
 
-static void upstream_tls_put(struct upstream *u)
-{
-        tls_context_put(u->tls);
-        tls_context_put(u->tls_h2);
-}
-
 static void snapshot_free(struct snapshot *s)
 {
         llm_free(s->llm);
         for (size_t i = 0; i < s->listens_count; i++)
                 tls_context_put(s->listens[i].tls);
-        for (size_t i = 0; i < s->upstreams_count; i++)
-                upstream_tls_put(s->upstreams[i]);
+        tls_context_put(s->links.tls);
+        assembly_upstreams_put(s);
         map_fini(&s->tokens.by_hash);
         conf_free((struct conf *)s->conf);
         arena_fini(&s->arena);
@@ -41,43 +36,6 @@ static void snapshot_free(struct snapshot *s)
 }
 
 /* ---- rules ---- */
-
-static void limits_build(struct build *b)
-{
-        const struct conf_limits *c = &b->conf->gateway.limits;
-
-        b->s->limits = (struct proxy_limits){
-                .request = { .head_bytes_max = (uint32_t)c->header_bytes,
-                             .target_bytes_max = (uint32_t)c->target_bytes,
-                             .lines_max = (uint16_t)MIN(c->header_lines, (uint64_t)H1_LINES_MAX) },
-                .answer = { .head_bytes_max = (uint32_t)c->answer_header_bytes,
-                            .target_bytes_max = (uint32_t)c->target_bytes,
-                            .lines_max = H1_LINES_MAX },
-                .connections_max = (uint32_t)c->connections,
-                .connections_per_address_max = (uint32_t)c->connections_per_address,
-                .requests_max = (uint32_t)c->concurrent_requests,
-                .body_bytes_max = c->request_bytes,
-                .memory_bytes_max = c->memory_bytes,
-                .descriptors_max = c->descriptors ? c->descriptors : process_fd_limit(),
-                .failed_auth_per_minute = (uint32_t)c->failed_auth_per_minute,
-                .rate_per_address = c->rate_per_address,
-                .header_ms = c->header_timeout,
-                .idle_ms = c->idle_timeout,
-                .body_idle_ms = c->body_idle_timeout,
-                .tls_ms = c->tls_timeout,
-                .minimum_rate = c->minimum_rate,
-                .model_lookahead_bytes = (uint32_t)c->model_lookahead_bytes,
-                .replay_bytes = (uint32_t)c->replay_bytes,
-                .compression_bytes = c->compression_bytes,
-                .cache_bytes = c->cache_bytes,
-        };
-        b->s->names = (struct resolver_conf){ .ttl_min_ms = b->conf->gateway.dns.ttl_min,
-                                              .ttl_max_ms = b->conf->gateway.dns.ttl_max,
-                                              .stale_max_ms = b->conf->gateway.dns.stale_max,
-                                              .timeout_ms = b->conf->gateway.dns.timeout,
-                                              .names_max = 4096,
-                                              .servers = b->conf->gateway.dns.servers };
-}
 
 static enum err tokens_build(struct build *b)
 {
@@ -105,6 +63,24 @@ static enum err tokens_build(struct build *b)
                 t->key = build_key(b, hash);
                 if (map_add(&set->by_hash, hash, t) == ERR_NO_MEMORY)
                         return ERR_NO_MEMORY; /* twice the same text is refused when the configuration is read */
+        }
+        return ERR_OK;
+}
+
+static enum err upstreams_build(struct build *b)
+{
+        const struct assembly a = { b->s, b->in->shared, b->report };
+        const struct conf *c = b->conf;
+        size_t max = c->upstreams_count + llm_upstreams_count(c);
+        struct upstream *array = ARENA_ARRAY(b->arena, struct upstream, c->upstreams_count + 1);
+
+        b->s->upstreams = ARENA_ARRAY(b->arena, struct upstream *, max + 1);
+        if (!array || !b->s->upstreams)
+                return ERR_NO_MEMORY;
+        for (size_t i = 0; i < c->upstreams_count; i++) {
+                enum err e = assembly_upstream(&a, &c->upstreams[i], &array[i]);
+                if (e != ERR_OK)
+                        return e;
         }
         return ERR_OK;
 }
@@ -207,6 +183,42 @@ static enum err listens_build(struct build *b)
         return ERR_OK;
 }
 
+/* Agents come in by a context of their own: no visitor's session or certificate has a meaning there. */
+static enum err links_build(struct build *b)
+{
+        const struct conf_links *c = &b->conf->gateway.links;
+        struct links_conf *links = &b->s->links;
+        struct tls_certificate certificate = { c->certificate.cert_pem, c->certificate.key_pem,
+                                               c->certificate.cert_name, c->certificate.key_name };
+        struct tls_server_conf tls = { .certificates = &certificate,
+                                       .certificates_count = 1,
+                                       .offer_h2 = true,
+                                       .client_ca_pem = c->authority_pem,
+                                       .client_required = true,
+                                       .signer = b->in->signer };
+        struct link_agent_conf *agents;
+        enum err e;
+
+        if (c->authority_pem.len == 0)
+                return ERR_OK;
+        if (!(agents = ARENA_ARRAY(b->arena, struct link_agent_conf, c->agents_count + 1)))
+                return ERR_NO_MEMORY;
+        if ((e = tls_server_new(&tls, b->report, &links->tls)) != ERR_OK)
+                return e;
+        if (node_name_own(links->tls, &links->own) != ERR_OK)
+                return ERR_CONFIG;
+        for (size_t i = 0; i < c->agents_count; i++) {
+                agents[i] = (struct link_agent_conf){ .id = c->agents[i].id,
+                                                      .is_pinned = c->agents[i].is_pinned };
+                memcpy(agents[i].identity, c->agents[i].identity, sizeof(agents[i].identity));
+        }
+        links->agents = agents;
+        links->agents_count = c->agents_count;
+        links->is_listed = c->is_listed;
+        links->authority_key = build_key(b, c->authority_pem);
+        return ERR_OK;
+}
+
 enum err build_snapshot(const struct build_input *in, struct report *r, struct snapshot **out)
 {
         struct snapshot *s = calloc(1, sizeof(*s));
@@ -228,12 +240,14 @@ enum err build_snapshot(const struct build_input *in, struct report *r, struct s
         s->trusted_proxies = build_ip_list(&in->conf->gateway.trusted_proxies);
         s->admin_ips = build_ip_list(&in->conf->admin.allowed_ips);
         s->on_free = snapshot_free;
-        limits_build(&b);
-        if ((e = tokens_build(&b)) == ERR_OK && (e = build_upstreams(&b)) == ERR_OK &&
+        assembly_limits(&in->conf->gateway, s);
+        if ((e = tokens_build(&b)) == ERR_OK && (e = upstreams_build(&b)) == ERR_OK &&
             (e = llm_new(in->conf, s, in->shared, in->llm_shared, r)) == ERR_OK &&
             (e = build_routes(&b)) == ERR_OK && (e = trace_build(&b)) == ERR_OK &&
             (e = pages_build(&b)) == ERR_OK)
                 e = listens_build(&b);
+        if (e == ERR_OK)
+                e = links_build(&b);
         if (e == ERR_OK && s->arena.full)
                 e = ERR_NO_MEMORY;
         if (e != ERR_OK) {

@@ -1,5 +1,5 @@
 /*
- * gateway/build_priv.h - what build.c, build_upstreams.c and build_routes.c share.
+ * gateway/build_priv.h - what build.c and build_routes.c share.
  */
 #pragma once
 
@@ -18,9 +18,6 @@ struct build {
 uint64_t build_key(const struct build *b, struct str text);
 
 struct ip_list build_ip_list(const struct conf_prefixes *p);
-
-/* Of the configuration and of the providers'. ERR_NO_MEMORY; ERR_CONFIG with the report saying why. */
-MUST_USE enum err build_upstreams(struct build *b);
 
 /* The file's, the built-in ones, the providers'. Behind the upstreams. Errors as above. */
 MUST_USE enum err build_routes(struct build *b);

@@ -18,7 +18,9 @@ enum message_kind {
         MESSAGE_READY,   /* struct message_ready: accepts, with that configuration, closed in as it says */
         MESSAGE_APPLIED, /* struct message_applied: the new configuration is in force */
         MESSAGE_TAKEN,   /* no body; a new supervisor to the old one: my workers are ready (upgrade.h) */
-        MESSAGE_FAILED,  /* struct message_applied: it could not be built; the old one stays */
+        MESSAGE_HANDOVER, /* struct message_handover; fds: an agent's connection for another worker; and on from the
+                             supervisor to that one */
+        MESSAGE_FAILED, /* struct message_applied: it could not be built; the old one stays */
         /* supervisor → worker, key holder */
         MESSAGE_CHANNEL, /* struct message_channel; fds: one end of a worker's channel to the key holder (key_message.h) */
         /* supervisor → key holder, which answers with MESSAGE_APPLIED or MESSAGE_FAILED; its first word is MESSAGE_READY */
@@ -40,6 +42,10 @@ struct message_ready {
 struct message_drain {
         int64_t timeout_ms;
         bool is_patient; /* an idle connection stays until its next request is answered */
+};
+
+struct message_handover {
+        uint32_t worker;
 };
 
 struct message_applied {

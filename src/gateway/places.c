@@ -223,11 +223,29 @@ void ready_look(struct supervisor *s)
                     STR_FMT(s->conf->version));
 }
 
+/* From one worker to another: nothing of it is read here. An agent whose connection is lost on the way dials again. */
+static void hand_on(struct supervisor *s, struct str body, const int *fds, size_t fds_count)
+{
+        struct message_handover m;
+
+        if (body.len != sizeof(m) || fds_count != 1)
+                return;
+        memcpy(&m, body.ptr, sizeof(m));
+        if (m.worker >= s->workers_count || !s->places[m.worker].pid ||
+            mailbox_send(&s->places[m.worker].mailbox, MESSAGE_HANDOVER, body, fds, 1) != ERR_OK)
+                log_info("link_not_handed_over", LOG_N("worker", m.worker));
+}
+
 static void on_worker_message(struct mailbox *m, uint32_t kind, struct str body, int *fds, size_t fds_count)
 {
         struct place *p = CONTAINER_OF(m, struct place, mailbox);
         struct supervisor *s = p->supervisor;
         struct message_applied applied;
+
+        if (kind == MESSAGE_HANDOVER) {
+                hand_on(s, body, fds, fds_count);
+                return;
+        }
 
         if (kind == MESSAGE_READY && body.len == sizeof(struct message_ready)) {
                 struct message_ready ready;

@@ -68,6 +68,18 @@ static void on_closed_doors(struct worker *w, bool are_closed)
                         listener_hold(&p->doors[i].listener, are_closed);
 }
 
+/* A full mailbox: the agent dials again. */
+static void on_handover(struct worker *w, unsigned to, int fd)
+{
+        struct workproc *p = CONTAINER_OF(w, struct workproc, worker);
+        const struct message_handover m = { to };
+
+        if (mailbox_send(&p->mailbox, MESSAGE_HANDOVER, (struct str){ (const char *)&m, sizeof(m) }, &fd,
+                         1) != ERR_OK)
+                log_info("link_not_handed_over", LOG_N("worker", to));
+        close(fd);
+}
+
 static void doors_close(struct workproc *p)
 {
         for (size_t i = 0; i < p->doors_count; i++) {
@@ -312,6 +324,9 @@ static void on_message(struct mailbox *m, uint32_t kind, struct str body, int *f
         else if (kind == MESSAGE_CHANNEL && fds_count == 1) {
                 keyclient_channel_set(&p->keys, fds[0]);
                 fds[0] = -1;
+        } else if (kind == MESSAGE_HANDOVER && fds_count == 1) {
+                worker_accept_link(&p->worker, fds[0]);
+                fds[0] = -1;
         } else if (kind == MESSAGE_REOPEN && fds_count == 1) {
                 access_log_place(p, &((const struct conf *)p->worker.snap->conf)->log, fds[0]);
                 fds[0] = -1;
@@ -349,6 +364,7 @@ int workproc_run(const struct workproc_input *in)
         keyclient_measure(&p->keys, &p->worker);
         p->worker.on_drained = on_drained;
         p->worker.on_closed_doors = on_closed_doors;
+        p->worker.on_handover = on_handover;
         log_sink_open(&p->access, -1, p->loop);
         p->journal.fd = -1;
         loop_before_wait(p->loop, access_log_count, p);

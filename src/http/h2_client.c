@@ -40,6 +40,7 @@ struct h2_client {
         bool frame_is_padded; /* then its end is only known when it is whole */
         uint32_t streams_count, pongs;
         int64_t tokens;
+        bool is_wide;
         mono_ms tokens_at;
         struct list roomy;    /* streams with room again */
         const uint8_t *piece; /* output nghttp2 gave and the caller has not taken */
@@ -257,7 +258,7 @@ static void headers_take(struct h2_client *c, struct h2_client_stream *s, bool i
 /* False: the peer sends more of what only costs than any honest one does. */
 static bool token_take(struct h2_client *c)
 {
-        if (--c->tokens < 0)
+        if (--c->tokens < 0 && !c->is_wide)
                 c->is_flooded = true;
         return !c->is_flooded;
 }
@@ -584,6 +585,13 @@ struct h2_client *h2_client_new(const struct h1_limits *answer_limits, const str
         return c;
 }
 
+void h2_client_widen(struct h2_client *c)
+{
+        c->is_wide = true;
+        (void)nghttp2_session_set_local_window_size(c->session, NGHTTP2_FLAG_NONE, 0,
+                                                    H2_CLIENT_LINK_WINDOW_BYTES);
+}
+
 void h2_client_free(struct h2_client *c)
 {
         if (!c)
@@ -686,7 +694,8 @@ uint32_t h2_client_room(const struct h2_client *c)
         uint32_t theirs = c->saw_settings ? nghttp2_session_get_remote_settings(
                                                     c->session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS)
                                           : NGHTTP2_INITIAL_MAX_CONCURRENT_STREAMS;
-        uint32_t max = MIN(theirs, (uint32_t)H2_CLIENT_STREAMS_MAX);
+        uint32_t max =
+                MIN(theirs, (uint32_t)(c->is_wide ? H2_CLIENT_LINK_STREAMS_MAX : H2_CLIENT_STREAMS_MAX));
 
         if (c->is_goaway || !nghttp2_session_check_request_allowed(c->session))
                 return 0;

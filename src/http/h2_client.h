@@ -24,7 +24,9 @@ enum {
         H2_CLIENT_WINDOW_BYTES = 64 * 1024,
         H2_CLIENT_CONNECTION_WINDOW_BYTES =
                 16 * 1024 * 1024, /* all streams' windows: none waits for another */
-        H2_CLIENT_STREAMS_MAX = 250
+        H2_CLIENT_STREAMS_MAX = 250,
+        H2_CLIENT_LINK_STREAMS_MAX = 16 * 1024,
+        H2_CLIENT_LINK_WINDOW_BYTES = 256 * 1024 * 1024
 };
 
 /* Why a stream was reset, beside the error. */
@@ -78,6 +80,8 @@ struct h2_client_stream {
 /* NULL: no memory. Keeps `events`. The preface waits in the output. */
 MUST_USE struct h2_client *h2_client_new(const struct h1_limits *answer_limits,
                                          const struct h2_client_events *events, void *context);
+/* The peer is an agent of ours and carries the streams of all its services: wider bounds. Before anything is sent. */
+void h2_client_widen(struct h2_client *c);
 void h2_client_free(struct h2_client *c); /* streams are forgotten without an event; NULL is fine */
 
 /*

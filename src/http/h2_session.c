@@ -61,7 +61,7 @@ static struct h2_stream *stream_of(struct h2_session *s, int32_t id)
 
 static void over_budget(struct h2_session *s, const char *reason)
 {
-        if (reason && !s->reason)
+        if (reason && !s->reason && !s->conf.is_link)
                 s->reason = reason;
 }
 
@@ -460,7 +460,7 @@ static nghttp2_session_callbacks *callbacks_make(void)
 }
 
 /* Behind our own budgets, which are tighter also where one read brings many frames. */
-static nghttp2_option *option_make(void)
+static nghttp2_option *option_make(bool is_link)
 {
         nghttp2_option *o;
 
@@ -473,7 +473,10 @@ static nghttp2_option *option_make(void)
         nghttp2_option_set_max_settings(o, 32);
         nghttp2_option_set_max_deflate_dynamic_table_size(o, 4096);
         nghttp2_option_set_max_send_header_block_length(o, 256 * 1024);
-        nghttp2_option_set_stream_reset_rate_limit(o, 4000, 500);
+        if (is_link) /* a gateway passes on what thousands of visitors give up */
+                nghttp2_option_set_stream_reset_rate_limit(o, 1000 * 1000, 100 * 1000);
+        else
+                nghttp2_option_set_stream_reset_rate_limit(o, 4000, 500);
         nghttp2_option_set_max_continuations(o, H2_CONTINUATIONS_MAX);
         return o;
 }
@@ -481,7 +484,8 @@ static nghttp2_option *option_make(void)
 static enum err settings_submit(struct h2_session *s)
 {
         const nghttp2_settings_entry entries[] = {
-                { NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, H2_STREAMS_MAX },
+                { NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS,
+                  s->conf.is_link ? H2_LINK_STREAMS_MAX : H2_STREAMS_MAX },
                 { NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, H2_STREAM_WINDOW },
                 { NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, s->conf.limits.head_bytes_max },
                 { NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1 },
@@ -491,7 +495,9 @@ static enum err settings_submit(struct h2_session *s)
         int rv = nghttp2_submit_settings(s->ng, NGHTTP2_FLAG_NONE, entries, count);
 
         if (rv == 0)
-                rv = nghttp2_session_set_local_window_size(s->ng, NGHTTP2_FLAG_NONE, 0, H2_CONNECTION_WINDOW);
+                rv = nghttp2_session_set_local_window_size(s->ng, NGHTTP2_FLAG_NONE, 0,
+                                                           s->conf.is_link ? H2_LINK_CONNECTION_WINDOW
+                                                                           : H2_CONNECTION_WINDOW);
         return error_of(rv);
 }
 
@@ -500,7 +506,7 @@ enum err h2_session_new(const struct h2_session_conf *conf, const struct h2_sess
 {
         struct h2_session *s = calloc(1, sizeof(*s));
         nghttp2_session_callbacks *cb = callbacks_make();
-        nghttp2_option *option = option_make();
+        nghttp2_option *option = option_make(conf->is_link);
         enum err e = ERR_NO_MEMORY;
 
         if (s && cb && option) {

@@ -22,6 +22,9 @@ enum {
         H2_STREAM_WINDOW = 64 * 1024,
         H2_CONNECTION_WINDOW = 1024 * 1024,
         H2_STREAMS_MAX = 100,
+        /* of a link: a gateway's, which proved itself; what one stream does not take holds up no other */
+        H2_LINK_STREAMS_MAX = 16 * 1024,
+        H2_LINK_CONNECTION_WINDOW = 256 * 1024 * 1024,
         H2_OUT_BYTES_LEAST = 32 * 1024 /* room h2_session_send wants, to be able to send anything */
 };
 
@@ -67,6 +70,7 @@ struct h2_session_events {
 struct h2_session_conf {
         struct h1_limits limits; /* of a request's list */
         bool offers_tunnels;     /* SETTINGS_ENABLE_CONNECT_PROTOCOL */
+        bool is_link; /* many visitors behind one peer: wider bounds, and no budget for what they do */
 };
 
 /* ERR_NO_MEMORY. Keeps events and context. */

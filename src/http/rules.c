@@ -31,15 +31,15 @@ static bool name_is_of(struct str name, struct str family)
 /* Every family's first letter: most names are none of ours after one look. */
 static bool may_be_of_family(struct str name)
 {
-        return name.len && memchr("cCfFtTxX", name.ptr[0], 8);
+        return name.len && memchr("cCfFsStTxX", name.ptr[0], 10);
 }
 
 bool http_is_reserved(struct str name)
 {
         if (!may_be_of_family(name))
                 return false;
-        return name_is_of(name, STR("x-sekisho")) || name_is_of(name, STR("tailscale-user")) ||
-               name_is(name, STR("tailscale-headers-info")) ||
+        return name_is_of(name, STR("x-sekisho")) || name_is_of(name, STR("sekisho")) ||
+               name_is_of(name, STR("tailscale-user")) || name_is(name, STR("tailscale-headers-info")) ||
                name_is(name, STR("tailscale-app-capabilities")) ||
                name_is(name, STR("tailscale-funnel-request"));
 }

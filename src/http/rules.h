@@ -1,7 +1,7 @@
 /*
  * http/rules.h - what a gateway does to fields before it forwards: reserved family first, hop-by-hop second, ours last.
  *
- * Reserved (never believed from outside, spelled in any case and with '_' for '-'): X-Sekisho-*, Tailscale-User-*,
+ * Reserved (never believed from outside, spelled in any case and with '_' for '-'): X-Sekisho-*, Sekisho-*, Tailscale-User-*,
  * Tailscale-Headers-Info, Tailscale-App-Capabilities, Tailscale-Funnel-Request, and of an untrusted peer also
  * Forwarded, X-Forwarded-*, X-Real-IP, True-Client-IP, CF-Connecting-IP, X-Client-IP, X-Cluster-Client-IP,
  * Fastly-Client-IP, X-Original-URL, X-Original-Host, X-Rewrite-URL. A name with '_' that would be one of head.h's known

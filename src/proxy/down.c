@@ -29,6 +29,7 @@ size_t down_bytes(void)
 void down_free(struct down *c)
 {
         struct worker *w = c->w;
+        struct down_link *link = c->link;
 
         timer_clear(&c->timer);
         free((struct client_certificate *)(uintptr_t)c->origin.client);
@@ -36,6 +37,8 @@ void down_free(struct down *c)
         tally_leave(w->shared->connections, w->index, c->tally_slot);
         pool_put(w->downs, c);
         measure_set(w, w->measure.connections, (int64_t)pool_taken_count(w->downs));
+        if (link)
+                link->on_closed(link);
         if (w->is_draining && list_is_empty(&w->down_list) && w->on_drained)
                 w->on_drained(w);
 }
@@ -120,6 +123,37 @@ void down_open(struct worker *w, int fd, const struct listen_conf *listen, const
                 down_timer_start(c, down_limits(c)->tls_ms);
         else
                 down_h1_start(c);
+}
+
+enum err down_adopt(struct worker *w, struct stream *from, struct down_link *link)
+{
+        struct down *c = pool_take(w->downs);
+        enum err e;
+
+        if (!c)
+                return ERR_NO_MEMORY;
+        *c = (struct down){ .w = w, .tally_slot = TALLY_NO_SLOT, .link = link };
+        timer_init(&c->timer, tls_is_late);
+        if ((e = stream_move(&c->stream, from, &events)) != ERR_OK) {
+                pool_put(w->downs, c);
+                return e;
+        }
+        list_add_last(&w->down_list, &c->node);
+        c->origin.peer = stream_peer_address(&c->stream, &c->origin.peer_port);
+        c->origin.local = stream_local_address(&c->stream, &c->origin.local_port);
+        c->origin.is_tls = c->origin.is_link = true;
+        c->origin.link = link;
+        link->conn = c;
+        link->heard_at = loop_now(w->loop);
+        measure_set(w, w->measure.connections, (int64_t)pool_taken_count(w->downs));
+        down_h2_start(c, STR_NULL);
+        return ERR_OK;
+}
+
+void down_cut(struct down *c)
+{
+        if (c->protocol && c->protocol->cut)
+                c->protocol->cut(c);
 }
 
 /* Who the client is by its certificate, kept with the connection. False: that is too much to say, or no memory. */

@@ -27,7 +27,15 @@ struct down_protocol {
                 struct down *c); /* ends with down_free, now or when nothing refers to it any more */
         /* No new requests: close when idle, else after what is under way. */
         void (*drain)(struct down *c);
+        void (*cut)(struct down *c);  /* closes it now; NULL: nobody asks */
         bool (*shed)(struct down *c); /* closes it when no request is under way; NULL: drain does */
+};
+
+/* Somebody who made the connection and has its eye on it: an agent on its links. Embedded in its owner. */
+struct down_link {
+        void (*on_closed)(struct down_link *l); /* nothing refers to it any more */
+        struct down *conn;
+        mono_ms heard_at; /* when bytes came last */
 };
 
 struct down {
@@ -39,12 +47,19 @@ struct down {
         int32_t tally_slot;
         uint16_t https_port;
         bool is_redirecting;
-        bool takes_h2;      /* a plain connection may begin with HTTP/2's preface */
-        struct timer timer; /* the protocol's, once there is one */
+        bool takes_h2;          /* a plain connection may begin with HTTP/2's preface */
+        struct down_link *link; /* NULL: a client's that came by itself */
+        struct timer timer;     /* the protocol's, once there is one */
 };
 
 /* Takes fd; refuses (closes) when a limit is reached. `peer` NULL: the socket's own. */
 void down_open(struct worker *w, int fd, const struct listen_conf *listen, const struct down_peer *peer);
+
+/* Serves on an open stream that we made (moved; on an error it stays): HTTP/2 without a client's limits of time and
+ * number; requests on it are a gateway's (link_in.h). Keeps `link` until its on_closed. */
+MUST_USE enum err down_adopt(struct worker *w, struct stream *from, struct down_link *link);
+/* Now; what is under way on it fails. */
+void down_cut(struct down *c);
 
 /* The last thing a protocol does with it, after on_closed. */
 void down_free(struct down *c);

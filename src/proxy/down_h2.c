@@ -41,7 +41,9 @@ void down_h2_free(struct down_h2 *c)
 void down_h2_start(struct down *conn, struct str first)
 {
         struct down_h2 *c = of(conn);
-        struct h2_session_conf conf = { .limits = down_limits(conn)->request, .offers_tunnels = true };
+        struct h2_session_conf conf = { .limits = down_limits(conn)->request,
+                                        .offers_tunnels = true,
+                                        .is_link = conn->link != NULL };
 
         memset((char *)c + sizeof(*conn), 0, sizeof(*c) - sizeof(*conn));
         conn->protocol = &protocol;
@@ -198,8 +200,8 @@ static void room_give(struct down_h2 *c)
 static void timer_look(struct down_h2 *c)
 {
         if (c->is_in_list || !c->has_served)
-                return; /* the header's time runs */
-        if (c->streams_count)
+                return;                       /* the header's time runs */
+        if (c->streams_count || c->conn.link) /* whoever dialled a link watches over it */
                 timer_clear(&c->conn.timer);
         else
                 down_timer_start(&c->conn, down_limits(&c->conn)->idle_ms);
@@ -298,6 +300,8 @@ static void input_read(struct down_h2 *c)
                 }
                 if ((e = stream_read(&c->conn.stream, b->bytes, b->cap, &got)) != ERR_OK)
                         break;
+                if (c->conn.link)
+                        c->conn.link->heard_at = down_h2_now(c);
                 c->is_receiving = true;
                 e = h2_session_receive(c->session, (struct str){ b->bytes, got }, down_h2_now(c), &reason);
                 c->is_receiving = false;
@@ -359,8 +363,14 @@ static void idle_timeout(struct timer *t)
         conn_close(c, STREAM_CLOSE_LINGER);
 }
 
+static void cut(struct down *conn)
+{
+        conn_close(of(conn), STREAM_CLOSE_RESET);
+}
+
 static const struct down_protocol protocol = {
         .name = "h2",
+        .cut = cut,
         .on_ready = on_ready,
         .on_closed = on_closed,
         .drain = drain,

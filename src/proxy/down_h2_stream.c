@@ -136,7 +136,9 @@ static struct h2_stream *event_open(void *context)
 
         c->is_in_list = c->has_served = true;
         down_timer_start(&c->conn, down_limits(&c->conn)->header_ms);
-        st = c->streams_count < H2_STREAMS_MAX ? pool_take(c->conn.w->down_streams) : NULL;
+        st = c->streams_count < (c->conn.link ? H2_LINK_STREAMS_MAX : H2_STREAMS_MAX)
+                     ? pool_take(c->conn.w->down_streams)
+                     : NULL;
         if (!st) {
                 measure_refused(c->conn.w, "h2_streams");
                 return NULL;

@@ -6,6 +6,7 @@
 
 #include "io/loop.h"
 #include "proxy/forward.h"
+#include "proxy/link_in.h"
 #include "proxy/pace.h"
 #include "proxy/record.h"
 #include "proxy/reply.h"
@@ -272,6 +273,8 @@ enum step_result exchange_refuse(struct exchange *x, uint16_t status, const char
         x->body_sent = 0;
         if (status >= 502 && x->route && x->route->handler->rescues && x->route->handler->rescues(x))
                 return STEP_DONE;
+        if (x->origin->is_link)
+                link_in_refused(x, refused);
         reply_error(x, status, message);
         return STEP_DONE;
 }

@@ -23,6 +23,7 @@ struct token;
 struct upstream;
 struct worker;
 struct filter;
+struct down_link;
 struct exchange_note;
 struct trace;
 struct up_dial;
@@ -61,6 +62,8 @@ struct exchange_origin {
         uint16_t peer_port, local_port;
         bool is_tls;
         bool is_admin;                           /* the admin listener: its own routes */
+        bool is_link;                            /* a gateway asks its agent (link_in.h) */
+        struct down_link *link;                  /* on which link of ours; NULL: its connection is gone */
         struct str server_name;                  /* TLS SNI, empty when none */
         const struct client_certificate *client; /* verified; NULL: it showed none */
 };
@@ -82,6 +85,7 @@ struct exchange {
         struct side *down, *up;
         struct side *lender;        /* the down side, also when it was reset, while it lends memory */
         struct up_dial *connecting; /* the upstream connection waited for, or NULL */
+        mono_ms link_wait_until;    /* waits for an agent's link, at most until then */
         struct list connect_node;   /* among those who wait for a connection */
 
         /* the request; slices point into the down side's buffer or the arena */

@@ -2,6 +2,7 @@
 
 #include "http/websocket_handshake.h"
 #include "proxy/forward.h"
+#include "proxy/link_in.h"
 #include "proxy/route.h"
 #include "proxy/settle.h"
 #include "proxy/steps.h"
@@ -11,6 +12,11 @@ static void answer_fields(struct exchange *x, struct http_head *head)
 {
         const struct route *r = x->route;
 
+        if (x->origin->is_link) {
+                if (!x->refused)
+                        link_in_answer(head);
+                return;
+        }
         http_remove(head, HTTP_FIELD_ALT_SVC); /* another way in would be a way past us */
         for (size_t i = 0; r && i < r->answer_rules_count; i++) {
                 const struct header_rule *rule = &r->answer_rules[i];

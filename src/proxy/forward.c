@@ -79,6 +79,7 @@ static struct upstream_ask ask_of(struct exchange *x, const struct upstream *u)
         bool is_repeatable = exchange_is_safe_to_repeat(x) && x->tried_count + 1 < u->tries_max;
 
         return (struct upstream_ask){ .now = loop_now(x->w->loop),
+                                      .links = x->w->links,
                                       .not_again = x->tried,
                                       .not_again_count = x->tried_count,
                                       .is_repeatable = is_repeatable };
@@ -222,6 +223,8 @@ static enum step_result refuse(struct exchange *x, bool is_short_of_budget)
                 reply_will_have(x, "Retry-After", STR("1"));
                 return exchange_refuse(x, 503, "no_target", "No healthy upstream can take this request now.");
         }
+        if (x->up_error == ERR_DENIED)
+                return exchange_refuse(x, 403, "address_denied", "This agent may not dial that address.");
         return exchange_refuse(x, x->up_error == ERR_TIMED_OUT ? 504 : 502, reason,
                                "The upstream could not be reached.");
 }

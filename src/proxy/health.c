@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "proxy/call.h"
+#include "proxy/links.h"
 #include "proxy/up.h"
 
 /* One target under watch. */
@@ -100,6 +101,11 @@ static void on_timer(struct timer *t)
                                         .handler_conf = p->target,
                                         .total_ms = u->health_timeout_ms };
 
+        if (p->target->agent.len && !links_has(p->health->w->links, p->target->agent)) {
+                timer_set(p->health->w->loop, &p->timer,
+                          loop_now(p->health->w->loop) + u->health_interval_ms);
+                return; /* says nothing of what is behind it */
+        }
         p->status = 0;
         p->is_calling = call_start(&p->call, p->health->w, &request, &probe_events) == ERR_OK;
         if (!p->is_calling) /* no memory says nothing of the target */

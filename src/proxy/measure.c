@@ -29,6 +29,7 @@ void measure_worker_init(struct worker *w)
                 { MEASURE_BYTES_IN, offsetof(struct measure_worker, bytes_in) },
                 { MEASURE_BYTES_OUT, offsetof(struct measure_worker, bytes_out) },
                 { MEASURE_UPSTREAM_CONNECTIONS, offsetof(struct measure_worker, upstream_connections) },
+                { MEASURE_LINKS, offsetof(struct measure_worker, links) },
                 { MEASURE_CACHE_BYTES, offsetof(struct measure_worker, cache_bytes) },
                 { MEASURE_CACHE_ENTRIES, offsetof(struct measure_worker, cache_entries) },
                 { MEASURE_CACHE_EVICTIONS, offsetof(struct measure_worker, cache_evictions) },

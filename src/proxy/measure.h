@@ -31,6 +31,7 @@ enum measure {
         MEASURE_SIGNATURES,
         MEASURE_SIGNATURE_SECONDS,
         MEASURE_UPSTREAM_CONNECTIONS,
+        MEASURE_LINKS,
         MEASURE_UPSTREAM_REQUESTS,
         MEASURE_UPSTREAM_FAILURES,
         MEASURE_UPSTREAM_CONNECTS,
@@ -88,7 +89,7 @@ struct measure_upstream {
 
 /* Of one worker, for all. */
 struct measure_worker {
-        metric_index connections, accepted, requests_active, bytes_in, bytes_out, upstream_connections;
+        metric_index connections, accepted, requests_active, bytes_in, bytes_out, upstream_connections, links;
         metric_index cache_bytes, cache_entries, cache_evictions;
         metric_index compress_in, compress_out, compress_memory;
         metric_index signature_wait;

@@ -7,14 +7,32 @@
 
 #include "base/arena.h"
 #include "http/h1_read.h"
+#include "io/nodename.h"
 #include "proxy/access.h"
 #include "proxy/error_page.h"
 #include "proxy/exporter.h"
+#include "proxy/link_in.h"
 #include "proxy/route.h"
 #include "proxy/trace.h"
 #include "proxy/upstream.h"
 
 struct tls_context;
+
+/* An agent that may come over a link; sorted by id. */
+struct link_agent_conf {
+        struct str id;
+        bool is_pinned;
+        uint8_t identity[32]; /* SHA-256 of its SubjectPublicKeyInfo */
+};
+
+struct links_conf {
+        struct tls_context *tls;              /* NULL: no agent is taken */
+        struct node_name own;                 /* ours */
+        const struct link_agent_conf *agents; /* is_listed: nobody else */
+        size_t agents_count;
+        bool is_listed;
+        uint64_t authority_key; /* tells one authority from another */
+};
 
 struct proxy_limits {
         struct h1_limits request, answer;
@@ -57,6 +75,8 @@ struct snapshot {
         struct route_table routes, admin_routes;
         struct upstream **upstreams;
         size_t upstreams_count;
+        struct links_conf links;
+        struct link_in_conf link_in; /* an agent's */
         struct listen_conf *listens; /* as many as listening sockets */
         size_t listens_count;
 

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "http/websocket_handshake.h"
+#include "proxy/link_in.h"
 #include "proxy/pace.h"
 #include "proxy/reply.h"
 #include "proxy/route.h"
@@ -26,8 +27,11 @@ static enum step_result step_address(struct exchange *x)
         const struct ip_list *allowed = x->origin->is_admin ? &s->admin_ips : &s->allowed_ips;
         struct http_refusal refusal;
 
-        http_client_find(&x->request, x->origin->peer, x->origin->is_tls, s->trusted_proxies.prefixes,
-                         s->trusted_proxies.count, &x->client);
+        if (!x->origin->is_link)
+                http_client_find(&x->request, x->origin->peer, x->origin->is_tls, s->trusted_proxies.prefixes,
+                                 s->trusted_proxies.count, &x->client);
+        else if (!link_in_identify(x))
+                return exchange_refuse(x, 400, "link_fields", "The gateway's fields are not in order.");
         if (allowed->count && x->origin->peer.family && !ip_list_has(allowed, x->client.ip))
                 return exchange_refuse(x, 403, "address", "Access from this address is not allowed.");
         if (http_target_parse(&x->request, &x->arena, &x->target, &refusal) != ERR_OK)
@@ -76,6 +80,11 @@ static enum step_result step_route(struct exchange *x)
         uint16_t status;
         unsigned allowed;
 
+        if (x->origin->is_link) {
+                if (!(x->route = link_in_route(x)))
+                        return exchange_refuse(x, 404, "link_target", "This agent offers no such target.");
+                return STEP_NEXT;
+        }
         x->route = route_find(table, &x->target, x->request.method, &status, &allowed);
         if (x->route && x->route->is_in_maintenance) {
                 reply_will_have(x, "Retry-After", STR("60"));
@@ -246,6 +255,8 @@ static enum err fields_rewrite(struct exchange *x)
                 x->snap->trusted_proxies.count && ip_list_has(&x->snap->trusted_proxies, x->origin->peer);
         enum err e;
 
+        if (x->origin->is_link) /* the gateway did it */
+                return (e = link_in_fields(x)) == ERR_OK ? trace_begin(x) : e;
         /* Reserved first, hop-by-hop second, ours last: reliability finding 2. */
         http_remove_reserved(h, is_trusted);
         if ((e = http_remove_hop_by_hop(h, x->wants_upgrade)) != ERR_OK)

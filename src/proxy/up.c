@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "proxy/links.h"
 #include "proxy/route.h"
 #include "proxy/up_dial.h"
 #include "proxy/up_h1.h"
@@ -73,7 +74,7 @@ static void wait_for(struct exchange *x, struct up_dial *d)
         d->waiting_count++;
 }
 
-static void wait_end(struct exchange *x)
+void up_wait_end(struct exchange *x)
 {
         list_remove(&x->connect_node);
         if (x->connecting)
@@ -88,7 +89,7 @@ void up_abandon(struct exchange *x)
 
         if (!x->is_connecting)
                 return;
-        wait_end(x);
+        up_wait_end(x);
         if (d && d->waiting_count == 0 && !d->is_over)
                 up_dial_free(d);
 }
@@ -107,7 +108,7 @@ static void dial_failed(struct up_dial *d, enum err e)
         while (!list_is_empty(&d->waiting)) {
                 struct exchange *x = CONTAINER_OF(d->waiting.next, struct exchange, connect_node);
 
-                wait_end(x);
+                up_wait_end(x);
                 exchange_up_reset(x, e, true);
         }
         up_dial_free(d);
@@ -115,7 +116,7 @@ static void dial_failed(struct up_dial *d, enum err e)
 
 void up_again(struct exchange *x, struct target *t)
 {
-        wait_end(x);
+        up_wait_end(x);
         enum err e = up_connect(x, t);
 
         if (e != ERR_OK)
@@ -143,7 +144,7 @@ static void on_dialled(struct up_dial *d, enum err e)
         else if (d->offers_h2 && !is_h2)
                 up_learn_h1(t, d->w);
         if (!is_h2 && first) {
-                wait_end(first);
+                up_wait_end(first);
                 e = up_h1_start(first, d);
                 if (e != ERR_OK)
                         exchange_up_reset(first, e, true);
@@ -241,6 +242,8 @@ enum err up_connect(struct exchange *x, struct target *t)
         struct up_h2 *h;
 
         x->target_in_use = t;
+        if (t->agent.len)
+                return links_connect(x, t);
         if (protocol == PROTOCOL_AUTO && !t->is_tls) {
                 probe(x, t);
                 protocol = PROTOCOL_H1;

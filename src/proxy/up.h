@@ -18,6 +18,8 @@ MUST_USE enum err up_connect(struct exchange *x, struct target *t);
 
 /* Gives up waiting for a connection; fine when x does not wait. */
 void up_abandon(struct exchange *x);
+/* The wait is over, whatever comes next. */
+void up_wait_end(struct exchange *x);
 
 /* Closes the idle connections of a target, and the others once they are idle: its snapshot goes. */
 void up_close_idle(struct target *t);

@@ -32,6 +32,7 @@ static void finish(struct up_dial *d, enum err e)
                 resolver_cancel(&d->query);
         if (d->state == DIAL_DIALLING)
                 dial_cancel(&d->dial);
+        loop_unpost(&d->task);
         dial_enter(d, DIAL_DONE);
         timer_clear(&d->timer);
         d->fn(d, e);
@@ -130,6 +131,11 @@ static void dial_next(struct up_dial *d)
                 target.ip = d->addresses[(t->address_next + d->addresses_tried) % d->addresses_count];
         }
         d->addresses_tried++;
+        if (d->w->may_dial && !d->w->may_dial(d->w, t, &target)) {
+                d->is_denied = true;
+                loop_post(d->w->loop, &d->task);
+                return;
+        }
         dial_enter(d, DIAL_DIALLING);
         dial_start(&d->dial, d->w->loop, &target, MAX(left, (int64_t)1), on_dialled);
 }
@@ -155,7 +161,14 @@ static void on_resolved(struct resolver_query *q, enum err e, const struct ip *a
 
 static void free_task(struct task *t)
 {
-        put(CONTAINER_OF(t, struct up_dial, task));
+        struct up_dial *d = CONTAINER_OF(t, struct up_dial, task);
+
+        if (d->state != DIAL_DONE && d->is_denied) { /* that address; another of the name may do */
+                d->is_denied = false;
+                on_dialled(&d->dial, ERR_DENIED, -1);
+                return;
+        }
+        put(d);
 }
 
 struct up_dial *up_dial_start(struct worker *w, struct snapshot *snap, struct target *t, bool offers_h2,

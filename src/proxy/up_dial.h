@@ -39,12 +39,13 @@ struct up_dial {
         /* private */
         uint8_t state;
         bool has_stream;
-        int fd; /* plain and connected; -1: none */
+        bool is_denied; /* the next address is not to be dialled: told by the task */
+        int fd;         /* plain and connected; -1: none */
         struct stream stream;
         char announce[PROXY_WRITE_MAX]; /* said before anything else */
         uint8_t announce_len;
         struct timer timer;
-        struct task task; /* frees it */
+        struct task task; /* frees it, or tells of a denied address */
         struct resolver_query query;
         struct dial dial;
         struct ip addresses[RESOLVER_ADDRESSES_MAX];

@@ -1,5 +1,6 @@
 #include <assert.h>
 
+#include "proxy/links.h"
 #include "proxy/up.h"
 #include "proxy/up_dial.h"
 #include "proxy/up_h2_priv.h"
@@ -10,7 +11,10 @@ enum {
         PROBE_MS = 1000,
         QUIET_MS = 10 * 1000, /* streams are open and nothing comes: is anybody there? */
         PONG_MS = 5 * 1000,
-        PINGS_MAX = 2 /* in one silence; servers of long calls count pings as an attack */
+        PINGS_MAX = 2,      /* in one silence; servers of long calls count pings as an attack */
+        LINK_ASK_MS = 1000, /* our own agents: streams are open, and nothing came for so long */
+        LINK_IDLE_ASK_MS = 10 * 1000,
+        LINK_DEAD_MS = 2000 /* after the question */
 };
 
 const size_t up_h2_bytes = sizeof(struct up_h2);
@@ -42,6 +46,7 @@ static void on_closed(struct stream *st)
 {
         struct up_h2 *c = CONTAINER_OF(st, struct up_h2, stream);
         struct worker *w = c->w;
+        struct link *link = c->link;
 
         up_h2_streams_free(&c->dead);
         loop_unpost(&c->task);
@@ -49,6 +54,8 @@ static void on_closed(struct stream *st)
         c->target->connections--;
         snapshot_put(c->snap);
         pool_put(w->h2s, c);
+        if (link)
+                link_closed(link);
 }
 
 /* Those who waited for the settings go on, or fail with the connection; none was sent. */
@@ -58,7 +65,7 @@ static void waiting_serve(struct up_h2 *c, enum err e)
                 struct exchange *x = CONTAINER_OF(c->waiting.next, struct exchange, connect_node);
 
                 if (e == ERR_OK) {
-                        up_again(x, c->target);
+                        up_again(x, c->link ? x->target_in_use : c->target);
                 } else {
                         up_abandon(x);
                         exchange_up_reset(x, e, true);
@@ -71,14 +78,16 @@ static void conn_close(struct up_h2 *c, enum err e)
         if (c->is_closing)
                 return;
         bool is_clean = list_is_empty(&c->streams);
-        bool is_blamed = !is_clean && e != ERR_OK && c->served_count <= c->streams_count;
+        bool is_blamed = !is_clean && !c->link && e != ERR_OK && c->served_count <= c->streams_count;
         /* Bytes that are no HTTP/2 from the first: whoever is there has not understood a request of ours. */
         bool is_stranger = !h2_client_saw_settings(c->client) && e == ERR_MALFORMED && c->heard_any;
 
         c->is_closing = true;
         list_remove(&c->node);
         timer_clear(&c->timer);
-        if (c->is_probe || is_stranger)
+        if (c->link) /* before its streams look for another */
+                link_lost(c->link, e);
+        if (!c->link && (c->is_probe || is_stranger))
                 up_learn_h1(c->target, c->w);
         if (is_blamed && !is_stranger) {
                 measure_add(c->w, c->target->measure.failures, 1);
@@ -99,12 +108,12 @@ static struct up_h2 *conn_new(struct worker *w, struct snapshot *snap, struct ta
         if (!c)
                 return NULL;
         *c = (struct up_h2){ .w = w, .target = t, .heard_at = loop_now(w->loop) };
-        c->client = h2_client_new(&snap->limits.answer, &client_events, c);
+        c->client = h2_client_new(&w->snap->limits.answer, &client_events, c);
         if (!c->client) {
                 pool_put(w->h2s, c);
                 return NULL;
         }
-        c->snap = snapshot_get(snap);
+        c->snap = snap ? snapshot_get(snap) : NULL;
         list_init(&c->streams);
         list_init(&c->dead);
         list_init(&c->waiting);
@@ -163,6 +172,27 @@ enum err up_h2_adopt(struct worker *w, struct snapshot *snap, struct target *t, 
         return ERR_OK;
 }
 
+enum err up_h2_adopt_link(struct worker *w, struct target *stand_in, struct link *link, struct stream *from,
+                          struct up_h2 **out)
+{
+        struct up_h2 *c = conn_new(w, NULL, stand_in);
+        enum err e;
+
+        if (!c)
+                return ERR_NO_MEMORY;
+        if ((e = stream_move(&c->stream, from, &conn_events)) != ERR_OK) {
+                conn_unmake(c);
+                return e;
+        }
+        c->link = link;
+        h2_client_widen(c->client);
+        list_add(&stand_in->shared, &c->node);
+        timer_set(w->loop, &c->timer, loop_now(w->loop) + LINK_ASK_MS);
+        up_h2_wake(c);
+        *out = c;
+        return ERR_OK;
+}
+
 /* ---- the choice ---- */
 
 struct up_h2 *up_h2_find(const struct target *t, bool needs_tunnel)
@@ -198,6 +228,17 @@ size_t up_h2_count(const struct target *t)
         return count;
 }
 
+/* A first stream on a connection that was quiet: whoever is there answers soon. */
+static void link_ask(struct up_h2 *c, mono_ms now)
+{
+        if (!c->pings && now - c->heard_at >= LINK_ASK_MS) {
+                h2_client_ping(c->client);
+                c->ping_at = c->asked_at = now;
+                c->pings = 1;
+        }
+        timer_set(c->w->loop, &c->timer, c->pings ? c->asked_at + LINK_DEAD_MS : now + LINK_ASK_MS);
+}
+
 enum err up_h2_begin(struct up_h2 *c, struct exchange *x)
 {
         mono_ms now = loop_now(c->w->loop);
@@ -209,6 +250,11 @@ enum err up_h2_begin(struct up_h2 *c, struct exchange *x)
                 if (c->streams_count == 0)
                         timer_set(c->w->loop, &c->timer, now + up_waits(x, c->target)->connect_ms);
                 return ERR_OK;
+        }
+        if (c->link) {
+                if (c->streams_count == 0)
+                        link_ask(c, now);
+                return up_h2_stream_start(c, x);
         }
         if (c->streams_count == 0)
                 timer_set(c->w->loop, &c->timer, now + QUIET_MS);
@@ -232,13 +278,57 @@ void up_h2_drain(struct target *t)
         }
 }
 
+void up_h2_leave(struct up_h2 *c)
+{
+        c->is_draining = true;
+        h2_client_say_goaway(c->client);
+        up_h2_wake(c);
+}
+
+void up_h2_cut(struct up_h2 *c)
+{
+        conn_close(c, ERR_DENIED);
+}
+
+uint32_t up_h2_streams_count(const struct up_h2 *c)
+{
+        return c->streams_count;
+}
+
+bool up_h2_is_leaving(const struct up_h2 *c)
+{
+        return c->is_draining || c->is_closing || c->over != ERR_OK;
+}
+
 /* ---- liveness ---- */
+
+/* An agent answers at once or is not there: asked after a second of silence while streams are open, dead after three. */
+static void link_timer(struct up_h2 *c, mono_ms now)
+{
+        int64_t quiet_ms = c->streams_count ? LINK_ASK_MS : LINK_IDLE_ASK_MS;
+
+        if (c->pings && now >= c->asked_at + LINK_DEAD_MS) {
+                conn_close(c, ERR_TIMED_OUT);
+                return;
+        }
+        if (!c->pings && now - c->heard_at >= quiet_ms) {
+                h2_client_ping(c->client);
+                c->ping_at = c->asked_at = now;
+                c->pings = 1;
+                up_h2_wake(c);
+        }
+        timer_set(c->w->loop, &c->timer, c->pings ? c->asked_at + LINK_DEAD_MS : c->heard_at + quiet_ms);
+}
 
 static void conn_timer(struct timer *t)
 {
         struct up_h2 *c = CONTAINER_OF(t, struct up_h2, timer);
         mono_ms now = loop_now(c->w->loop);
 
+        if (c->link && list_is_empty(&c->waiting)) {
+                link_timer(c, now);
+                return;
+        }
         if (!list_is_empty(&c->waiting)) { /* it never said its settings: no HTTP/2 begins so */
                 c->over = ERR_TIMED_OUT;
                 up_h2_wake(c);
@@ -334,6 +424,8 @@ static void conn_task(struct task *t)
         }
         if (c->streams_count)
                 return;
+        if (c->link && !c->is_draining)
+                return;
         if (c->is_draining || c->w->is_draining || (c->snap != c->w->snap && !c->is_probe)) {
                 if (list_is_empty(&c->waiting))
                         conn_close(c, ERR_OK);
@@ -365,6 +457,7 @@ static void conn_read(struct up_h2 *c)
                         break;
                 }
                 c->heard_at = loop_now(c->w->loop);
+                c->pings = c->link ? 0 : c->pings;
                 c->heard_any = true;
                 e = h2_client_receive(c->client, (struct str){ b->bytes, got }, c->heard_at);
                 if (e != ERR_OK)

@@ -24,6 +24,21 @@ struct up_h2;
 MUST_USE enum err up_h2_start(struct up_dial *d, bool is_probe);
 MUST_USE enum err up_h2_adopt(struct worker *w, struct snapshot *snap, struct target *t, struct stream *from);
 
+/*
+ * The same for a connection that serves many targets, of any snapshot: an agent's link. Exchanges begin on it with their own
+ * target in target_in_use. `stand_in` is the connection's own, of no snapshot; it and `link` live until link_closed (links.h), which
+ * comes last.
+ */
+struct link;
+MUST_USE enum err up_h2_adopt_link(struct worker *w, struct target *stand_in, struct link *link,
+                                   struct stream *from, struct up_h2 **out);
+/* No new streams; closes when the last one ends. */
+void up_h2_leave(struct up_h2 *h);
+/* Now; its streams fail. */
+void up_h2_cut(struct up_h2 *h);
+uint32_t up_h2_streams_count(const struct up_h2 *h);
+bool up_h2_is_leaving(const struct up_h2 *h);
+
 /* A connection of `t` with a free stream, or NULL. A WebSocket asks for one that takes tunnels, or does not yet know. */
 struct up_h2 *up_h2_find(const struct target *t, bool needs_tunnel);
 /* True when a connection of `t` has said that it takes no tunnels. */

@@ -14,7 +14,9 @@ struct up_h2 {
         struct stream stream;
         struct worker *w;
         struct target *target;
-        struct snapshot *snap; /* owns the target */
+        struct link *
+                link; /* an agent's: every stream has a target of its own, and this one is a stand-in; or NULL */
+        struct snapshot *snap; /* owns the target; NULL with a link */
         struct list node;      /* target.shared */
 
         struct h2_client *client;
@@ -30,8 +32,8 @@ struct up_h2 {
 
         /* liveness */
         struct timer timer;
-        mono_ms heard_at, ping_at;
-        uint8_t pings; /* since it last said something of use */
+        mono_ms heard_at, ping_at, asked_at; /* asked_at: the first PING since something was heard */
+        uint8_t pings;                       /* since it last said something of use */
 
         struct task task; /* sends, frees, closes */
 };
@@ -41,6 +43,7 @@ struct up_h2_stream {
         struct side side;
         struct h2_client_stream h2;
         struct up_h2 *conn;
+        struct target *target;
         struct list node;
         struct timer timer;
 

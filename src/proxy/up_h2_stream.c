@@ -1,11 +1,12 @@
 #include "proxy/up_h2_priv.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "proxy/route.h"
 #include "proxy/up.h"
 
-enum { INTERIM_ANSWERS_MAX = 16, REFUSALS_MAX = 3 };
+enum { INTERIM_ANSWERS_MAX = 16, REFUSALS_MAX = 3, LINK_FIELDS_MAX = 4 };
 
 const size_t up_h2_stream_bytes = sizeof(struct up_h2_stream);
 
@@ -18,7 +19,7 @@ static struct up_h2_stream *stream_of(struct h2_client_stream *h)
 
 static const struct upstream_waits *waits(const struct up_h2_stream *s)
 {
-        return up_waits(s->side.x, s->conn->target);
+        return up_waits(s->side.x, s->target);
 }
 
 static void timer_start(struct up_h2_stream *s, int64_t ms)
@@ -45,7 +46,7 @@ static void stream_end(struct up_h2_stream *s)
         list_remove(&s->node);
         list_add_last(&c->dead, &s->node);
         c->streams_count--;
-        c->target->requests_active--;
+        s->target->requests_active--;
         up_h2_wake(c);
 }
 
@@ -80,8 +81,8 @@ static void broken(struct up_h2_stream *s, enum err e)
         bool may_retry =
                 s->side.x && !s->saw_answer && e != ERR_TIMED_OUT && exchange_is_safe_to_repeat(s->side.x);
 
-        measure_add(c->w, c->target->measure.failures, 1);
-        up_note_failure(c->w, c->target);
+        measure_add(c->w, s->target->measure.failures, 1);
+        up_note_failure(c->w, s->target);
         give_up(s, e, may_retry);
 }
 
@@ -116,18 +117,20 @@ enum err up_h2_stream_start(struct up_h2 *c, struct exchange *x)
 
         if (!s)
                 return ERR_NO_MEMORY;
-        *s = (struct up_h2_stream){ .side = { .ops = &stream_ops }, .conn = c };
+        *s = (struct up_h2_stream){ .side = { .ops = &stream_ops },
+                                    .conn = c,
+                                    .target = c->link ? x->target_in_use : c->target };
         s->pulled = s->is_open = true;
         buf_init(&s->kept, H2_CLIENT_WINDOW_BYTES);
         timer_init(&s->timer, on_timer);
         list_add_last(&c->streams, &s->node);
         c->streams_count++;
         measure_h2_streams(c->w);
-        c->target->requests_active++;
-        measure_add(c->w, c->target->measure.requests, 1);
+        s->target->requests_active++;
+        measure_add(c->w, s->target->measure.requests, 1);
         if (c->served_count++)
-                measure_add(c->w, c->target->measure.reuses, 1);
-        timer_start(s, up_waits(x, c->target)->first_byte_ms);
+                measure_add(c->w, s->target->measure.reuses, 1);
+        timer_start(s, up_waits(x, s->target)->first_byte_ms);
         exchange_start_up(x, &s->side);
         return ERR_OK;
 }
@@ -205,6 +208,33 @@ static void heard(struct up_h2_stream *s)
         timer_start(s, s->is_tunnel ? waits(s)->tunnel_ms : waits(s)->idle_ms);
 }
 
+/*
+ * The agent says that the request did not get to the service, and why: another may take it, whatever its method. The reserved
+ * fields of an answer are between the agent and us.
+ */
+static bool link_refused(struct up_h2_stream *s, struct http_head *head)
+{
+        struct worker *w = s->conn->w;
+        const struct http_field *f = http_find_name(head, STR("sekisho-refused"));
+        char reason[16];
+        unsigned left_out;
+
+        if (!f || head->status < 400) {
+                if (f)
+                        http_remove_name(head, STR("sekisho-refused"));
+                return false;
+        }
+        snprintf(reason, sizeof(reason), "%.*s", STR_FMT(f->value));
+        if (log_limit_pass(&w->connect_failures, loop_now(w->loop), &left_out))
+                log_info("link_refused", LOG_S("upstream", s->target->upstream->name),
+                         LOG_S("target", s->target->url), LOG_S("reason", str_of(reason)),
+                         LOG_N("status", head->status), LOG_N("left_out", left_out));
+        measure_add(w, s->target->measure.failures, 1);
+        up_note_failure(w, s->target);
+        give_up(s, ERR_UNREACHABLE, true);
+        return true;
+}
+
 void up_h2_stream_on_head(struct h2_client_stream *h, struct http_head *head, bool is_end)
 {
         struct up_h2_stream *s = stream_of(h);
@@ -212,8 +242,10 @@ void up_h2_stream_on_head(struct h2_client_stream *h, struct http_head *head, bo
         struct exchange *x = s->side.x;
 
         begin_giving(s);
+        if (c->link && link_refused(s, head))
+                return;
         if (!s->saw_answer)
-                measure_first_byte(c->w, &c->target->measure, loop_now_us(c->w->loop) - x->up_start_us);
+                measure_first_byte(c->w, &s->target->measure, loop_now_us(c->w->loop) - x->up_start_us);
         s->saw_answer = true;
         if (head->status < 200 && head->status != 101) {
                 heard(s);
@@ -227,9 +259,9 @@ void up_h2_stream_on_head(struct h2_client_stream *h, struct http_head *head, bo
         s->is_tunnel = head->status == 101;
         heard(s);
         if (head->status < 500)
-                target_succeeded(c->target, loop_now(c->w->loop));
+                target_succeeded(s->target, loop_now(c->w->loop));
         else
-                up_note_failure(c->w, c->target);
+                up_note_failure(c->w, s->target);
         exchange_answer_head(x, head);
         if (is_end && s->is_open)
                 give(s, STR_NULL, true);
@@ -293,7 +325,7 @@ void up_h2_stream_on_reset(struct h2_client_stream *h, enum err e, enum h2_clien
         switch (how) {
         case H2_RESET_BROKEN: broken(s, e); break;
         case H2_RESET_USE_H1:
-                up_learn_h1(s->conn->target, s->conn->w);
+                up_learn_h1(s->target, s->conn->w);
                 up_h2_stream_lost(s, e, true);
                 break;
         case H2_RESET_UNPROCESSED: up_h2_stream_lost(s, e, true); break;
@@ -310,6 +342,30 @@ static void fail_later(struct up_h2_stream *s)
         s->request_is_sent = true; /* so that the timer finds it broken */
 }
 
+/* What only we may say to an agent: the request itself keeps none of it, since its next try may go elsewhere. */
+static bool link_fields_add(const struct up_h2_stream *s, struct h2_list *list)
+{
+        struct exchange *x = s->side.x;
+        struct h2_pair *pairs = ARENA_ARRAY(&x->arena, struct h2_pair, list->count + LINK_FIELDS_MAX);
+        char *client = arena_alloc(&x->arena, IP_TEXT_MAX, 1);
+        size_t n = list->count;
+
+        if (!pairs || !client)
+                return false;
+        memcpy(pairs, list->pairs, n * sizeof(*pairs));
+        pairs[n++] = (struct h2_pair){ STR("sekisho-request-id"), { x->id, EXCHANGE_ID_LEN }, false };
+        if (s->target->agent_target.len)
+                pairs[n++] = (struct h2_pair){ STR("sekisho-target"), s->target->agent_target, false };
+        if (x->route && !x->is_internal)
+                pairs[n++] = (struct h2_pair){ STR("sekisho-service"), x->route->name, false };
+        if (x->client.ip.family)
+                pairs[n++] =
+                        (struct h2_pair){ STR("sekisho-client"), ip_format(x->client.ip, client), false };
+        list->pairs = pairs;
+        list->count = n;
+        return true;
+}
+
 static void op_head(struct side *side, struct http_head *head)
 {
         struct up_h2_stream *s = (struct up_h2_stream *)side;
@@ -318,8 +374,9 @@ static void op_head(struct side *side, struct http_head *head)
 
         s->is_head_last = head->framing == HTTP_BODY_NONE ||
                           (head->framing == HTTP_BODY_LENGTH && head->content_length == 0);
-        if (h2_list_request(head, s->conn->target->is_tls ? STR("https") : STR("http"), x->forward_target,
+        if (h2_list_request(head, s->target->is_tls ? STR("https") : STR("http"), x->forward_target,
                             &x->arena, &list) != ERR_OK ||
+            (s->conn->link && !link_fields_add(s, &list)) ||
             h2_client_request(s->conn->client, &s->h2, head, &list, s->is_head_last) != ERR_OK)
                 fail_later(s);
         up_h2_wake(s->conn);

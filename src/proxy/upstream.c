@@ -1,5 +1,7 @@
 #include "proxy/upstream.h"
 
+#include "proxy/links.h"
+
 enum { CANDIDATES_MAX = 1024 };
 
 enum tier { TIER_UP, TIER_BACKUP, TIER_LAST_RESORT, TIERS };
@@ -24,6 +26,13 @@ static bool is_full(const struct target *t)
         return t->connections_max && t->seat.in_flight >= t->connections_max;
 }
 
+/* Where no link is there but one is soon to be expected, waiting is the last resort. */
+static bool is_reachable(const struct target *t, const struct upstream_ask *ask, enum tier tier)
+{
+        return t->agent.len == 0 || (tier == TIER_LAST_RESORT ? links_expects(ask->links, t->agent)
+                                                              : links_has(ask->links, t->agent));
+}
+
 static bool is_of_tier(const struct target *t, enum tier tier, mono_ms now)
 {
         enum standing_state state = standing_look(t->standing, now);
@@ -45,7 +54,7 @@ static void candidates_find(struct candidates *c, struct upstream *u, const stru
         for (size_t i = 0; i < u->targets_count && c->count < CANDIDATES_MAX; i++) {
                 struct target *t = &u->targets[i];
 
-                if (!is_of_tier(t, tier, ask->now) || is_tried(ask, t))
+                if (!is_of_tier(t, tier, ask->now) || is_tried(ask, t) || !is_reachable(t, ask, tier))
                         continue;
                 if (is_full(t)) {
                         c->some_are_full = true;
@@ -69,7 +78,8 @@ static struct target *probe_find(struct upstream *u, const struct upstream_ask *
                 struct target *t = &u->targets[i];
                 struct standing *s = t->standing;
 
-                if (standing_look(s, ask->now) != STANDING_HALF_OPEN || is_tried(ask, t) || is_full(t))
+                if (standing_look(s, ask->now) != STANDING_HALF_OPEN || is_tried(ask, t) || is_full(t) ||
+                    !is_reachable(t, ask, TIER_UP))
                         continue;
                 if (!ask->is_repeatable && ask->now - atomic_load(&s->ejected_until) < u->passive.eject_ms)
                         continue;
@@ -111,7 +121,7 @@ bool upstream_has_other(const struct upstream *u, const struct upstream_ask *ask
                 const struct target *t = &u->targets[i];
 
                 if (t != but && standing_look(t->standing, ask->now) == STANDING_UP && !is_full(t) &&
-                    !is_tried(ask, t))
+                    !is_tried(ask, t) && is_reachable(t, ask, TIER_UP))
                         return true;
         }
         return false;

@@ -19,6 +19,7 @@
 #include "proxy/standing.h"
 #include "proxy/waitline.h"
 
+struct links;
 struct tls_context;
 struct upstream;
 struct worker;
@@ -32,9 +33,11 @@ enum upstream_hash_by { HASH_BY_SOURCE, HASH_BY_HEADER, HASH_BY_COOKIE };
 struct target {
         /* identity */
         struct upstream *upstream;
-        struct str url;       /* as configured, for the log */
-        struct str host;      /* name or address; empty for a Unix socket */
-        struct str path;      /* of a Unix socket */
+        struct str url;  /* as configured, for the log */
+        struct str host; /* name or address; empty for a Unix socket */
+        struct str path; /* of a Unix socket */
+        struct str agent,
+                agent_target; /* behind a link (links.h): whose, and what it is called there; empty: dialled */
         struct str base_path; /* before every target: "" or "/v1" */
         struct str authority; /* what goes into Host when it is not preserved */
         struct ip ip;         /* family 0: a name, resolved when dialled */
@@ -102,6 +105,7 @@ struct upstream {
 /* A request in want of a target. */
 struct upstream_ask {
         mono_ms now;
+        const struct links *links;       /* the worker's: a target behind one that is not there is down */
         struct target *const *not_again; /* tried already */
         size_t not_again_count;
         uint64_t hash; /* of what hash_by names, where it has that */

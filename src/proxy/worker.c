@@ -5,6 +5,7 @@
 #include "proxy/down.h"
 #include "proxy/down_h2.h"
 #include "proxy/exchange.h"
+#include "proxy/links.h"
 #include "proxy/preface.h"
 #include "proxy/revoke.h"
 #include "proxy/up.h"
@@ -33,6 +34,7 @@ enum err worker_init(struct worker *w, struct shared *shared, unsigned index, st
         if (l->cache_bytes)
                 w->cache = cache_new(w, (size_t)l->cache_bytes);
         encoder_pool_init(&w->encoders, (size_t)l->compression_bytes);
+        w->links = links_new(w);
         w->downs = pool_new(down_bytes(), l->connections_max);
         w->ups = pool_new(up_h1_bytes, (size_t)requests_max * 2);
         w->dials = pool_new(sizeof(struct up_dial), requests_max);
@@ -43,7 +45,7 @@ enum err worker_init(struct worker *w, struct shared *shared, unsigned index, st
         w->down_streams = pool_new(down_h2_stream_bytes, requests_max);
         w->buffers_small = pool_new(sizeof(struct rbuf) + RBUF_SMALL_BYTES, (size_t)l->connections_max * 2);
         w->buffers_large = pool_new(sizeof(struct rbuf) + RBUF_LARGE_BYTES, (size_t)l->connections_max * 2);
-        if (!w->downs || !w->down_streams || !w->ups || !w->dials || !w->h2s || !w->h2_streams ||
+        if (!w->links || !w->downs || !w->down_streams || !w->ups || !w->dials || !w->h2s || !w->h2_streams ||
             !w->exchanges || !w->exchange_blocks || !w->buffers_small || !w->buffers_large ||
             resolver_new(loop, &snap->names, &w->resolver) != ERR_OK) {
                 worker_fini(w);
@@ -59,6 +61,7 @@ void worker_fini(struct worker *w)
 {
         overload_stop(w);
         resolver_free(w->resolver);
+        links_free(w->links);
         cache_free(w->cache);
         encoder_pool_fini(&w->encoders);
         pool_free(w->downs);
@@ -95,6 +98,7 @@ void worker_set_snapshot(struct worker *w, struct snapshot *snap)
         idle_ups_close(old); /* they keep the old snapshot; those at work close when they are done */
         snapshot_put(old);
         revoke_tunnels(w);
+        links_judge(w->links);
         overload_look(w, true);
 }
 
@@ -107,6 +111,7 @@ void worker_drain(struct worker *w, bool is_patient)
         if (!is_patient)
                 preface_close_all(w);
         idle_ups_close(w->snap);
+        links_leave(w->links);
         if (list_is_empty(&w->down_list) && w->on_drained)
                 w->on_drained(w);
 }
@@ -116,9 +121,16 @@ void worker_accept(struct worker *w, int fd, const struct listen_conf *listen, s
         /* Whoever can send the header can be anyone: it is looked for only where a trusted proxy is connected. */
         if (listen->takes_proxy_protocol && ip_list_has(&w->snap->trusted_proxies, peer))
                 preface_open(w, fd, listen);
+        else if (listen->tls && w->snap->links.tls)
+                links_greet(w->links, fd, listen);
         else
                 down_open(w, fd, listen, NULL);
         overload_look(w, false);
+}
+
+void worker_accept_link(struct worker *w, int fd)
+{
+        links_take(w->links, fd);
 }
 
 static struct pool *buffer_pool(struct worker *w, uint32_t cap)

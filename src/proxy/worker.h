@@ -42,6 +42,7 @@ struct worker {
         struct pool *downs, *down_streams, *ups, *dials, *h2s, *h2_streams, *exchanges, *exchange_blocks,
                 *buffers_small, *buffers_large;
         struct encoder_pool encoders;
+        struct links *links; /* of agents */
         struct cache *cache; /* NULL: nothing is kept */
 
         /* scratch of the turn: nothing lives in it across calls of the loop */
@@ -66,8 +67,13 @@ struct worker {
         struct overload overload;
         /* called when accepting is to wait, and when it goes on */
         void (*on_closed_doors)(struct worker *w, bool are_closed);
+        /* A connection that another worker is to have: passed on before TLS began. Takes fd. NULL: closed. */
+        void (*on_handover)(struct worker *w, unsigned to, int fd);
         /* called when draining and the last connection is gone */
         void (*on_drained)(struct worker *w);
+
+        /* False: that address is not to be dialled for this target; asked of each one right before. NULL: all may be. */
+        bool (*may_dial)(const struct worker *w, const struct target *t, const struct dial_target *to);
 
         struct log_limit connect_failures; /* any stranger's request can cause one */
 
@@ -92,6 +98,9 @@ void worker_drain(struct worker *w, bool is_patient);
 /* An accepted connection from a listener of this worker; takes fd. */
 struct listen_conf;
 void worker_accept(struct worker *w, int fd, const struct listen_conf *listen, struct ip peer);
+
+/* An agent's connection that another worker accepted for this one; takes fd. */
+void worker_accept_link(struct worker *w, int fd);
 
 struct rbuf *worker_buffer_take(struct worker *w, bool large); /* NULL when the pool is used up */
 void worker_buffer_put(struct worker *w, struct rbuf *b);      /* NULL is fine */

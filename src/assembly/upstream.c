@@ -1,4 +1,4 @@
-#include "gateway/build_priv.h"
+#include "assembly/upstream.h"
 
 #include "crypto/random.h"
 #include "io/tls.h"
@@ -31,7 +31,8 @@ static enum upstream_hash_by hash_by_of(enum conf_hash_by c)
         return HASH_BY_SOURCE;
 }
 
-static void target_build(struct build *b, struct upstream *u, const struct conf_target *c, struct target *t)
+static void target_build(const struct assembly *a, struct upstream *u, const struct conf_target *c,
+                         struct target *t)
 {
         struct str id[3] = { u->name, STR(" "), c->url.text };
 
@@ -46,23 +47,29 @@ static void target_build(struct build *b, struct upstream *u, const struct conf_
                               .connections_max = (uint32_t)c->max_connections };
         if (c->url.scheme == CONF_UNIX)
                 t->path = c->url.path;
+        if (c->url.scheme == CONF_LINK) {
+                t->agent = c->url.host;
+                t->agent_target = c->url.path;
+                t->host = STR_NULL;
+        }
         up_target_init(t);
-        t->authority = conf_url_authority(&c->url, b->arena);
-        t->standing = standing_of(b->in->shared->standings, build_key(b, arena_join(b->arena, id, 3)));
-        measure_target_init(b->in->shared->metrics, &t->measure, u->name, t->url);
+        t->authority = conf_url_authority(&c->url, &a->s->arena);
+        t->standing = standing_of(a->shared->standings,
+                                  hash_str(a->shared->hash_key, arena_join(&a->s->arena, id, 3)));
+        measure_target_init(a->shared->metrics, &t->measure, u->name, t->url);
 }
 
 /* Two contexts, since what is offered is a context's: an upgrade asks for HTTP/1.1 where others may speak HTTP/2. */
-static enum err upstream_tls(struct build *b, const struct conf_client_tls *c, struct upstream *u)
+static enum err upstream_tls(const struct assembly *a, const struct conf_client_tls *c, struct upstream *u)
 {
         struct tls_client_conf tls = { .ca_pem = c->ca_pem,
                                        .cert_pem = c->cert_pem,
                                        .key_pem = c->key_pem,
                                        .skip_verify = c->skip_verify };
-        enum err e = tls_client_new(&tls, b->report, &u->tls);
+        enum err e = tls_client_new(&tls, a->report, &u->tls);
 
         tls.offer_h2 = true;
-        return e == ERR_OK && u->protocol != PROTOCOL_H1 ? tls_client_new(&tls, b->report, &u->tls_h2) : e;
+        return e == ERR_OK && u->protocol != PROTOCOL_H1 ? tls_client_new(&tls, a->report, &u->tls_h2) : e;
 }
 
 static enum upstream_protocol protocol_of(enum conf_protocol protocol)
@@ -76,9 +83,9 @@ static enum upstream_protocol protocol_of(enum conf_protocol protocol)
         return PROTOCOL_H2;
 }
 
-static enum err upstream_build(struct build *b, const struct conf_upstream *c, struct upstream *u)
+enum err assembly_upstream(const struct assembly *a, const struct conf_upstream *c, struct upstream *u)
 {
-        bool needs_tls = false;
+        bool needs_tls = false, has_links = false;
 
         *u = (struct upstream){ .name = c->name,
                                 .targets_count = c->targets_count,
@@ -111,36 +118,29 @@ static enum err upstream_build(struct build *b, const struct conf_upstream *c, s
         waitline_init(&u->line, (uint32_t)c->queue.length, c->queue.wait);
         measure_upstream_init(b->in->shared->metrics, &u->measure, u->name);
         crypto_random(&u->random, sizeof(u->random)); /* workers must not draw alike */
-        u->targets = ARENA_ARRAY(b->arena, struct target, c->targets_count);
+        u->targets = ARENA_ARRAY(&a->s->arena, struct target, c->targets_count);
         if (!u->targets)
                 return ERR_NO_MEMORY;
         for (size_t i = 0; i < c->targets_count; i++) {
-                target_build(b, u, &c->targets[i], &u->targets[i]);
+                target_build(a, u, &c->targets[i], &u->targets[i]);
                 needs_tls |= u->targets[i].is_tls;
+                has_links |= u->targets[i].agent.len > 0;
         }
         if (c->proxy_protocol != CONF_PROXY_OFF) {
                 u->proxy_version = c->proxy_protocol == CONF_PROXY_V1 ? 1 : 2;
                 u->idle_connections_max = 0; /* the next request may be another client's */
                 u->protocol = PROTOCOL_H1;
         }
-        u->may_speak_h2 = u->protocol == PROTOCOL_H2 || (u->protocol == PROTOCOL_AUTO && needs_tls);
-        b->s->upstreams[b->s->upstreams_count++] = u;
-        return needs_tls ? upstream_tls(b, &c->tls, u) : ERR_OK;
+        u->may_speak_h2 =
+                u->protocol == PROTOCOL_H2 || (u->protocol == PROTOCOL_AUTO && needs_tls) || has_links;
+        a->s->upstreams[a->s->upstreams_count++] = u;
+        return needs_tls ? upstream_tls(a, &c->tls, u) : ERR_OK;
 }
 
-enum err build_upstreams(struct build *b)
+void assembly_upstreams_put(struct snapshot *s)
 {
-        const struct conf *c = b->conf;
-        size_t max = c->upstreams_count + llm_upstreams_count(c);
-        struct upstream *array = ARENA_ARRAY(b->arena, struct upstream, c->upstreams_count + 1);
-
-        b->s->upstreams = ARENA_ARRAY(b->arena, struct upstream *, max + 1);
-        if (!array || !b->s->upstreams)
-                return ERR_NO_MEMORY;
-        for (size_t i = 0; i < c->upstreams_count; i++) {
-                enum err e = upstream_build(b, &c->upstreams[i], &array[i]);
-                if (e != ERR_OK)
-                        return e;
+        for (size_t i = 0; i < s->upstreams_count; i++) {
+                tls_context_put(s->upstreams[i]->tls);
+                tls_context_put(s->upstreams[i]->tls_h2);
         }
-        return ERR_OK;
 }

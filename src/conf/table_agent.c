@@ -1,0 +1,61 @@
+#include "conf/check_priv.h"
+#include "conf/draft_priv.h"
+#include "conf/table_priv.h"
+
+#define AT(type, member) .offset = offsetof(struct type, member)
+
+static const struct conf_key gateway_keys[] = {
+        { "address", CONF_TYPE_TEXT, CONF_REQUIRED, AT(draft_agent_gateway, address),
+          .doc = "Where it listens with TLS: `gw.example.com`, `203.0.113.7:8443`; without a port 443." },
+        { "id", CONF_TYPE_TEXT, 0, AT(draft_agent_gateway, id), .unless = "any gateway of the authority",
+          .doc = "Which gateway its certificate must name." },
+};
+static const struct conf_table conf_table_agent_gateway = {
+        "agent.gateways[]",     sizeof(struct draft_agent_gateway),
+        .keys = gateway_keys,   .keys_count = ARRAY_SIZE(gateway_keys),
+        .short_key = "address", .doc = "A gateway to keep links to.",
+};
+
+static const struct conf_key service_keys[] = {
+        { "upstream", CONF_TYPE_TEXT, CONF_REQUIRED, AT(draft_agent_service, upstream),
+          .doc = "One of `upstreams`: what answers, with its health checks, balancing and timeouts." },
+};
+static const struct conf_table conf_table_agent_service = {
+        "agent.services.ID",
+        sizeof(struct draft_agent_service),
+        .keys = service_keys,
+        .keys_count = ARRAY_SIZE(service_keys),
+        .short_key = "upstream",
+        .doc = "What gateways may ask for, by the id they call it (`link://AGENT/ID`).",
+};
+
+static const struct conf_key agent_keys[] = {
+        { "gateways", CONF_TYPE_LIST, 0, AT(draft_agent, gateways), "[]", .table = &conf_table_agent_gateway,
+          .doc = "The gateways to keep links to." },
+        { "proxy", CONF_TYPE_TEXT, 0, AT(draft_agent, proxy), .unless = "dialled directly",
+          .doc = "An HTTP proxy on the way out, `http://proxy:3128`: gateways are reached by CONNECT." },
+        { "authority", CONF_TYPE_TEXT, 0, AT(draft_agent, authority), .unless = "required with `gateways`",
+          .doc = "PEM file of the authority that gateways' certificates come from; no other is believed." },
+        { "cert", CONF_TYPE_TEXT, 0, AT(draft_agent, cert), .unless = "required with `gateways`",
+          .doc = "PEM file of the agent's certificate, with the name `sekisho://ORG/agent/ID`." },
+        { "key", CONF_TYPE_TEXT, 0, AT(draft_agent, key), .unless = "required with `gateways`",
+          .doc = "PEM file of its key." },
+        { "links", CONF_TYPE_NUMBER, 0, AT(draft_agent, agent.links), "1", 1, 8,
+          .doc = "Links to each worker of a gateway; more where one connection does not fill the path." },
+        { "services", CONF_TYPE_MAP, 0, AT(draft_agent, services), "{}", .table = &conf_table_agent_service,
+          .doc = "What is offered; gateways get nothing else." },
+        { "allow", CONF_TYPE_TEXTS, 0, AT(draft_agent, allow), "[]",
+          .doc = "Where the agent may dial at all, whatever control says: `10.0.0.0/8`, `127.0.0.1:8080`, "
+                 "`localhost:3000-3999`, `*.lan:443`, `unix:/run/app.sock`. A name lets its addresses pass but those of "
+                 "loopback and link-local, which are let pass only where a range within them, or `localhost`, is named. "
+                 "Empty: what `services` here name, and for control's anything but link-local addresses, Unix sockets, and "
+                 "names that turn out to be this machine." },
+};
+const struct conf_table conf_table_agent = {
+        "agent",
+        .has_place = true,
+        .is_optional = true,
+        .keys = agent_keys,
+        .keys_count = ARRAY_SIZE(agent_keys),
+        .doc = "`sekisho agent`: serves what stands beside it through gateways it dials out to.",
+};

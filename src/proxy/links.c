@@ -1,0 +1,432 @@
+#include "proxy/links_priv.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proxy/up.h"
+
+enum {
+        AGENTS_MAX = 100 * 1000,
+        AGENT_LINKS_MAX = 64,    /* of one agent to one worker */
+        WAITING_MAX = 1000,      /* exchanges, in one worker */
+        WAIT_MS = 3000,          /* for a link that is to be expected */
+        EXPECTED_MS = 10 * 1000, /* after the last one went, or the worker began */
+        TICK_MS = 100,
+        FORGET_MS = 60 * 1000,
+        ANNOUNCE_MS = 10 * 1000
+};
+
+#define TO(s) (1u << LINK_##s)
+
+static const struct {
+        const char *name;
+        unsigned next;
+} states[LINK_STATES] = {
+        [LINK_OPENING] = { "opening", TO(SERVING) | TO(CLOSED) },
+        [LINK_SERVING] = { "serving", TO(LEAVING) | TO(CLOSED) },
+        [LINK_LEAVING] = { "leaving", TO(CLOSED) },
+        [LINK_CLOSED] = { "closed", 0 },
+};
+
+void link_enter(struct link *link, enum link_state next)
+{
+        assert(states[link->state].next & 1u << next);
+        link->state = (uint8_t)next;
+}
+
+static mono_ms now_of(const struct links *l)
+{
+        return loop_now(l->w->loop);
+}
+
+/* ---- agents ---- */
+
+static struct str agent_id(const struct link_agent *a)
+{
+        return (struct str){ a->id, a->id_len };
+}
+
+static struct link_agent *agent_find(const struct links *l, struct str id)
+{
+        return l ? map_find(&l->by_id, id) : NULL;
+}
+
+static struct link_agent *agent_get(struct links *l, struct str id)
+{
+        struct link_agent *a = agent_find(l, id);
+
+        if (a)
+                return a;
+        if (!(a = calloc(1, sizeof(*a))))
+                return NULL;
+        a->id_len = (uint8_t)MIN(id.len, sizeof(a->id));
+        memcpy(a->id, id.ptr, a->id_len);
+        list_init(&a->links);
+        list_init(&a->waiting);
+        a->left_at = l->born_at;
+        if (map_add(&l->by_id, agent_id(a), a) != ERR_OK) {
+                free(a);
+                return NULL;
+        }
+        list_add_last(&l->agents, &a->node);
+        return a;
+}
+
+static void agent_free(struct links *l, struct link_agent *a)
+{
+        map_remove(&l->by_id, agent_id(a));
+        list_remove(&a->node);
+        free(a);
+}
+
+bool links_has(const struct links *l, struct str agent)
+{
+        const struct link_agent *a = agent_find(l, agent);
+
+        return a && !list_is_empty(&a->links);
+}
+
+bool links_expects(const struct links *l, struct str agent)
+{
+        const struct link_agent *a = agent_find(l, agent);
+
+        if (!l)
+                return false;
+        if (a && !list_is_empty(&a->links))
+                return true;
+        return l->waiting_count < WAITING_MAX && now_of(l) - (a ? a->left_at : l->born_at) < EXPECTED_MS;
+}
+
+size_t links_count(const struct links *l)
+{
+        return l->links_count;
+}
+
+/* ---- waiting for a link ---- */
+
+static void tick_plan(struct links *l)
+{
+        if (l->waiting_count)
+                timer_set(l->w->loop, &l->timer, now_of(l) + TICK_MS);
+        else if (!list_is_empty(&l->agents))
+                timer_set(l->w->loop, &l->timer, now_of(l) + FORGET_MS);
+}
+
+/* Whoever gave up meanwhile took itself out of the list: what is counted is what is there. */
+static size_t waiting_sweep(struct links *l, struct link_agent *a)
+{
+        size_t count = 0;
+
+        list_for_each_safe(node, &a->waiting) {
+                struct exchange *x = CONTAINER_OF(node, struct exchange, connect_node);
+
+                if (now_of(l) < x->link_wait_until) {
+                        count++;
+                        continue;
+                }
+                up_abandon(x);
+                exchange_up_reset(x, ERR_UNREACHABLE, true);
+        }
+        return count;
+}
+
+static void on_tick(struct timer *t)
+{
+        struct links *l = CONTAINER_OF(t, struct links, timer);
+
+        l->waiting_count = 0;
+        list_for_each_safe(node, &l->agents) {
+                struct link_agent *a = CONTAINER_OF(node, struct link_agent, node);
+
+                l->waiting_count += waiting_sweep(l, a);
+                if (list_is_empty(&a->links) && list_is_empty(&a->waiting) &&
+                    now_of(l) - a->left_at > FORGET_MS)
+                        agent_free(l, a);
+        }
+        tick_plan(l);
+}
+
+static void waiting_serve(struct link_agent *a)
+{
+        struct list turn;
+
+        list_init(&turn);
+        list_move_all(&turn, &a->waiting);
+        for (struct exchange *x; (x = LIST_FIRST(&turn, struct exchange, connect_node)) != NULL;)
+                up_again(x, x->target_in_use);
+}
+
+static enum err wait_for(struct links *l, struct exchange *x, struct str id)
+{
+        struct link_agent *a = l->waiting_count < WAITING_MAX ? agent_get(l, id) : NULL;
+
+        if (!a)
+                return ERR_NO_MEMORY;
+        x->is_connecting = true;
+        x->connecting = NULL;
+        x->link_wait_until = now_of(l) + WAIT_MS;
+        list_add_last(&a->waiting, &x->connect_node);
+        l->waiting_count++;
+        tick_plan(l);
+        return ERR_OK;
+}
+
+/* The link with the fewest streams, of those that take one more. */
+static struct up_h2 *conn_find(const struct link_agent *a, bool needs_tunnel)
+{
+        struct up_h2 *best = NULL;
+
+        list_for_each(node, &a->links) {
+                const struct link *link = CONTAINER_OF(node, struct link, agent_node);
+                struct up_h2 *h = up_h2_find(&link->target, needs_tunnel);
+
+                if (h && (!best || up_h2_streams_count(h) < up_h2_streams_count(best)))
+                        best = h;
+        }
+        return best;
+}
+
+enum err links_connect(struct exchange *x, struct target *t)
+{
+        struct links *l = x->w->links;
+        struct link_agent *a = agent_find(l, t->agent);
+        struct up_h2 *h = a ? conn_find(a, x->is_websocket) : NULL;
+
+        return h ? up_h2_begin(h, x) : wait_for(l, x, t->agent);
+}
+
+/* ---- the announcement ---- */
+
+static enum step_result announce_pick(struct exchange *x)
+{
+        struct link *link = (struct link *)(uintptr_t)x->route->handler_conf;
+
+        if (x->attempts > 0 || !link->conn)
+                return exchange_refuse(x, 502, "link", "The link is gone.");
+        x->target_in_use = &link->target;
+        if (up_h2_begin(link->conn, x) != ERR_OK)
+                return exchange_refuse(x, 503, "link", "The link takes no stream.");
+        return x->is_connecting ? STEP_WAIT : STEP_NEXT;
+}
+
+static void announce_cancel(struct exchange *x)
+{
+        up_abandon(x);
+}
+
+static const struct handler announce_handler = { .name = "link",
+                                                 .pick = announce_pick,
+                                                 .cancel = announce_cancel };
+
+static void announce_end(struct call *c, enum err e)
+{
+        struct link *link = CONTAINER_OF(c, struct link, call);
+
+        link->is_calling = false;
+        if ((e == ERR_OK && c->status < 300) || !link->conn)
+                return;
+        log_warning("link_not_understood", LOG_S("agent", node_id(&link->name)), LOG_N("status", c->status),
+                    LOG_E(e));
+        up_h2_cut(link->conn);
+}
+
+static const struct call_events announce_events = { .on_end = announce_end };
+
+/* Tells the agent which of our workers this is, and whether it should look for another. */
+static void announce(struct link *link)
+{
+        struct worker *w = link->links->w;
+        char number[32];
+
+        snprintf(number, sizeof(number), "%u/%u", w->index, w->shared->workers_count);
+        const struct http_field fields[] = {
+                { .name = STR_INIT("sekisho-worker"), .value = str_of(number) },
+                { .name = STR_INIT("sekisho-state"),
+                  .value = w->is_draining ? STR("leaving") : STR("serving") },
+        };
+        struct call_request request = { .method = STR("POST"),
+                                        .target = STR("/.sekisho/link"),
+                                        .fields = fields,
+                                        .fields_count = ARRAY_SIZE(fields),
+                                        .handler = &announce_handler,
+                                        .handler_conf = link,
+                                        .total_ms = ANNOUNCE_MS };
+
+        if (link->is_calling) {
+                call_cancel(&link->call);
+                link->is_calling = false;
+        }
+        if (call_start(&link->call, w, &request, &announce_events) == ERR_OK)
+                link->is_calling = true;
+        else
+                up_h2_cut(link->conn);
+}
+
+/* ---- birth and death ---- */
+
+static void stand_in_make(struct link *link)
+{
+        struct worker *w = link->links->w;
+
+        link->upstream = (struct upstream){ .name = STR("links"),
+                                            .targets = &link->target,
+                                            .targets_count = 1,
+                                            .protocol = PROTOCOL_H2,
+                                            .waits = { ANNOUNCE_MS, ANNOUNCE_MS, ANNOUNCE_MS, ANNOUNCE_MS } };
+        link->target = (struct target){ .upstream = &link->upstream, .url = STR("link") };
+        up_target_init(&link->target);
+        measure_target_init(w->shared->metrics, &link->target.measure, link->upstream.name, link->target.url);
+}
+
+enum err link_serve(struct link *link)
+{
+        struct links *l = link->links;
+        struct link_agent *a = agent_get(l, node_id(&link->name));
+        size_t count = 0;
+        enum err e;
+
+        if (!a)
+                return ERR_NO_MEMORY;
+        list_for_each(node, &a->links)
+                count++;
+        if (count >= AGENT_LINKS_MAX)
+                return ERR_TOO_LARGE;
+        stand_in_make(link);
+        if ((e = up_h2_adopt_link(l->w, &link->target, link, &link->stream, &link->conn)) != ERR_OK)
+                return e;
+        link_enter(link, LINK_SERVING);
+        link->agent = a;
+        link->since = now_of(l);
+        list_add_last(&a->links, &link->agent_node);
+        l->links_count++;
+        measure_set(l->w, l->w->measure.links, (int64_t)l->links_count);
+        log_info("link_open", LOG_S("agent", node_id(&link->name)), LOG_N("worker", l->w->index),
+                 LOG_N("links", count + 1));
+        announce(link);
+        waiting_serve(a);
+        tick_plan(l);
+        return ERR_OK;
+}
+
+void link_lost(struct link *link, enum err e)
+{
+        struct links *l = link->links;
+        struct link_agent *a = link->agent;
+
+        link_enter(link, LINK_CLOSED);
+        list_remove(&link->agent_node);
+        link->conn = NULL;
+        l->links_count--;
+        measure_set(l->w, l->w->measure.links, (int64_t)l->links_count);
+        if (list_is_empty(&a->links))
+                a->left_at = now_of(l);
+        log_info("link_closed", LOG_S("agent", node_id(&link->name)), LOG_N("worker", l->w->index), LOG_E(e),
+                 LOG_N("lived_ms", now_of(l) - link->since), LOG_N("left", l->links_count));
+        if (link->is_calling)
+                call_cancel(&link->call);
+        link->is_calling = false;
+}
+
+void link_free(struct link *link)
+{
+        list_remove(&link->node);
+        free(link);
+}
+
+void link_closed(struct link *link)
+{
+        link_free(link);
+}
+
+/* ---- all of them ---- */
+
+const char *link_refusal(const struct links_conf *conf, const struct node_name *name,
+                         const uint8_t identity[32])
+{
+        size_t low = 0, high = conf->agents_count;
+
+        if (name->kind != NODE_AGENT)
+                return "not_an_agent";
+        if (!str_eq(node_org(name), node_org(&conf->own)))
+                return "organisation";
+        if (!conf->is_listed)
+                return NULL;
+        while (low < high) {
+                size_t middle = low + (high - low) / 2;
+                int order = str_cmp(node_id(name), conf->agents[middle].id);
+
+                if (order == 0)
+                        return conf->agents[middle].is_pinned &&
+                                               memcmp(conf->agents[middle].identity, identity, 32) != 0
+                                       ? "identity"
+                                       : NULL;
+                if (order < 0)
+                        high = middle;
+                else
+                        low = middle + 1;
+        }
+        return "unknown_agent";
+}
+
+void links_judge(struct links *l)
+{
+        const struct links_conf *conf = &l->w->snap->links;
+
+        list_for_each_safe(node, &l->all) {
+                struct link *link = CONTAINER_OF(node, struct link, node);
+                const char *reason =
+                        conf->tls ? link_refusal(conf, &link->name, link->identity) : "links_off";
+
+                if (link->state != LINK_SERVING && link->state != LINK_LEAVING)
+                        continue;
+                if (reason) {
+                        log_info("link_revoked", LOG_S("agent", node_id(&link->name)),
+                                 LOG_C("reason", reason));
+                        up_h2_cut(link->conn);
+                } else if (link->authority_key != conf->authority_key && link->state == LINK_SERVING) {
+                        link_enter(link, LINK_LEAVING);
+                        up_h2_leave(link->conn);
+                }
+        }
+}
+
+void links_leave(struct links *l)
+{
+        links_greetings_close(l);
+        list_for_each_safe(node, &l->all) {
+                struct link *link = CONTAINER_OF(node, struct link, node);
+
+                if (link->state == LINK_SERVING && link->conn)
+                        announce(link);
+        }
+}
+
+struct links *links_new(struct worker *w)
+{
+        struct links *l = calloc(1, sizeof(*l));
+
+        if (!l)
+                return NULL;
+        l->w = w;
+        l->born_at = loop_now(w->loop);
+        l->refusals = (struct log_limit){ 10, 10000 };
+        map_init(&l->by_id, w->shared->hash_key, AGENTS_MAX);
+        list_init(&l->agents);
+        list_init(&l->all);
+        list_init(&l->greetings);
+        timer_init(&l->timer, on_tick);
+        return l;
+}
+
+void links_free(struct links *l)
+{
+        if (!l)
+                return;
+        timer_clear(&l->timer);
+        list_for_each_safe(node, &l->agents)
+                agent_free(l, CONTAINER_OF(node, struct link_agent, node));
+        map_fini(&l->by_id);
+        free(l);
+}

@@ -1,0 +1,51 @@
+/*
+ * proxy/links.h - connections that agents made to this worker and serve on: HTTP/2 the other way round.
+ *
+ *   greeted → handed to another worker
+ *           → opening (TLS) → serving → leaving → closed
+ *
+ * An agent behind NAT dials in under the name link.sekisho.internal; once it has shown its certificate, the connection is an
+ * upstream one (up_h2.h) for every target "link://AGENT/…" of whatever snapshot is in force. Links belong to the worker, not to
+ * a snapshot: a reload keeps them, and only judges anew whether they may stay. Every worker has links of its own: told of
+ * the worker's number (POST /.sekisho/link), the agent dials the others as wI.link.sekisho.internal, and who accepts such a
+ * connection hands it on before TLS begins.
+ *
+ * A target whose agent has no link here is down. While one is to be expected (the agent had one seconds ago, or this worker is
+ * new) a request that has no better target waits for it, bounded in time and number.
+ * Source: docs/protocol/nodes.md 5.
+ */
+#pragma once
+
+#include "proxy/exchange.h"
+#include "proxy/snapshot.h"
+
+struct link;
+struct links;
+struct worker;
+
+MUST_USE struct links *links_new(struct worker *w); /* NULL: no memory */
+void links_free(struct links *l);                   /* NULL is fine */
+
+/* A connection of a TLS listener: an agent's or a visitor's, as its first message says. Takes fd. */
+void links_greet(struct links *l, int fd, const struct listen_conf *listen);
+/* An agent's, handed over by the worker that accepted it. Takes fd. */
+void links_take(struct links *l, int fd);
+
+/* The worker ends: agents are told to look elsewhere; what has links goes on with them. */
+void links_leave(struct links *l);
+/* Another snapshot is in force: who may not stay goes. */
+void links_judge(struct links *l);
+
+bool links_has(const struct links *l, struct str agent);     /* l may be NULL: no */
+bool links_expects(const struct links *l, struct str agent); /* has, or soon */
+size_t links_count(const struct links *l);
+
+/* up_connect for a target behind a link. */
+MUST_USE enum err links_connect(struct exchange *x, struct target *t);
+
+/* ---- from the connection (up_h2.c) ---- */
+
+/* No stream will begin on it any more. */
+void link_lost(struct link *link, enum err e);
+/* Nothing refers to it any more. */
+void link_closed(struct link *link);
