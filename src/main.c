@@ -1,6 +1,7 @@
 /*
  * main.c - picks a role or a command from argv, nothing else.
  */
+#include "agent/agent.h"
 #include "base/buf.h"
 #include "cli/command.h"
 #include "cli/place.h"
@@ -54,12 +55,50 @@ static const struct command command_gateway = {
         .run = gateway_command,
 };
 
+struct agent_arguments {
+        struct str config;
+};
+
+static enum exit_code agent_command(const struct command_call *call)
+{
+        const struct agent_arguments *a = call->options;
+        struct agent_options options = { 0 };
+        struct buf path;
+
+        buf_init(&path, PATH_BYTES_MAX);
+        enum err e = place_config_find(a->config, &path);
+        if (e != ERR_OK && e != ERR_NOT_FOUND)
+                return EXIT_FAILED;
+        options.config_file = buf_str(&path);
+        int status = agent_run(&options);
+        buf_fini(&path);
+        return (enum exit_code)status;
+}
+
+static const struct command command_agent = {
+        .name = "agent",
+        .summary = "serve what stands beside this machine through gateways, by dialling out",
+        .usage = "[--config PATH]",
+        .text = "Runs in the foreground until SIGTERM or Ctrl-C, then lets what is under way finish. It listens nowhere: it keeps "
+                "links to the gateways of `agent.gateways` and answers what they ask for of `agent.services`. SIGHUP reads the "
+                "configuration again; one with a mistake is refused and the old one stays in force.",
+        .examples = (const char *const[]){ "sekisho agent --config /etc/sekisho/agent.json", NULL },
+        .options =
+                (const struct option[]){
+                        { "config", 'c', OPTION_TEXT, offsetof(struct agent_arguments, config), "PATH",
+                          "the configuration file (else $SEKISHO_CONFIG, ./sekisho.json, the user's, /etc/sekisho)" },
+                        { NULL },
+                },
+        .options_bytes = sizeof(struct agent_arguments),
+        .run = agent_command,
+};
+
 int main(int argc, char **argv)
 {
         const struct command table[] = {
-                command_gateway, command_setup,      command_connect, command_config,
-                command_token,   command_policy,     command_wg,      command_status,
-                command_version, command_completion, command_help,    { NULL },
+                command_gateway,    command_agent,  command_setup, command_connect, command_config,
+                command_token,      command_policy, command_wg,    command_status,  command_version,
+                command_completion, command_help,   { NULL },
         };
 
         return commands_run(table, argc, argv);

@@ -1,0 +1,253 @@
+#include "agent/agent.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/allow.h"
+#include "agent/build.h"
+#include "agent/links.h"
+#include "conf/source.h"
+#include "io/logsink.h"
+#include "io/process.h"
+#include "io/service.h"
+#include "io/signals.h"
+#include "io/tls.h"
+#include "proxy/health.h"
+
+/*
+ * Theory of operation. One process: an agent serves a few machines' services, and what it carries goes over a few links. It
+ * listens nowhere. A worker of the proxy has its snapshot from the configuration; its clients are the links that the keeper
+ * dials. A reload changes the snapshot under the links, and the list of gateways by its differences.
+ */
+
+struct agent {
+        struct worker worker;
+        struct shared shared;
+        struct loop *loop;
+        struct signals signals;
+        struct log_sink log, access;
+        struct agent_links *links;
+        struct health *health;
+        struct timer drain_timer;
+        const struct agent_options *options;
+        uint64_t number;
+        bool is_stopping;
+        int exit_status;
+};
+
+static void report_print(const struct report *r)
+{
+        struct buf text;
+
+        buf_init(&text, 1 << 20);
+        report_format(r, &text);
+        fprintf(stderr, "%.*s", STR_FMT(buf_str(&text)));
+        buf_fini(&text);
+}
+
+/* ---- configurations ---- */
+
+static enum err conf_read(const struct agent *a, struct report *r, struct conf **out)
+{
+        struct conf_source source;
+        enum err e;
+
+        conf_source_system(&source, a->options->config_file, process_wall_ms());
+        if ((e = conf_load(&source, r, out)) != ERR_OK)
+                return e;
+        if ((*out)->agent.gateways_count)
+                return ERR_OK;
+        report_error(
+                r, 0, 0,
+                "agent.gateways: names no gateway; an agent has nothing else to do than to serve through one");
+        conf_free(*out);
+        *out = NULL;
+        return ERR_CONFIG;
+}
+
+static enum err snapshot_make(struct agent *a, struct conf *conf, struct report *r, struct snapshot **out)
+{
+        const struct agent_build input = { conf, ++a->number, &a->shared, &agent_announce_handler };
+
+        return agent_build_snapshot(&input, r, out);
+}
+
+static const struct conf *conf_now(const struct agent *a)
+{
+        return a->worker.snap->conf;
+}
+
+static void access_log_place(struct agent *a)
+{
+        const struct conf_log *log = &conf_now(a)->log;
+        struct worker *w = &a->worker;
+        bool is_on = log->access == CONF_LOG_STDOUT || log->access == CONF_LOG_STDERR;
+
+        log_sink_move(&a->access, log->access == CONF_LOG_STDERR ? STDERR_FILENO : STDOUT_FILENO);
+        if (log->access == CONF_LOG_FILE)
+                is_on = log_sink_move_file(&a->access, log->access_path.ptr) == ERR_OK;
+        w->record_is_combined = log->access_format == CONF_ACCESS_COMBINED;
+        w->record_time_at = 0;
+        w->record_refused.burst = (unsigned)MIN(log->refused_lines.count, (uint64_t)UINT32_MAX);
+        w->record_refused.period_ms = log->refused_lines.period_ms;
+        w->write_record = is_on ? log_sink_write : NULL;
+        w->record_context = &a->access;
+}
+
+static void reload(struct agent *a)
+{
+        struct conf *conf = NULL;
+        struct snapshot *snap = NULL;
+        struct report report;
+        enum err e;
+
+        service_say_reloading();
+        report_init(&report, a->options->config_file);
+        if ((e = conf_read(a, &report, &conf)) == ERR_OK &&
+            (e = snapshot_make(a, conf, &report, &snap)) != ERR_OK)
+                conf_free(conf);
+        for (size_t i = 0; i < report.entries_count; i++)
+                if (report.entries[i].severity == REPORT_ERROR)
+                        log_error("config_problem", LOG_S("file", report.entries[i].file),
+                                  LOG_N("line", report.entries[i].line),
+                                  LOG_S("problem", report.entries[i].text));
+        report_fini(&report);
+        if (e == ERR_OK && (e = agent_links_set(a->links, conf)) != ERR_OK)
+                snapshot_put(snap);
+        if (e != ERR_OK) {
+                log_error("config_reload_refused", LOG_E(e),
+                          LOG_C("kept", "the old configuration stays in force"));
+        } else {
+                health_stop(a->health);
+                worker_set_snapshot(&a->worker, snap);
+                a->health = health_start(&a->worker, snap);
+                access_log_place(a);
+                log_info("config_applied", LOG_N("number", a->number), LOG_S("config", conf->version));
+        }
+        service_say("READY=1");
+}
+
+/* ---- where it may dial ---- */
+
+static bool may_dial(const struct worker *w, const struct target *t, const struct dial_target *to)
+{
+        const struct conf_agent *c = &((const struct conf *)w->snap->conf)->agent;
+        const struct allow_ask ask = { .host = t->host, .to = to, .is_own = true };
+
+        return allow_may_dial(c->allow, c->allow_count, &ask);
+}
+
+/* ---- the end ---- */
+
+static void on_drained(struct worker *w)
+{
+        struct agent *a = CONTAINER_OF(w, struct agent, worker);
+
+        loop_stop(a->loop);
+}
+
+static void on_drain_timeout(struct timer *t)
+{
+        struct agent *a = CONTAINER_OF(t, struct agent, drain_timer);
+
+        log_warning("drain_timeout", LOG_N("connections", pool_taken_count(a->worker.downs)));
+        loop_stop(a->loop);
+}
+
+static void stop(struct agent *a)
+{
+        int64_t timeout_ms = a->is_stopping ? 0 : conf_now(a)->gateway.drain_timeout;
+
+        log_info("draining", LOG_N("timeout_ms", timeout_ms));
+        timer_set(a->loop, &a->drain_timer, loop_now(a->loop) + timeout_ms);
+        if (a->is_stopping)
+                return;
+        a->is_stopping = true;
+        service_say("STOPPING=1");
+        agent_links_stop(a->links);
+        health_stop(a->health);
+        a->health = NULL;
+        worker_drain(&a->worker, false);
+}
+
+static void on_signal(struct signals *s, int number)
+{
+        struct agent *a = CONTAINER_OF(s, struct agent, signals);
+
+        switch (number) {
+        case SIGHUP:
+                if (!a->is_stopping)
+                        reload(a);
+                break;
+        case SIGUSR1: access_log_place(a); break;
+        case SIGTERM:
+        case SIGINT: stop(a); break;
+        default: break;
+        }
+}
+
+/* ---- the beginning ---- */
+
+static enum err start(struct agent *a, struct conf *conf, struct report *r)
+{
+        struct snapshot *snap = NULL;
+        enum err e;
+
+        timer_init(&a->drain_timer, on_drain_timeout);
+        if ((e = shared_init(&a->shared, 1)) != ERR_OK || (e = snapshot_make(a, conf, r, &snap)) != ERR_OK) {
+                conf_free(conf);
+                return e;
+        }
+        if ((e = loop_new(&a->loop)) != ERR_OK ||
+            (e = signals_open(&a->signals, a->loop, on_signal)) != ERR_OK ||
+            (e = worker_init(&a->worker, &a->shared, 0, a->loop, snap)) != ERR_OK)
+                return e;
+        a->worker.on_drained = on_drained;
+        a->worker.may_dial = may_dial;
+        log_sink_open(&a->access, -1, a->loop);
+        access_log_place(a);
+        if (!(a->links = agent_links_new(&a->worker)))
+                return ERR_NO_MEMORY;
+        if ((e = agent_links_set(a->links, conf)) != ERR_OK)
+                return e;
+        a->health = health_start(&a->worker, snap);
+        return ERR_OK;
+}
+
+int agent_run(const struct agent_options *options)
+{
+        static struct agent agent; /* one a process; large, and zero until now */
+        struct agent *a = &agent;
+        struct conf *conf = NULL;
+        struct report report;
+
+        a->options = options;
+        report_init(&report, options->config_file);
+        enum err e = conf_read(a, &report, &conf);
+        report_print(&report);
+        report_fini(&report);
+        if (e != ERR_OK) {
+                fprintf(stderr, "sekisho: the configuration cannot be used (%s); nothing was started\n",
+                        err_text(e));
+                return 2;
+        }
+        log_sink_open(&a->log, STDERR_FILENO, NULL);
+        log_setup(log_sink_write, &a->log, process_wall_ms, conf->log.level, conf->log.format);
+        process_raise_fd_limit();
+        report_init(&report, options->config_file);
+        e = start(a, conf, &report);
+        report_print(&report);
+        report_fini(&report);
+        if (e != ERR_OK) {
+                fprintf(stderr, "sekisho: the agent cannot start (%s)\n", err_text(e));
+                return 1;
+        }
+        log_info("agent_ready", LOG_N("gateways", conf->agent.gateways_count),
+                 LOG_N("services", conf->agent.services_count), LOG_S("config", conf->version));
+        service_say("READY=1");
+        loop_run(a->loop);
+        log_info("agent_stopped", LOG_N("status", a->exit_status));
+        log_sink_close(&a->access);
+        return a->exit_status;
+}

@@ -1,0 +1,182 @@
+#include "agent/links.h"
+
+#include <stdlib.h>
+
+#include "base/units.h"
+#include "io/tls.h"
+#include "proxy/down.h"
+#include "proxy/reply.h"
+#include "proxy/route.h"
+
+enum { WATCH_MS = 1000, SILENT_MS = 15 * 1000 /* a gateway asks an idle link every ten seconds */ };
+
+struct agent_links {
+        struct worker *w;
+        struct keeper *keeper;
+        struct list all; /* open_link.node */
+        struct timer timer;
+};
+
+struct open_link {
+        struct down_link down;
+        struct keeper_link *kept;
+        struct agent_links *links;
+        struct list node;
+};
+
+static struct open_link *of(struct down_link *l)
+{
+        return CONTAINER_OF(l, struct open_link, down);
+}
+
+static void on_closed(struct down_link *l)
+{
+        struct open_link *o = of(l);
+
+        log_info("link_closed", LOG_S("gateway", node_id(keeper_link_gateway(o->kept))));
+        list_remove(&o->node);
+        keeper_ended(o->kept);
+        free(o);
+}
+
+static bool on_link(struct keeper *k, struct keeper_link *kept, struct stream *s)
+{
+        struct agent_links *a = keeper_context(k);
+        struct open_link *o = calloc(1, sizeof(*o));
+
+        if (!o)
+                return false;
+        *o = (struct open_link){ .down = { .on_closed = on_closed }, .kept = kept, .links = a };
+        if (down_adopt(a->w, s, &o->down) != ERR_OK) {
+                free(o);
+                return false;
+        }
+        list_add_last(&a->all, &o->node);
+        log_info("link_open", LOG_S("gateway", node_id(keeper_link_gateway(kept))));
+        return true;
+}
+
+static void on_unwanted(struct keeper *k, struct keeper_link *kept)
+{
+        struct agent_links *a = keeper_context(k);
+
+        list_for_each_safe(node, &a->all) {
+                struct open_link *o = CONTAINER_OF(node, struct open_link, node);
+
+                if (o->kept == kept)
+                        down_drain(&o->down.conn->node);
+        }
+}
+
+static const struct keeper_events keeper_events = { on_link, on_unwanted };
+
+/* ---- the gateway's word ---- */
+
+/* "3/8" */
+static bool number_parse(struct str text, unsigned *worker, unsigned *workers)
+{
+        struct str first;
+        uint64_t i, n;
+
+        if (!str_split(&text, '/', &first) || units_parse_u64(first, 1 << 16, &i) != ERR_OK ||
+            units_parse_u64(text, 1 << 16, &n) != ERR_OK || i >= n)
+                return false;
+        *worker = (unsigned)i;
+        *workers = (unsigned)n;
+        return true;
+}
+
+static enum step_result announce_pick(struct exchange *x)
+{
+        const struct http_field *number = http_find_name(&x->request, STR("sekisho-worker")),
+                                *state = http_find_name(&x->request, STR("sekisho-state"));
+        struct open_link *o = x->origin->link ? of(x->origin->link) : NULL;
+        unsigned worker, workers;
+
+        if (!o || !number || !number_parse(number->value, &worker, &workers))
+                return exchange_refuse(x, 400, "link_fields",
+                                       "sekisho-worker says which worker, of how many: \"0/4\".");
+        keeper_told(o->kept, worker, workers, state && str_eq(state->value, STR("leaving")));
+        reply_start(x, 204, NULL, 0, STR_NULL);
+        return STEP_DONE;
+}
+
+const struct handler agent_announce_handler = { .name = "announce", .pick = announce_pick };
+
+/* ---- all of them ---- */
+
+static void on_watch(struct timer *t)
+{
+        struct agent_links *a = CONTAINER_OF(t, struct agent_links, timer);
+        mono_ms now = loop_now(a->w->loop);
+
+        timer_set(a->w->loop, &a->timer, now + WATCH_MS);
+        list_for_each_safe(node, &a->all) {
+                struct open_link *o = CONTAINER_OF(node, struct open_link, node);
+
+                if (now - o->down.heard_at < SILENT_MS)
+                        continue;
+                log_warning("link_silent", LOG_S("gateway", node_id(keeper_link_gateway(o->kept))));
+                o->down.heard_at = now;
+                down_cut(o->down.conn);
+        }
+}
+
+struct agent_links *agent_links_new(struct worker *w)
+{
+        struct agent_links *a = calloc(1, sizeof(*a));
+
+        if (!a)
+                return NULL;
+        a->w = w;
+        list_init(&a->all);
+        timer_init(&a->timer, on_watch);
+        if (!(a->keeper = keeper_new(w->loop, w->resolver, &keeper_events, a))) {
+                free(a);
+                return NULL;
+        }
+        timer_set(w->loop, &a->timer, loop_now(w->loop) + WATCH_MS);
+        return a;
+}
+
+enum err agent_links_set(struct agent_links *a, const struct conf *conf)
+{
+        const struct conf_agent *c = &conf->agent;
+        struct keeper_gateway *gateways = calloc(c->gateways_count + 1, sizeof(*gateways));
+        struct tls_client_conf tls = { .ca_pem = c->authority_pem,
+                                       .cert_pem = c->certificate.cert_pem,
+                                       .key_pem = c->certificate.key_pem,
+                                       .offer_h2 = true };
+        struct keeper_conf wanted = { .proxy = { c->proxy.host, c->proxy.ip, c->proxy.port },
+                                      .links = (unsigned)c->links,
+                                      .gateways = gateways,
+                                      .gateways_count = c->gateways_count };
+        struct report report;
+        enum err e = gateways ? ERR_OK : ERR_NO_MEMORY;
+
+        for (size_t i = 0; e == ERR_OK && i < c->gateways_count; i++)
+                gateways[i] = (struct keeper_gateway){
+                        { c->gateways[i].host, c->gateways[i].ip, c->gateways[i].port }, c->gateways[i].id
+                };
+        report_init(&report, conf->file);
+        if (e == ERR_OK && (e = tls_client_new(&tls, &report, &wanted.tls)) == ERR_OK)
+                e = keeper_set(a->keeper, &wanted);
+        report_fini(&report);
+        tls_context_put(wanted.tls);
+        free(gateways);
+        return e;
+}
+
+void agent_links_stop(struct agent_links *a)
+{
+        keeper_stop(a->keeper);
+}
+
+void agent_links_free(struct agent_links *a)
+{
+        if (!a)
+                return;
+        timer_clear(&a->timer);
+        keeper_free(a->keeper);
+        free(a);
+}

@@ -1,0 +1,24 @@
+/*
+ * agent/links.h - the links of an agent as connections of its worker.
+ *
+ * The keeper (link/keeper.h) dials and proves; here a link that is ready becomes a connection that requests come in on, and the
+ * gateway's word about it goes back to the keeper. A link on which nothing came for so long that the gateway's questions
+ * would have come is cut, and dialled anew.
+ */
+#pragma once
+
+#include "conf/conf.h"
+#include "link/keeper.h"
+#include "proxy/worker.h"
+
+struct agent_links;
+
+/* The worker is there. NULL: no memory. */
+MUST_USE struct agent_links *agent_links_new(struct worker *w);
+MUST_USE enum err agent_links_set(struct agent_links *a, const struct conf *conf);
+/* Nothing more is dialled; what is open ends with the worker's drain. */
+void agent_links_stop(struct agent_links *a);
+void agent_links_free(struct agent_links *a); /* a turn after the last link ended */
+
+/* Hears POST /.sekisho/link. */
+extern const struct handler agent_announce_handler;
