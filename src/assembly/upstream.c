@@ -116,7 +116,7 @@ enum err assembly_upstream(const struct assembly *a, const struct conf_upstream 
                                 .health_status_min = c->health.status_min,
                                 .health_status_max = c->health.status_max };
         waitline_init(&u->line, (uint32_t)c->queue.length, c->queue.wait);
-        measure_upstream_init(b->in->shared->metrics, &u->measure, u->name);
+        measure_upstream_init(a->shared->metrics, &u->measure, u->name);
         crypto_random(&u->random, sizeof(u->random)); /* workers must not draw alike */
         u->targets = ARENA_ARRAY(&a->s->arena, struct target, c->targets_count);
         if (!u->targets)
