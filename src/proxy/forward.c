@@ -223,7 +223,7 @@ static enum step_result refuse(struct exchange *x, bool is_short_of_budget)
                 reply_will_have(x, "Retry-After", STR("1"));
                 return exchange_refuse(x, 503, "no_target", "No healthy upstream can take this request now.");
         }
-        if (x->up_error == ERR_DENIED)
+        if (x->is_address_denied)
                 return exchange_refuse(x, 403, "address_denied", "This agent may not dial that address.");
         return exchange_refuse(x, x->up_error == ERR_TIMED_OUT ? 504 : 502, reason,
                                "The upstream could not be reached.");

@@ -109,6 +109,7 @@ static void dial_failed(struct up_dial *d, enum err e)
                 struct exchange *x = CONTAINER_OF(d->waiting.next, struct exchange, connect_node);
 
                 up_wait_end(x);
+                x->is_address_denied = e == ERR_DENIED;
                 exchange_up_reset(x, e, true);
         }
         up_dial_free(d);
