@@ -19,8 +19,10 @@ static struct wire_document *ours(uint64_t version)
         if (wire_draft_new(&h, &draft) != ERR_OK)
                 return NULL;
         if (wire_draft_add_json(draft, STR("a"), STR("x"), STR("{}")) != ERR_OK ||
-            wire_draft_add_json(draft, STR("b"), STR("y"), STR("{\"n\":1}")) != ERR_OK)
+            wire_draft_add_json(draft, STR("b"), STR("y"), STR("{\"n\":1}")) != ERR_OK) {
+                wire_draft_free(draft);
                 return NULL;
+        }
         return wire_draft_finish(&draft, NULL, &d) == ERR_OK ? d : NULL;
 }
 

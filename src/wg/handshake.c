@@ -62,8 +62,10 @@ void wg_handshake_send_initiation(struct wg_device *d, struct wg_peer *p, struct
             (t->has_initiation && now.mono - t->last_initiation < WG_REKEY_TIMEOUT_MS))
                 return;
         uint32_t old = p->handshake.local_index, index = wg_device_new_index(d, p);
-        if (!index)
+        if (!index) { /* no memory: tried again like one that was lost, so that what waits for it does not wait for ever */
+                was_sent(d, p, 0, now.mono);
                 return;
+        }
         timestamp(d, now.wall, stamp);
         fresh_ephemeral(d, ephemeral);
         enum err e =

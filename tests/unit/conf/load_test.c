@@ -1,5 +1,5 @@
 /* What a right configuration becomes: defaults, values, names resolved, warnings, and what running out of memory does. */
-#include "../alloc.h"
+#include "../calls.h"
 #include "fake.h"
 
 #include <stdio.h>
@@ -501,11 +501,12 @@ static void the_nth_allocation_fails(void **state)
 
                 fake_init(&fake, str_of(example));
                 report_init(&report, STR_NULL);
-                alloc_fail_at(n);
+                calls_fail_at(n);
+                calls_count_on(true);
                 enum err e = conf_load(&fake.source, &report, &conf);
-                bool failed = alloc_failed();
+                bool failed = calls_failed() != NULL;
 
-                alloc_fail_at(0);
+                calls_count_on(false);
                 /* The TLS library may call what it has no memory for bad input; nothing may pass for a success that is
                  * not whole. Only a line of the report may be missing. */
                 assert_true((e == ERR_OK) == (conf != NULL));

@@ -60,6 +60,7 @@ static void reads(void **state)
         for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
                 for (size_t piece = 1; piece <= cases[i].in.len; piece++) {
                         struct decoder *d = decoder_new(cases[i].coding, 1000);
+                        assert_non_null(d);
                         enum err e = ERR_OK;
                         struct buf out;
 
@@ -90,6 +91,7 @@ static void bombs_stop_at_the_bound(void **state)
         encoder_pool_init(&pool, 32 << 20);
         for (size_t k = 0; k < ARRAY_SIZE(all); k++) {
                 struct encoder *e = encoder_take(&pool, all[k]);
+                assert_non_null(e);
                 struct buf bomb, out;
                 bool is_done = false;
 
@@ -108,10 +110,12 @@ static void bombs_stop_at_the_bound(void **state)
                 }
                 assert_true(bomb.len < 100000);
                 struct decoder *d = decoder_new(all[k], 1 << 20);
+                assert_non_null(d);
                 assert_err(decoder_feed(d, buf_str(&bomb), note, &out), ERR_TOO_LARGE);
                 assert_true(out.len <= 1 << 20);
                 decoder_free(d);
                 d = decoder_new(all[k], 1 << 20);
+                assert_non_null(d);
                 assert_err(decoder_feed(d, buf_str(&bomb), one_piece, NULL), ERR_CLOSED);
                 decoder_free(d);
                 buf_fini(&bomb);

@@ -53,6 +53,7 @@ static void encode(struct encoder *e, struct str in, enum encoder_wish wish, str
 static void assert_decodes(enum http_coding coding, struct str coded, struct str expected)
 {
         struct decoder *d = decoder_new(coding, 64 << 20);
+        assert_non_null(d);
         struct buf plain;
 
         buf_init(&plain, 64 << 20);
@@ -85,6 +86,7 @@ static void codes_what_is_read_back(void **state)
                 for (size_t k = 0; k < ARRAY_SIZE(all); k++) {
                         struct str text = text_make(cases[c].len, cases[c].is_noise);
                         struct encoder *e = encoder_take(&pool, all[k]);
+                        assert_non_null(e);
                         struct buf coded;
 
                         print_message("%s\n", cases[c].why);
@@ -112,7 +114,9 @@ static void flushes(void **state)
         encoder_pool_init(&pool, 32 << 20);
         for (size_t k = 0; k < ARRAY_SIZE(all); k++) {
                 struct encoder *e = encoder_take(&pool, all[k]);
+                assert_non_null(e);
                 struct decoder *d = decoder_new(all[k], 1 << 20);
+                assert_non_null(d);
                 struct buf plain;
 
                 buf_init(&plain, 1 << 20);
@@ -142,6 +146,7 @@ static void holds_back(void **state)
         encoder_pool_init(&pool, 32 << 20);
         for (size_t k = 0; k < ARRAY_SIZE(all); k++) {
                 struct encoder *e = encoder_take(&pool, all[k]);
+                assert_non_null(e);
                 struct str rest = noise;
                 bool is_done;
 
@@ -162,6 +167,7 @@ static void a_body_left_half_way_leaves_nothing_to_the_next(void **state)
         encoder_pool_init(&pool, 32 << 20);
         for (size_t k = 0; k < ARRAY_SIZE(all); k++) {
                 struct encoder *e = encoder_take(&pool, all[k]);
+                assert_non_null(e);
                 struct buf coded;
 
                 buf_init(&coded, 1 << 20);
@@ -231,6 +237,7 @@ static void costs_no_more_than_said(void **state)
                 encoder_pool_init(&pool, 32 << 20);
                 size_t before = allocated(), most = 0;
                 struct encoder *e = encoder_take(&pool, all[k]);
+                assert_non_null(e);
                 for (size_t at = 0; at < noise.len; at += 32768) {
                         encode(e, str_sub(words, at, 32768), ENCODER_MORE, &coded);
                         encode(e, str_sub(noise, at, 32768), ENCODER_MORE, &coded);

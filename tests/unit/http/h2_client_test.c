@@ -171,6 +171,7 @@ static unsigned sent(int type)
         buf_clear(&f.sent);
         do {
                 char *room = buf_reserve(&f.sent, 4096);
+                assert_non_null(room);
                 len = h2_client_fill(f.c, room, 4096);
                 buf_added(&f.sent, len);
         } while (len);

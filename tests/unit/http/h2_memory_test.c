@@ -44,9 +44,13 @@ static void test_growing_keeps_the_bytes(void **state)
 {
         char *p = m->realloc(NULL, 10, NULL);
 
+        assert_non_null(p);
         memcpy(p, "123456789", 10);
         for (size_t bytes = 20; bytes < 10000; bytes *= 2) {
-                p = m->realloc(p, bytes, NULL);
+                char *grown = m->realloc(p, bytes, NULL);
+
+                assert_non_null(grown);
+                p = grown;
                 assert_string_equal(p, "123456789");
         }
         m->free(p, NULL);

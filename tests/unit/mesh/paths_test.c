@@ -196,6 +196,7 @@ static void test_the_way_changes(void **state)
                 (void)mesh_paths_tick(e->paths, now);
                 answer(e, now + 10);
         }
+        assert_non_null(mesh_paths_way(e->paths, e->peer_public));
         assert_string_equal(mesh_paths_way(e->paths, e->peer_public), "straight");
         assert_null(mesh_paths_doubled(e->paths, &e->at));
         mono_ms closed = now;
