@@ -111,15 +111,16 @@ static bool carries(const struct policy_tables *t, const struct policy_node_entr
 static bool lets_through(const struct policy_tables *t, const struct policy_route *r, uint32_t n,
                          struct ip dst)
 {
-        const struct policy_unit *u = &t->units->items[n];
-        bool is_via = u->flags & UNIT_VIA;
+        unsigned flags = t->units->briefs[n].flags;
+        bool is_via = flags & UNIT_VIA;
 
-        if ((u->flags & UNIT_DST_ANY) && !is_via)
+        if ((flags & UNIT_DST_ANY) && !is_via)
                 return true;
+        const struct policy_unit *u = &t->units->items[n];
         bool is_named = policy_ranges_contain(&u->dst, dst);
         if (is_named && !policy_prefix_is_exit(&r->prefix))
                 return true;
-        bool is_internet = (u->flags & UNIT_INTERNET) && policy_ranges_contain(policy_ranges_internet(), dst);
+        bool is_internet = (flags & UNIT_INTERNET) && policy_ranges_contain(policy_ranges_internet(), dst);
         for (uint32_t i = 0; (is_named || is_internet) && i < r->routers_count; i++) {
                 const struct policy_node_entry *e = &t->nodes[t->routers[r->routers + i]];
 
@@ -177,17 +178,18 @@ struct ends {
         uint16_t port_first, port_last;
 };
 
+/* The brief before the unit: it is near, and mostly says enough. */
 static bool takes_src(const struct policy_tables *t, const struct ends *e, uint32_t n)
 {
-        const struct policy_unit *u = &t->units->items[n];
+        const struct policy_unit_brief *brief = &t->units->briefs[n];
 
         if (e->src)
                 return true;
-        if (u->posture != POLICY_BIT_NONE && policy_posture_is_asked(NULL, e->q->src))
+        if (brief->posture != POLICY_BIT_NONE && policy_posture_is_asked(NULL, e->q->src))
                 return false;
-        return (u->flags & UNIT_SRC_ALL) ||
-               ((u->flags & UNIT_SRC_ANY) && policy_tables_is_any_source(t, e->q->src)) ||
-               policy_ranges_contain(&u->src, e->q->src);
+        return (brief->flags & UNIT_SRC_ALL) ||
+               ((brief->flags & UNIT_SRC_ANY) && policy_tables_is_any_source(t, e->q->src)) ||
+               policy_ranges_contain(&t->units->items[n].src, e->q->src);
 }
 
 static bool takes_dst(const struct policy_tables *t, const struct ends *e, const struct policy_route *r,

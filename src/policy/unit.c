@@ -261,7 +261,7 @@ static bool briefs_make(struct policy_units *u)
         for (uint32_t i = 0; i < u->count; i++) {
                 const struct policy_unit *unit = &u->items[i];
 
-                u->briefs[i] = (struct policy_unit_brief){ total, total, unit->flags };
+                u->briefs[i] = (struct policy_unit_brief){ total, total, unit->flags, unit->posture };
                 for (size_t j = 0; j < unit->ports_count; j++)
                         for (size_t k = 0; k < unit->ports[j].count; k++)
                                 u->lines[total++] =

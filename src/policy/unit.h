@@ -67,6 +67,7 @@ struct policy_port_line {
 struct policy_unit_brief {
         uint32_t lines, lines_end; /* of policy_units.lines */
         uint32_t flags;
+        uint32_t posture; /* as the unit's */
 };
 
 /* Units by a number: lists[starts[n] .. starts[n + 1]]. */
