@@ -1,6 +1,5 @@
 #include "proxy/cache_priv.h"
 
-#include "proxy/cache_purges.h"
 #include "proxy/forward.h"
 #include "proxy/reply.h"
 
@@ -28,11 +27,11 @@ static struct str folded(struct arena *a, struct str text)
 }
 
 /* What an upstream may answer by is in the key: scheme and host as they are forwarded, too. */
-static struct str key_of(struct exchange *x)
+struct str cache_key_of(struct exchange *x, struct str target)
 {
         const struct http_authority *a = &x->target.authority;
         struct str proto = folded(&x->arena, x->client.proto), seen = folded(&x->arena, x->client.host);
-        struct str key = cache_key_make(&x->arena, proto, a->host, a->port, x->target.text);
+        struct str key = cache_key_make(&x->arena, proto, a->host, a->port, target);
         struct str host = folded(&x->arena, http_value(&x->request, HTTP_FIELD_HOST));
 
         if (str_eq(seen, host)) /* a trusted proxy may have said another */
@@ -84,7 +83,7 @@ static enum step_result on_request(struct exchange *x, void *state, const void *
         timer_init(&c->timer, cache_flight_late);
         if (!c->cache)
                 return STEP_NEXT;
-        c->key = key_of(x);
+        c->key = cache_key_of(x, x->target.text);
         c->is_usable = c->key.ptr && request_is_usable(x);
         c->has_credentials = has_credentials(x);
         if ((f = http_find_name(&x->request, STR("If-None-Match"))))
@@ -268,23 +267,6 @@ const struct handler cache_handler = {
 
 /* ---- the filter ---- */
 
-/* RFC 9111 4.4 */
-static void invalidate(struct cached *c, uint16_t status)
-{
-        switch (c->x->request.method) {
-        case HTTP_GET:
-        case HTTP_HEAD:
-        case HTTP_OPTIONS:
-        case HTTP_TRACE: return;
-        default: break;
-        }
-        if (status < 200 || status >= 400 || !c->key.ptr)
-                return;
-        uint64_t hash = cache_key_hash(c->cache->store, c->key);
-        cache_flight_forget(c->cache, hash);
-        cache_purges_add(c->x->w->shared->cache_purges, hash);
-}
-
 static void status_say(struct cached *c, struct http_head *head, bool is_stored)
 {
         struct str text = arena_format(&c->x->arena, "sekisho; fwd=%s; fwd-status=%u%s", c->forwarded,
@@ -301,7 +283,7 @@ static void on_answer(struct exchange *x, void *state, struct http_head *head)
 
         if (!c->cache || c->phase == CACHED_SERVES || x->refused)
                 return;
-        invalidate(c, head->status);
+        cache_unsafe_forget(c, head);
         if (c->is_usable) {
                 struct cache_question q = question_of(c);
 

@@ -56,6 +56,13 @@ void cache_serve(struct cached *c, struct cache_entry *e, const char *status);
 void cache_refresh_start(struct cached *c, const struct cache_entry *e);
 void cache_refresh_cancel_all(struct cache *cache);
 
+/* The key of another target of the same origin; the pointer is NULL when memory runs out. */
+struct str cache_key_of(struct exchange *x, struct str target);
+
+/* ---- cache_unsafe.c ---- */
+/* What an unsafe method that went well has changed, everywhere: its own URL, and those its answer names. */
+void cache_unsafe_forget(struct cached *c, const struct http_head *answer);
+
 /* ---- cache_own.c ---- */
 /* Forgets what other workers, or the operator, said is to be forgotten. */
 void cache_follow_purges(struct cache *c);

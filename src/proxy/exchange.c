@@ -215,6 +215,15 @@ void exchange_drop_up(struct exchange *x, enum err reason)
         }
 }
 
+void exchange_release_up(struct exchange *x)
+{
+        struct side *up = x->up;
+
+        x->up = NULL;
+        up->x = NULL;
+        up->ops->release(up);
+}
+
 void exchange_drop_down(struct exchange *x, enum err reason)
 {
         struct side *down = x->down;

@@ -117,7 +117,7 @@ struct exchange {
         bool wants_upgrade, is_websocket, is_tunnel;
         bool is_connect; /* an extended CONNECT: to its client any 2xx means that the tunnel is open (RFC 8441 5) */
         bool has_bad_token;
-        bool is_address_denied; /* the last attempt: worker.may_dial said no */
+        bool is_address_denied;         /* the last attempt: worker.may_dial said no */
         int32_t tally_slot, token_slot; /* concurrency: what it holds */
         bool is_counted;
         bool is_stale_retry; /* the last attempt met a kept connection that was closed: the target is not to blame */

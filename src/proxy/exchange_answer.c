@@ -74,7 +74,11 @@ void exchange_answer_head(struct exchange *x, struct http_head *head)
         }
         if (x->route && x->route->handler->declines && exchange_is_replayable(x) &&
             x->route->handler->declines(x, head)) {
-                exchange_drop_up(x, ERR_DENIED);
+                exchange_wait_end(x);
+                if (head->framing == HTTP_BODY_NONE)
+                        exchange_release_up(x); /* that was all of it: its connection is as good as before */
+                else
+                        exchange_drop_up(x, ERR_DENIED);
                 x->step = STEP_pick;
                 exchange_run_later(x);
                 return;

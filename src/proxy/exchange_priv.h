@@ -13,6 +13,9 @@ void exchange_wait_end(struct exchange *x);
 void exchange_drop_up(struct exchange *x, enum err reason);
 void exchange_drop_down(struct exchange *x, enum err reason);
 
+/* Its answer is whole and not wanted. */
+void exchange_release_up(struct exchange *x);
+
 /* The route's handler gives up what it has under way. */
 void exchange_handler_cancel(struct exchange *x);
 

@@ -461,12 +461,13 @@ static void op_release(struct side *s)
         s->x = NULL;
         if (u->state != UP_ACTIVE)
                 return;
-        bool is_clean = u->keeps_alive && u->in.is_last && u->request_is_sent && !u->out.is_broken &&
+        bool is_whole = u->in.is_last || (u->head_is_done && u->in.body.framing == HTTP_BODY_NONE);
+        bool is_clean = u->keeps_alive && is_whole && u->request_is_sent && !u->out.is_broken &&
                         !h1_out_is_pending(&u->out) && h1_in_bytes(&u->in).len == 0 && !u->in.is_ended &&
                         !stream_may_have_input(&u->stream);
         if (!is_clean || u->w->is_draining || u->snap != u->w->snap ||
             t->idle_count >= t->upstream->idle_connections_max) {
-                up_close(u, u->in.is_last ? STREAM_CLOSE_PLAIN : STREAM_CLOSE_RESET);
+                up_close(u, is_whole ? STREAM_CLOSE_PLAIN : STREAM_CLOSE_RESET);
                 return;
         }
         t->requests_active--;

@@ -140,6 +140,8 @@ def story_a_stale_answer_is_checked(t):
     same((a.status, a.text, a.get("x-new")), (200, "body", "1"))
     assert "fwd=stale" in a.get("cache-status"), a
     same((get(gate).get("x-new"), len(up.requests)), ("1", 2))
+    same([get(gate, f"/other{i}").status for i in range(3)], [200] * 3)
+    same(len(up.peers), 1, "the connection that brought the 304 is used again")
 
 
 def story_no_cache_is_checked_each_time(t):
@@ -356,6 +358,36 @@ def story_unsafe_methods_forget(t):
     same([get(gate).text, get(gate).text], ["answer 1", "answer 1"])
     same(get(gate, method="DELETE").text, "answer 2")
     same(get(gate).text, "answer 3")
+
+
+def story_unsafe_methods_forget_what_their_answers_name(t):
+    """RFC 9111 4.4: Location and Content-Location, where they are of the same origin."""
+    named = {}
+
+    def script(peer, r):
+        peer.send(ok("x", MAX) if r.method == "GET" else ok("x", "".join(f"{n}: {v}\r\n" for n, v in named.items())))
+
+    up = t.upstream(script)
+    gate = gate_of(t, up)
+
+    def forgets(field, value):
+        same([get(gate, "/list/items?page=2").status for _ in range(2)], [200, 200])
+        named.clear()
+        named[field] = value
+        before = len(up.requests)
+        get(gate, "/list/new", method="POST")
+        get(gate, "/list/items?page=2")
+        return len(up.requests) - before == 2
+
+    for value, wanted in (("/list/items?page=2", True), ("items?page=2", True), ("/list/items?page=2#part", True),
+                          ("/list/%69tems?page=2", True), ("http://localhost/list/items?page=2", True),
+                          ("HTTP://LOCALHOST:80/list/items?page=2", True), ("//localhost/list/items?page=2", True),
+                          ("/list/items?page=3", False), ("", False),
+                          ("http://elsewhere.test/list/items?page=2", False), ("?page=2", False),
+                          ("https://localhost/list/items?page=2", False), ("http://localhost:81/list/items?page=2", False),
+                          ("/list//items?page=2", False)):
+        for field in ("Location", "Content-Location"):
+            same(forgets(field, value), wanted, f"{field}: {value}")
 
 
 def story_parts_go_past_the_cache(t):
