@@ -170,7 +170,7 @@ static void take(struct keyclient *k, const struct key_answer *a)
 static void on_answers(struct watch *w, unsigned events)
 {
         struct keyclient *k = CONTAINER_OF(w, struct keyclient, watch);
-        char bytes[KEY_PACKET_BYTES_MAX];
+        UNINITIALIZED char bytes[KEY_PACKET_BYTES_MAX];
         struct key_answer a;
         enum err e;
         ssize_t n = recv(w->fd, bytes, sizeof(bytes), MSG_DONTWAIT | MSG_TRUNC);

@@ -71,7 +71,7 @@ static enum err sign(struct keyproc *p, const struct key_request *r, uint8_t *si
 static void answer(struct desk *d, const struct key_request *r)
 {
         struct keyproc *p = d->process;
-        uint8_t signature[TLS_SIGNATURE_BYTES_MAX];
+        UNINITIALIZED uint8_t signature[TLS_SIGNATURE_BYTES_MAX];
         struct key_answer a = { .number = r->number };
         size_t len = 0;
         enum err e = sign(p, r, signature, &len);
@@ -99,7 +99,7 @@ static void desk_refuse(struct desk *d)
 static void on_requests(struct watch *w, unsigned events)
 {
         struct desk *d = CONTAINER_OF(w, struct desk, watch);
-        char bytes[KEY_PACKET_BYTES_MAX];
+        UNINITIALIZED char bytes[KEY_PACKET_BYTES_MAX];
         struct key_request r;
         unsigned requests = 0;
         enum err e;

@@ -11,8 +11,9 @@
 #endif
 
 /*
- * Theory of operation. A stack is one mapping: a guard page, the stack, and at its upper end the fibre itself. Those that
- * are done are kept for the next ones, as a handshake takes one only for as long as it runs or waits.
+ * Theory of operation. A stack is one mapping: a guard page, the stack, and at its upper end the fibre itself. One that is
+ * done is kept for the next, as a handshake takes one only for as long as it runs or waits: it stands still behind the end of
+ * its function, and runs another when it is taken again.
  *
  * AddressSanitizer must hear of a change before and after it. It prints a warning when swapcontext is called, whatever it
  * was told, so there the same is made of getcontext and setcontext.
@@ -87,16 +88,25 @@ static size_t stack_bytes(const struct fibre *f)
         return (size_t)((const char *)f - f->mapping) - PAGE;
 }
 
-static void begin(void)
+static _Noreturn void begin(void)
 {
         struct fibre *f = current;
 
         arrive(NULL, &f->outer_stack, &f->outer_bytes);
-        f->fn(f->argument);
-        f->is_done = true;
-        leave_for(NULL, f->outer_stack, f->outer_bytes);
-        setcontext(&f->outside);
-        assert(false);
+        for (;;) {
+                f->fn(f->argument);
+                f->is_done = true;
+                fibre_pause();
+        }
+}
+
+static void prepare(struct fibre *f)
+{
+        getcontext(&f->inside);
+        f->inside.uc_stack.ss_sp = f->mapping + PAGE;
+        f->inside.uc_stack.ss_size = stack_bytes(f);
+        f->inside.uc_link = NULL; /* it never ends */
+        makecontext(&f->inside, begin, 0);
 }
 
 static struct fibre *stack_map(void)
@@ -114,17 +124,9 @@ static struct fibre *stack_map(void)
         struct fibre *f = (struct fibre *)(void *)(mapping + PAGE + STACK_BYTES - own);
 
         f->mapping = mapping;
+        prepare(f);
         watch_stack(f, true);
         return f;
-}
-
-static void prepare(struct fibre *f)
-{
-        getcontext(&f->inside);
-        f->inside.uc_stack.ss_sp = f->mapping + PAGE;
-        f->inside.uc_stack.ss_size = stack_bytes(f);
-        f->inside.uc_link = NULL; /* it is left by setcontext */
-        makecontext(&f->inside, begin, 0);
 }
 
 struct fibre *fibre_new(fibre_fn *fn, void *argument)
@@ -143,7 +145,6 @@ struct fibre *fibre_new(fibre_fn *fn, void *argument)
         f->fn = fn;
         f->argument = argument;
         f->is_done = false;
-        prepare(f);
         return f;
 }
 

@@ -106,6 +106,7 @@ struct tls_handshake {
         int result, error;   /* of SSL_do_handshake, and SSL_get_error's word for it */
         struct tls_signature wanted;
         bool is_waiting; /* for `wanted`; its signer has it */
+        bool is_signed;  /* there is only one: from here on there is no need of a fibre */
         enum err signed_with;
         size_t signature_len;
         uint8_t *signature; /* where it is to go: on the fibre's stack */

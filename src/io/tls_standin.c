@@ -277,7 +277,7 @@ static int signing_sign(void *data, unsigned char *out, size_t *len, size_t room
         const struct signing *s = data;
         size_t most = (size_t)EVP_PKEY_get_size(s->key->inner);
         const struct tls_scheme *scheme = tls_scheme_choose(s->key->kind, s->digest, s->padding);
-        uint8_t signature[TLS_SIGNATURE_BYTES_MAX];
+        UNINITIALIZED uint8_t signature[TLS_SIGNATURE_BYTES_MAX];
 
         if (!out) {
                 *len = most;

@@ -152,7 +152,7 @@ static bool handshake_run(struct tls_session *t)
         struct tls_handshake *h = t->handshake;
 
         tls_forget_errors();
-        if (!t->context->signer) {
+        if (!t->context->signer || (h->is_signed && !h->fibre)) {
                 shake(t);
                 return true;
         }
@@ -242,6 +242,7 @@ void tls_signature_done(struct tls_signature *wanted, enum err e, struct str sig
         assert(h->is_waiting && signature.len <= TLS_SIGNATURE_BYTES_MAX);
         h->is_waiting = false;
         h->signed_with = e;
+        h->is_signed = true;
         h->signature_len = signature.len;
         if (signature.len)
                 memcpy(h->signature, signature.ptr, signature.len);
