@@ -28,8 +28,9 @@ static void dial_enter(struct up_dial *d, enum dial_state next)
 
 static void finish(struct up_dial *d, enum err e)
 {
-        if (d->state == DIAL_RESOLVING)
+        if (d->is_resolving)
                 resolver_cancel(&d->query);
+        d->is_resolving = false;
         if (d->state == DIAL_DIALLING)
                 dial_cancel(&d->dial);
         loop_unpost(&d->task);
@@ -153,6 +154,7 @@ static void on_resolved(struct resolver_query *q, enum err e, const struct ip *a
 {
         struct up_dial *d = CONTAINER_OF(q, struct up_dial, query);
 
+        d->is_resolving = false;
         if (e != ERR_OK || count == 0)
                 finish(d, e == ERR_OK ? ERR_NOT_FOUND : e);
         else
@@ -195,8 +197,10 @@ struct up_dial *up_dial_start(struct worker *w, struct snapshot *snap, struct ta
                 dial_first(d, &t->ip, 1);
         else if ((count = resolver_peek(w->resolver, t->host, known)) > 0)
                 dial_first(d, known, count);
-        else
+        else {
+                d->is_resolving = true;
                 resolver_find(w->resolver, &d->query, t->host, on_resolved);
+        }
         return d;
 }
 
@@ -229,8 +233,9 @@ bool up_dial_is_h2(const struct up_dial *d)
 void up_dial_free(struct up_dial *d)
 {
         assert(list_is_empty(&d->waiting));
-        if (d->state == DIAL_RESOLVING)
+        if (d->is_resolving)
                 resolver_cancel(&d->query);
+        d->is_resolving = false;
         if (d->state == DIAL_DIALLING)
                 dial_cancel(&d->dial);
         dial_enter(d, DIAL_DONE);

@@ -39,8 +39,9 @@ struct up_dial {
         /* private */
         uint8_t state;
         bool has_stream;
-        bool is_denied; /* the next address is not to be dialled: told by the task */
-        int fd;         /* plain and connected; -1: none */
+        bool is_resolving; /* the query is under way */
+        bool is_denied;    /* the next address is not to be dialled: told by the task */
+        int fd;            /* plain and connected; -1: none */
         struct stream stream;
         char announce[PROXY_WRITE_MAX]; /* said before anything else */
         uint8_t announce_len;

@@ -68,6 +68,17 @@ class Conn:
         if context:
             context.set_alpn_protocols(["h2"])
             self.sock = context.wrap_socket(self.sock, server_hostname=name)
+        self._begin(settings, window)
+
+    @classmethod
+    def on(cls, sock):
+        """A client on a connection that is there already, whoever made it."""
+        c = cls.__new__(cls)
+        c.sock = sock
+        c._begin((), None)
+        return c
+
+    def _begin(self, settings, window):
         self.rest, self.frames, self.is_closed = b"", [], False
         pairs = [(1, 0), *settings] + ([(4, window)] if window is not None else [])
         self.send(MAGIC + frame(SETTINGS, payload=b"".join(struct.pack(">HI", *p) for p in pairs)))
