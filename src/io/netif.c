@@ -186,6 +186,15 @@ enum err netif_set_gso_bytes(uint32_t index, uint32_t bytes_max)
         return ERR_OK;
 }
 
+enum err netif_set_queue(uint32_t index, uint32_t packets_max)
+{
+        struct request r;
+
+        link_request(&r, RTM_NEWLINK, NLM_F_ACK, index);
+        add_u32(&r, IFLA_TXQLEN, packets_max);
+        return ask(&r);
+}
+
 enum err netif_add_address(uint32_t index, const struct ip_prefix *address)
 {
         struct request r;

@@ -24,6 +24,9 @@ MUST_USE enum err netif_delete(uint32_t index);
 /* Packets the host gives to the interface are joined up to this many bytes at the most (gso_max_size, both families). */
 MUST_USE enum err netif_set_gso_bytes(uint32_t index, uint32_t bytes_max);
 
+/* How many packets of the host wait for the interface before the next is dropped (txqueuelen). */
+MUST_USE enum err netif_set_queue(uint32_t index, uint32_t packets_max);
+
 /* With the length of its network. ERR_EXISTS. */
 MUST_USE enum err netif_add_address(uint32_t index, const struct ip_prefix *address);
 

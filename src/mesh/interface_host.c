@@ -6,6 +6,8 @@ enum {
         READS_A_TURN = 64,
         FLUSH_BYTES = 60 * 1024, /* about one large packet: send it while it is warm */
         MTU_CHECK_MS = 10 * 1000,
+        /* As other devices have; the 500 of a TUN device run full while we wait for a CPU, and we idle when we have it. */
+        HOST_QUEUE_PACKETS = 1000,
 };
 
 /* ---- to the host ---- */
@@ -168,5 +170,6 @@ enum err mesh_interface_host_init(struct mesh_interface *i, const struct mesh_in
                 return e;
         /* So that what the host gives at once fits one burst of the network's side; it does no harm where it cannot be. */
         (void)!netif_set_gso_bytes(i->index, WG_HOST_PACKET_BYTES);
+        (void)!netif_set_queue(i->index, HOST_QUEUE_PACKETS);
         return ERR_OK;
 }

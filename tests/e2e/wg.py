@@ -342,7 +342,8 @@ AllowedIPs = 0.0.0.0/0, fd99::2/128
     a.ping("fd99::2")
     a.ping("198.51.100.9")  # only a default route leads there
     a.ping("192.0.2.2")     # and local ones stay local
-    assert "mtu 1420 " in a.run("ip", "link", "show", "wgq").stdout
+    shown = a.run("ip", "link", "show", "wgq").stdout
+    assert "mtu 1420 " in shown and "qlen 1000" in shown, shown
     assert "table 51820" in a.run("ip", "rule").stdout or "lookup 51820" in a.run("ip", "rule").stdout
     done = a.run(t.sekisho, "wg", "up", conf, code=5)
     assert "already" in done.stderr, done.stderr
