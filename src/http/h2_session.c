@@ -255,6 +255,9 @@ static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *
         if (frame->rst_stream.error_code == NGHTTP2_NO_ERROR)
                 return 0;
         st = stream_of(s, frame->hd.stream_id);
+        /* Refused by the library, before our settings were acknowledged: it tells nobody that there was one more. */
+        if (frame->rst_stream.error_code == NGHTTP2_REFUSED_STREAM && frame->hd.stream_id > s->last_id)
+                opened(s, frame->hd.stream_id);
         if (!st || !st->is_blameless)
                 over_budget(s, h2_budget_reset(&s->budget, st ? s->now - st->opened_at : 0));
         return 0;

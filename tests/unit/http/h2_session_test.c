@@ -82,6 +82,51 @@ static void test_floods_are_named_by_their_budget(void **state)
         }
 }
 
+static struct h2_stream opened[H2_STREAMS_MAX];
+static size_t opened_count;
+
+static struct h2_stream *open_one(void *context)
+{
+        return opened_count < H2_STREAMS_MAX ? &opened[opened_count++] : NULL;
+}
+
+static const struct h2_session_events keeping = { open_one, on_request, on_data, on_end, on_closed, NULL };
+
+/* More streams than there may be, from a client who never says that it saw our settings. */
+static void test_refused_streams_cost_the_budget(void **state)
+{
+        static const uint8_t get[] = { 0, 0, 6, 1, 5, 0, 0, 0, 0, 0x82, 0x86, 0x84, 0x41, 1, 'x' };
+        static char out[OUT_BYTES];
+        const struct h2_session_conf conf = { .limits = { 32768, 8192, 100 } };
+        const char *reason = NULL;
+        struct h2_session *s;
+        uint32_t asked = 0;
+        enum err e = ERR_OK;
+
+        opened_count = 0;
+        assert_err(h2_session_new(&conf, &keeping, NULL, 1000, &s), ERR_OK);
+        assert_err(h2_session_receive(s, STR("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), 1000, &reason), ERR_OK);
+        assert_err(h2_session_receive(s, frames(SETTINGS, 1), 1000, &reason), ERR_OK);
+        while (e == ERR_OK && asked < 2000) {
+                uint8_t frame[sizeof(get)];
+                uint32_t id = 2 * asked++ + 1;
+
+                memcpy(frame, get, sizeof(get));
+                frame[7] = (uint8_t)(id >> 8);
+                frame[8] = (uint8_t)id;
+                e = h2_session_receive(s, (struct str){ (char *)frame, sizeof(frame) }, 1000, &reason);
+                while (e == ERR_OK && h2_session_wants_send(s))
+                        assert_true(h2_session_send(s, out, sizeof(out)) > 0);
+                if (e == ERR_OK)
+                        e = h2_session_judge(s, &reason);
+        }
+        assert_err(e, ERR_DENIED);
+        assert_string_equal(reason, "h2_resets");
+        assert_int_equal(opened_count, H2_STREAMS_MAX);
+        assert_int_equal(asked, H2_RESET_STREAMS);
+        h2_session_free(s);
+}
+
 static void test_codes_have_names(void **state)
 {
         assert_string_equal(h2_code_name(H2_NO_ERROR), "NO_ERROR");
@@ -95,6 +140,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_floods_are_named_by_their_budget),
+                cmocka_unit_test(test_refused_streams_cost_the_budget),
                 cmocka_unit_test(test_codes_have_names),
         };
 
