@@ -140,7 +140,8 @@ struct conf_gateway {
         struct conf_error_page *error_pages;
         size_t error_pages_count;
         bool is_in_maintenance;
-        struct str client_ca_pem; /* of clients' certificates; empty: none is asked for */
+        struct str client_ca_pem;  /* of clients' certificates; empty: none is asked for */
+        struct str client_crl_pem; /* revoked ones; empty: not looked at */
         bool client_certificate_is_required;
         struct conf_links links;
 };

@@ -89,7 +89,7 @@ struct draft_gateway {
         struct draft_text host;
         struct draft_number port;
         struct draft_list listen, tokens, certificates, error_pages;
-        struct draft_text redirect_http, tls_cert, tls_key, user, client_ca, dns_servers;
+        struct draft_text redirect_http, tls_cert, tls_key, user, client_ca, client_crl, dns_servers;
         struct draft_text links_authority, links_cert, links_key;
         struct draft_list links_agents;
         struct conf_gateway gateway;

@@ -184,9 +184,14 @@ static void client_certificates_resolve(struct loader *l, struct draft_gateway *
         struct tls_context *context = NULL;
         size_t errors = l->report->errors_count;
 
+        if (d->client_crl.text.ptr && !d->client_ca.text.ptr)
+                loader_error_at(l, d->client_crl.at,
+                                "gateway.clientCertificates.crl: whose? `ca` is missing");
         if (!d->client_ca.text.ptr)
                 return;
         if (!loader_pem_read(l, CONF_READ_FILE, &d->client_ca, &g->client_ca_pem) ||
+            (d->client_crl.text.ptr &&
+             !loader_pem_read(l, CONF_READ_FILE, &d->client_crl, &g->client_crl_pem)) ||
             g->certificates_count == 0)
                 return;
         const struct conf_certificate *c = &g->certificates[0];
@@ -194,6 +199,7 @@ static void client_certificates_resolve(struct loader *l, struct draft_gateway *
         struct tls_server_conf conf = { .certificates = &pair,
                                         .certificates_count = 1,
                                         .client_ca_pem = g->client_ca_pem,
+                                        .client_crl_pem = g->client_crl_pem,
                                         .signer = l->source->has_public_halves ? &tls_signer_none : NULL };
 
         if (tls_server_new(&conf, l->report, &context) == ERR_OK)

@@ -171,6 +171,9 @@ static const struct conf_key client_certificates_keys[] = {
         { "required", CONF_TYPE_BOOL, 0, AT(draft_gateway, gateway.client_certificate_is_required), "true",
           .doc = "Nobody connects without one. With false a client may come without, and `access.clientCertificate` of a "
                  "route decides." },
+        { "crl", CONF_TYPE_TEXT, 0, AT(draft_gateway, client_crl), .unless = "revocation is not looked at",
+          .doc = "PEM file of the authorities' lists of revoked certificates, read anew at each reload. Clients whose "
+                 "authority has no list in it, or one past its time, are not let in." },
 };
 static const struct conf_table conf_table_client_certificates = {
         "gateway.clientCertificates",

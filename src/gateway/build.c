@@ -133,6 +133,7 @@ static enum err server_tls(struct build *b, struct tls_context **out)
                                        .certificates_count = g->certificates_count,
                                        .offer_h2 = g->http2,
                                        .client_ca_pem = g->client_ca_pem,
+                                       .client_crl_pem = g->client_crl_pem,
                                        .client_required = g->client_certificate_is_required,
                                        .signer = b->in->signer };
         enum err e;

@@ -36,6 +36,9 @@ struct tls_server_conf {
         bool offer_h2;            /* ALPN h2 before http/1.1 */
         struct str client_ca_pem; /* empty: no client certificates asked for */
         bool client_required;
+        /* With client_ca_pem: lists of revoked certificates. Whose authority has no list here, or one past its time, is not
+         * let in. Empty: revocation is not looked at. */
+        struct str client_crl_pem;
         /* TLS 1.3 connections leave OpenSSL after their handshake (docs/decisions/0009): a fifth of the memory, a quarter
          * less CPU, record protection of our own. Off: OpenSSL to the end. */
         bool light_records;

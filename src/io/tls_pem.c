@@ -154,3 +154,36 @@ bool tls_pem_authorities(SSL_CTX *ssl_ctx, struct str pem, const char *what, boo
         BIO_free(text);
         return ok && count > 0;
 }
+
+/* What a list that is past its time means is told once, here: each of its clients only sees a handshake that fails. */
+static void warn_of_age(const X509_CRL *crl, const char *what, struct report *r)
+{
+        const ASN1_TIME *next = X509_CRL_get0_nextUpdate(crl);
+
+        if (next && X509_cmp_current_time(next) < 0)
+                report_warning(r, 0, 0, "%s: a list is past its time: no client of its authority is let in",
+                               what);
+}
+
+bool tls_pem_revocations(SSL_CTX *ssl_ctx, struct str pem, const char *what, struct report *r)
+{
+        BIO *text = text_bio(pem);
+        X509_STORE *store = SSL_CTX_get_cert_store(ssl_ctx);
+        X509_CRL *crl;
+        int count = 0;
+        bool ok = text != NULL;
+
+        while (ok && (crl = PEM_read_bio_X509_CRL(text, NULL, NULL, NULL))) {
+                warn_of_age(crl, what, r);
+                ok = X509_STORE_add_crl(store, crl) == 1;
+                X509_CRL_free(crl);
+                count++;
+        }
+        if (!ok || count == 0)
+                report_error(r, 0, 0, "%s: no list found; PEM text is expected (-----BEGIN X509 CRL-----)",
+                             what);
+        X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK);
+        ERR_clear_error();
+        BIO_free(text);
+        return ok && count > 0;
+}

@@ -121,6 +121,8 @@ const char *tls_last_reason(void); /* OpenSSL's word for its last error; empties
 /* `is_public`: the key is a public half, and a stand-in for the private one is set. */
 bool tls_pem_certificate(SSL_CTX *ssl_ctx, const struct tls_certificate *c, bool is_public, struct report *r,
                          int64_t *not_after);
+/* The last certificate of a chain must not be on the list of its authority, which must be here and not past its time. */
+bool tls_pem_revocations(SSL_CTX *ssl_ctx, struct str pem, const char *what, struct report *r);
 bool tls_pem_authorities(SSL_CTX *ssl_ctx, struct str pem, const char *what, bool tell_clients,
                          struct report *r);
 

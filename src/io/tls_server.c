@@ -157,7 +157,7 @@ static enum err add_names(struct tls_context *c, struct tls_vhost *v)
 
 /* Whom clients of a certificate's names are verified by, and whether they must show something. */
 struct client_policy {
-        struct str ca_pem;
+        struct str ca_pem, crl_pem;
         bool is_required;
 };
 
@@ -165,8 +165,9 @@ static struct client_policy client_policy_of(const struct tls_server_conf *conf,
                                              const struct tls_certificate *certificate)
 {
         if (certificate->client_ca_pem.len)
-                return (struct client_policy){ certificate->client_ca_pem, certificate->client_required };
-        return (struct client_policy){ conf->client_ca_pem, conf->client_required };
+                return (struct client_policy){ certificate->client_ca_pem, STR_NULL,
+                                               certificate->client_required };
+        return (struct client_policy){ conf->client_ca_pem, conf->client_crl_pem, conf->client_required };
 }
 
 static bool make_id(struct tls_vhost *v, const struct client_policy *policy)
@@ -177,6 +178,7 @@ static bool make_id(struct tls_vhost *v, const struct client_policy *policy)
         bool ok = md && len > 0 && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1 &&
                   EVP_DigestUpdate(md, der, (size_t)len) == 1 &&
                   EVP_DigestUpdate(md, policy->ca_pem.ptr, policy->ca_pem.len) == 1 &&
+                  EVP_DigestUpdate(md, policy->crl_pem.ptr, policy->crl_pem.len) == 1 &&
                   EVP_DigestUpdate(md, &policy->is_required, sizeof(policy->is_required)) == 1 &&
                   EVP_DigestFinal_ex(md, v->id, NULL) == 1;
 
@@ -211,6 +213,9 @@ static enum err vhost_init(struct tls_context *c, struct tls_vhost *v, const str
                 return ERR_CONFIG;
         if (policy.ca_pem.len) {
                 if (!tls_pem_authorities(v->ssl_ctx, policy.ca_pem, "client authorities", true, r))
+                        return ERR_CONFIG;
+                if (policy.crl_pem.len &&
+                    !tls_pem_revocations(v->ssl_ctx, policy.crl_pem, "clients' revocation lists", r))
                         return ERR_CONFIG;
                 SSL_CTX_set_verify(
                         v->ssl_ctx,

@@ -89,16 +89,17 @@ def story_an_upstream_that_speaks_plain_where_tls_is_due(t):
 FAMILY = ("X-Sekisho-Client-Sha256", "X-Sekisho-Client-Subject", "X-Sekisho-Client-Names")
 
 
-def guarded(t, required, routes=None, **gateway):
+def guarded(t, required, routes=None, people=None, crl=None, **gateway):
     """A gateway on TLS that asks for clients' certificates, before an upstream that tells what it saw of the client."""
     ca = t.certs()
     cert, key = ca.issue("a.example", "b.example")
-    people = other_authority(t)
+    people = people or other_authority(t)
+    asked = {"ca": str(people.cert), "required": required, **({"crl": crl} if crl else {})}
     port = free_port()
     up = t.upstream(lambda peer, request: peer.send(ok("|".join(",".join(request.all(n)) for n in FAMILY))))
     gate = t.gateway(gateway={**ONE, "listen": [{"address": f"127.0.0.1:{port}", "tls": True}],
                               "certificates": [{"cert": str(cert), "key": str(key)}],
-                              "clientCertificates": {"ca": str(people.cert), "required": required}, **gateway},
+                              "clientCertificates": asked, **gateway},
                      upstreams={"app": {"targets": [up.url], "protocol": "h1"}},
                      routes=routes or [{"path": "/", "upstream": "app", "access": "public"}])
     gate.tls_port = port
@@ -221,6 +222,44 @@ def story_a_session_does_not_cross_a_client_policy(t):
     except (OSError, ssl.SSLError):
         pass
     same(len(up.requests), asked)
+
+
+def story_a_revoked_certificate_opens_nothing(t):
+    """`crl`: read at the start and at each reload; a list past its time, or of another authority, lets nobody in."""
+    people = other_authority(t)
+    alice, bob = (people.issue(name)[0] for name in ("alice", "bob"))
+    lists = people.revoke(bob)
+    gate, ca, people, up = guarded(t, True, people=people, crl=str(lists))
+    as_alice, as_bob = ca.client(), ca.client()
+    as_alice.load_cert_chain(alice, alice.with_suffix(".key"))
+    as_bob.load_cert_chain(bob, bob.with_suffix(".key"))
+    same(ask(gate, as_alice).status, 200)
+    assert is_refused(gate, as_bob), "in with a revoked certificate"
+    _, session, _ = resumed(gate, as_alice, None)
+    same(resumed(gate, as_alice, session)[0], True, "the ticket is a good one")
+    people.revoke(alice)
+    same(gate.reload()["event"], "config_applied")
+    asked = len(up.requests)
+    assert is_refused(gate, as_alice), "in with a certificate revoked since"
+    try:
+        reused, _, data = resumed(gate, as_alice, session)
+        assert not reused and b" 200 " not in data, "a ticket outlived its certificate"
+    except (OSError, ssl.SSLError):
+        pass
+    same(len(up.requests), asked)
+    carol = client(ca, people, "carol")
+    same(ask(gate, carol).status, 200)
+    people.revoke(hours="-1")
+    gate.reload()
+    check = subprocess.run([t.sekisho, "config", "check", "--config", gate.config_path], capture_output=True, text=True, env=t.env)
+    assert check.returncode == 0 and "past its time" in check.stdout + check.stderr, check
+    assert is_refused(gate, carol), "in though the list is too old to say"
+    stranger = certs_of_a_stranger(t)
+    lists.write_text(stranger.revoke().read_text())
+    gate.reload()
+    assert is_refused(gate, carol), "in though no list speaks of the authority"
+    lists.write_text("nothing\n")
+    same(gate.reload()["event"], "config_reload_refused")
 
 
 def story_what_cannot_work_is_refused_at_the_start(t):

@@ -103,3 +103,29 @@ static inline void issued_free(struct issued *i)
         free(i->cert_pem);
         free(i->key_pem);
 }
+
+/* A list of what the issuer revoked (`revoked` or NULL), good from an hour ago to `to` seconds from now; for free(). */
+static inline char *revocations(const struct issued *issuer, const struct issued *revoked, long to)
+{
+        X509_CRL *crl = X509_CRL_new();
+        ASN1_TIME *from = X509_gmtime_adj(NULL, -7200), *until = X509_gmtime_adj(NULL, to);
+        BIO *bio = BIO_new(BIO_s_mem());
+
+        X509_CRL_set_version(crl, 1);
+        X509_CRL_set_issuer_name(crl, X509_get_subject_name(issuer->certificate));
+        X509_CRL_set1_lastUpdate(crl, from);
+        X509_CRL_set1_nextUpdate(crl, until);
+        if (revoked) {
+                X509_REVOKED *entry = X509_REVOKED_new();
+
+                X509_REVOKED_set_serialNumber(entry, X509_get_serialNumber(revoked->certificate));
+                X509_REVOKED_set_revocationDate(entry, from);
+                assert_int_equal(X509_CRL_add0_revoked(crl, entry), 1);
+        }
+        assert_true(X509_CRL_sign(crl, issuer->key, EVP_sha256()) > 0);
+        PEM_write_bio_X509_CRL(bio, crl);
+        ASN1_TIME_free(from);
+        ASN1_TIME_free(until);
+        X509_CRL_free(crl);
+        return pem_text(bio);
+}

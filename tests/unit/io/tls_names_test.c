@@ -350,6 +350,47 @@ static void test_client_certificates(void **state)
 }
 
 /* One name of a listener asks for a certificate, the others do not, and none of it is resumed across. */
+static void test_revoked_client_certificates(void **state)
+{
+        struct issued node = issue((struct issue){ .common_name = "node", .issuer = &ca });
+        struct issued other = issue((struct issue){ .common_name = "other", .issuer = &ca });
+        const struct issued *list[] = { &a_cert };
+        const struct {
+                const char *why;
+                char *crl;
+                bool required, succeeds;
+        } cases[] = {
+                { "an empty list", revocations(&ca, NULL, 3600), true, true },
+                { "another is revoked", revocations(&ca, &other, 3600), true, true },
+                { "revoked", revocations(&ca, &node, 3600), true, false },
+                { "revoked, not required", revocations(&ca, &node, 3600), false, false },
+                { "a list past its time", revocations(&ca, NULL, -60), true, false },
+                { "another authority's list", revocations(&other_ca, NULL, 3600), true, false },
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                struct tls_context *sc =
+                        server_with(list, 1,
+                                    (struct tls_server_conf){ .client_ca_pem = str_of(ca.cert_pem),
+                                                              .client_crl_pem = str_of(cases[i].crl),
+                                                              .client_required = cases[i].required });
+                struct tls_context *cc = client_of((struct tls_client_conf){
+                        .cert_pem = str_of(node.cert_pem), .key_pem = str_of(node.key_pem) });
+                struct conn server, client;
+
+                handshake(&server, sc, &client, cc, "a.example");
+                if ((server.open_err == ERR_OK) != cases[i].succeeds)
+                        fail_msg("%s: ERR_%s", cases[i].why, err_name(server.open_err));
+                close_conn(&server, STREAM_CLOSE_PLAIN);
+                close_conn(&client, STREAM_CLOSE_PLAIN);
+                tls_context_put(sc);
+                tls_context_put(cc);
+                free(cases[i].crl);
+        }
+        issued_free(&node);
+        issued_free(&other);
+}
+
 static void test_client_certificates_of_one_name(void **state)
 {
         struct issued good = issue((struct issue){ .common_name = "node", .issuer = &ca });
@@ -469,6 +510,7 @@ int main(void)
                 T(test_our_client_resumes),
                 T(test_client_verifies),
                 T(test_client_certificates),
+                T(test_revoked_client_certificates),
                 T(test_client_certificates_of_one_name),
                 T(test_monstrous_client_certificates),
         };
