@@ -11,13 +11,16 @@ enum { PATH_BYTES_MAX = 4096 };
 
 struct gateway_arguments {
         struct str config;
+        struct str join, name;
         bool auth, no_auth;
 };
 
 static enum exit_code gateway_command(const struct command_call *call)
 {
         const struct gateway_arguments *a = call->options;
-        struct gateway_options options = { .auth = a->auth, .no_auth = a->no_auth };
+        struct gateway_options options = {
+                .auth = a->auth, .no_auth = a->no_auth, .join = a->join, .name = a->name
+        };
         struct buf path;
 
         buf_init(&path, PATH_BYTES_MAX);
@@ -34,7 +37,7 @@ static enum exit_code gateway_command(const struct command_call *call)
 static const struct command command_gateway = {
         .name = "gateway",
         .summary = "serve: stand in front of the configured services and models",
-        .usage = "[--config PATH] [--auth|--no-auth]",
+        .usage = "[--config PATH] [--auth|--no-auth] [--join TOKEN@URL] [--name NAME]",
         .text = "Runs in the foreground until SIGTERM or Ctrl-C, then lets what is under way finish. SIGHUP reads the "
                 "configuration again; one with a mistake is refused and the old one stays in force. SIGUSR2 starts the program that "
                 "stands in its place now: it takes over the sockets, the old one finishes what is under way. SIGUSR1 "
@@ -45,6 +48,10 @@ static const struct command command_gateway = {
                 (const struct option[]){
                         { "config", 'c', OPTION_TEXT, offsetof(struct gateway_arguments, config), "PATH",
                           "the configuration file (else $SEKISHO_CONFIG, ./sekisho.json, the user's, /etc/sekisho)" },
+                        { "join", 0, OPTION_SECRET, offsetof(struct gateway_arguments, join), "TOKEN@URL",
+                          "belong to the control at URL from now on; once, the state folder remembers it" },
+                        { "name", 0, OPTION_TEXT, offsetof(struct gateway_arguments, name), "NAME",
+                          "with --join: what control is to call this gateway (else the host's name)" },
                         { "auth", 0, OPTION_FLAG, offsetof(struct gateway_arguments, auth), NULL,
                           "insist on tokens, whatever the file says" },
                         { "no-auth", 0, OPTION_FLAG, offsetof(struct gateway_arguments, no_auth), NULL,

@@ -50,13 +50,20 @@ static void resolve(struct loader *l, struct draft *d)
         l->conf->draft = d;
 }
 
-static enum err text_load(struct loader *l, const struct conf_text *text)
+static const struct json_options options = { .mode = JSON_HUJSON, .nul_refused = true };
+
+/* The texts must live as long as the trees; `published` may be empty. */
+static enum err text_load(struct loader *l, const struct conf_text *text, struct str published)
 {
-        static const struct json_options options = { .mode = JSON_HUJSON, .nul_refused = true };
-        const struct json_value *root;
+        const struct json_value *root, *other;
         struct draft *d;
         enum err e = json_read(&l->scratch, buf_str(&text->bytes), &options, l->report, &root);
 
+        if (e == ERR_OK && published.len) {
+                e = json_read(&l->scratch, published, &options, l->report, &other);
+                if (e == ERR_OK)
+                        root = loader_merge(l, root, other);
+        }
         if (e == ERR_NO_MEMORY)
                 return e;
         if (e != ERR_OK)
@@ -95,6 +102,22 @@ static void version_make(struct loader *l)
         l->conf->version = arena_copy(l->arena, str_sub(text, 0, VERSION_DIGITS));
 }
 
+static enum err both_load(struct loader *l, const struct conf_text *text)
+{
+        struct conf_text published = { 0 };
+        enum err e;
+
+        buf_init(&published.bytes, CONF_TEXT_BYTES_MAX);
+        crypto_sha256_add(&l->hash, buf_str(&text->bytes));
+        e = l->source->read(l->source, CONF_READ_PUBLISHED, CONF_PUBLISHED, &published);
+        if (e == ERR_OK)
+                crypto_sha256_add(&l->hash, buf_str(&published.bytes));
+        if (e == ERR_OK || e == ERR_NOT_FOUND)
+                e = text_load(l, text, e == ERR_OK ? buf_str(&published.bytes) : STR_NULL);
+        buf_wipe(&published.bytes);
+        return e;
+}
+
 static enum err load(struct loader *l)
 {
         struct conf_text text = { 0 };
@@ -103,8 +126,7 @@ static enum err load(struct loader *l)
         enum err e = l->source->read(l->source, CONF_READ_CONFIG, l->source->file, &text);
 
         if (e == ERR_OK) {
-                crypto_sha256_add(&l->hash, buf_str(&text.bytes));
-                e = text_load(l, &text);
+                e = both_load(l, &text);
                 version_make(l);
         } else if (e != ERR_NO_MEMORY) {
                 config_problem(l, e);

@@ -56,6 +56,12 @@ const char *loader_hint(struct loader *l, struct str word, const struct str *can
 
 struct draft_place loader_place(const struct loader *l, const struct json_value *v);
 
+/* ---- merge.c ---- */
+
+/* The operator's tree with what control published below it; in l->scratch. */
+const struct json_value *loader_merge(struct loader *l, const struct json_value *own,
+                                      const struct json_value *other);
+
 /* ---- read.c ---- */
 
 /* The whole tree into a new draft; problems are reported. NULL: memory ran out. */

@@ -42,6 +42,8 @@ static enum err system_read(struct conf_source *s, enum conf_read_kind kind, str
                             struct conf_text *out)
 {
         out->mode = 0600;
+        if (kind == CONF_READ_PUBLISHED)
+                return ERR_NOT_FOUND; /* who has joined puts a source over this one */
         return kind == CONF_READ_ENV ? env_read(name, &out->bytes) : path_read(name, out);
 }
 

@@ -20,8 +20,12 @@ enum conf_read_kind {
         CONF_READ_FILE,   /* a certificate: others may read it */
         CONF_READ_SECRET, /* a token, or a key a worker needs: others must not */
         CONF_READ_KEY,    /* the private key of a listener's certificate: nor must a worker */
+        CONF_READ_PUBLISHED, /* what control published, below the configuration (merge.c); ERR_NOT_FOUND: nothing. Its name is
+                                CONF_PUBLISHED */
         CONF_READ_KINDS
 };
+
+#define CONF_PUBLISHED STR("published")
 
 enum { CONF_TEXT_BYTES_MAX = 4 << 20, CONF_BUNDLE_BYTES_MAX = 64 << 20 };
 

@@ -10,6 +10,8 @@ struct gateway_options {
         bool no_auth;           /* --no-auth: serve without tokens, said loudly */
         bool auth;              /* --auth: the predecessor's; insists on tokens */
         bool quiet;
+        struct str join;       /* --join: "TOKEN@https://CONTROL"; empty: only where it has joined already */
+        struct str name;       /* --name: what control is to call it; empty: the host's name */
         struct str access_log; /* overrides log.access: "stdout", "stderr", "off"; empty: as configured */
 };
 

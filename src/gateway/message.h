@@ -25,6 +25,10 @@ enum message_kind {
         MESSAGE_CHANNEL, /* struct message_channel; fds: one end of a worker's channel to the key holder (key_message.h) */
         /* supervisor → key holder, which answers with MESSAGE_APPLIED or MESSAGE_FAILED; its first word is MESSAGE_READY */
         MESSAGE_KEYS, /* struct message_applied; fds: the private keys (conf_keys_next) of that configuration */
+        /* node process → supervisor (nodeproc.h) */
+        MESSAGE_NODE_DOCUMENT, /* struct message_node: stored, to be read; answered with MESSAGE_NODE_APPLIED */
+        MESSAGE_NODE_READ,     /* no body: what is stored means something else now; no answer */
+        MESSAGE_NODE_APPLIED, /* struct message_read: how it went, and why */
         /* reader → supervisor (reader.h) */
         MESSAGE_READ, /* struct message_read; fds where it went well: the bundle (not when it read keys only), the keys */
 };
@@ -54,6 +58,10 @@ struct message_applied {
 
 struct message_channel {
         uint32_t worker;
+};
+
+struct message_node {
+        uint64_t epoch, version;
 };
 
 struct message_read {

@@ -27,6 +27,8 @@ void child_forget(struct supervisor *s, const struct place *kept)
                 mailbox_forget(&s->keyholder.reader.mailbox);
         if (s->keyholder.pid)
                 mailbox_forget(&s->keyholder.mailbox);
+        if (s->node.pid)
+                mailbox_forget(&s->node.mailbox);
         fds_close((int[]){ s->succession.predecessor_fd, s->bundle_fd }, 2);
         if (!kept) {
                 fds_close(&s->access_fd, 1);
@@ -170,6 +172,8 @@ void children_reap(struct supervisor *s)
                         worker_died(s, p, status);
                 else if (pid == s->keyholder.pid)
                         keyholder_died(s, status);
+                else if (pid == s->node.pid)
+                        nodekeeper_died(s, status);
         }
 }
 

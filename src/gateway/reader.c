@@ -9,6 +9,7 @@
 #include "gateway/overlay.h"
 #include "gateway/supervisor_priv.h"
 #include "io/process.h"
+#include "published/published.h"
 
 enum { READ_MS = 30 * 1000, TEXT_BYTES_MAX = 1 << 20 };
 
@@ -56,6 +57,7 @@ static void report_tell(const struct report *r, enum reader_task task, struct me
 static enum err config_read(struct supervisor *s, enum reader_task task, struct message_read *m, int fds[2])
 {
         struct conf_source system;
+        struct published published;
         struct overlay overlay;
         struct conf_recorder recorder;
         struct report report;
@@ -64,7 +66,8 @@ static enum err config_read(struct supervisor *s, enum reader_task task, struct 
 
         conf_source_system(&system, s->options->config_file, process_wall_ms());
         envkeeper_over(&s->environment, &system);
-        overlay_init(&overlay, &s->environment.source,
+        published_over(&published, &s->environment.source, str_of(s->node.folder));
+        overlay_init(&overlay, &published.source,
                      s->options->no_auth ? STR("false")
                      : s->options->auth  ? STR("true")
                                          : STR(""));
@@ -72,6 +75,17 @@ static enum err config_read(struct supervisor *s, enum reader_task task, struct 
         report_init(&report, s->options->config_file);
         e = conf_load(&recorder.source, &report, &conf);
         report_tell(&report, task, m);
+        if (e == ERR_CONFIG && task == READER_FIRST && published_is_on(&published)) {
+                /* It was refused once, or the program is another now: the operator's own file is served all the same. */
+                fprintf(stderr, "sekisho: starting without what control published\n");
+                published_off(&published);
+                conf_recorder_fini(&recorder);
+                conf_recorder_init(&recorder, &overlay.source);
+                report_fini(&report);
+                report_init(&report, s->options->config_file);
+                e = conf_load(&recorder.source, &report, &conf);
+                report_tell(&report, task, m);
+        }
         if (e != ERR_OK)
                 return e;
         struct str bundle = conf_recorder_bundle(&recorder);
@@ -87,6 +101,7 @@ static enum err config_read(struct supervisor *s, enum reader_task task, struct 
 static enum err keys_read(struct supervisor *s, struct message_read *m, int fds[1])
 {
         struct conf_source system;
+        struct published published;
         struct conf_bundle bundle;
         struct str bytes, name;
         struct buf keys;
@@ -96,12 +111,13 @@ static enum err keys_read(struct supervisor *s, struct message_read *m, int fds[
         if (e != ERR_OK || (e = conf_bundle_open(&bundle, bytes)) != ERR_OK)
                 return e;
         conf_source_system(&system, s->options->config_file, process_wall_ms());
+        published_over(&published, &system, str_of(s->node.folder));
         buf_init(&keys, CONF_BUNDLE_BYTES_MAX);
         while (conf_bundle_next(&bundle, CONF_READ_KEY, &at, &name)) {
                 struct conf_text text = { 0 };
 
                 buf_init(&text.bytes, CONF_TEXT_BYTES_MAX);
-                if ((e = system.read(&system, CONF_READ_KEY, name, &text)) != ERR_OK) {
+                if ((e = published.source.read(&published.source, CONF_READ_KEY, name, &text)) != ERR_OK) {
                         snprintf(m->text, sizeof(m->text), "%.*s: %s", STR_FMT(name), err_text(e));
                         return e;
                 }

@@ -34,6 +34,7 @@ void reload_over(struct supervisor *s, bool is_applied, struct str text)
         if (!s->is_reloading)
                 return;
         s->is_reloading = false;
+        nodekeeper_told(s, is_applied, text);
         board_reload_set(s->board, is_applied, text, process_wall_ms());
         service_say("READY=1\nSTATUS=%s; configuration %.*s is in force",
                     is_applied ? "Reloaded" : "The reload was refused, see the log",
@@ -135,6 +136,7 @@ void reload(struct supervisor *s)
                 return;
         }
         s->is_reloading = true;
+        nodekeeper_reads(s);
         service_say_reloading();
         if (reader_start(&s->reader, s, READER_RELOAD, on_read) != ERR_OK) {
                 log_error("config_reload_refused", LOG_E(ERR_NO_MEMORY));

@@ -25,6 +25,7 @@ void supervisor_drain(struct supervisor *s, bool is_patient)
         }
         log_info("draining", LOG_N("timeout_ms", m.timeout_ms));
         s->is_stopping = true;
+        nodekeeper_end(s);
         if (!s->succession.is_done)
                 service_say("STOPPING=1\nSTATUS=Finishing what is under way, at most %lld s",
                             (long long)(m.timeout_ms / 1000));
@@ -218,6 +219,7 @@ int gateway_run(const struct gateway_options *options)
         if (s->handed_count == 0)
                 s->handed_count = service_sockets_take(s->handed);
         envkeeper_init(&s->environment);
+        nodekeeper_init(s);
         if (loop_new(&s->loop) != ERR_OK ||
             reader_start(&s->reader, s, READER_FIRST, on_first_read) != ERR_OK)
                 return 1;
@@ -244,6 +246,7 @@ int gateway_run(const struct gateway_options *options)
                 return 1;
         if ((e = start(s, first.keys_fd)) != ERR_OK)
                 return e == ERR_EXISTS || e == ERR_DENIED || e == ERR_NOT_FOUND ? 2 : 1;
+        nodekeeper_start(s);
         loop_run(s->loop);
         keyholder_end(s);
         log_info("gateway_stopped", LOG_N("status", s->exit_status));

@@ -22,6 +22,7 @@
 #include "io/signals.h"
 #include "io/tls.h"
 #include "llm/llm.h"
+#include "node/state.h"
 #include "proxy/shared.h"
 
 enum {
@@ -69,6 +70,19 @@ struct keyholder {
         uint64_t held;   /* the configuration whose keys it said it has */
 };
 
+/* The process that speaks with control: nodekeeper.c. */
+struct nodekeeper {
+        struct mailbox mailbox;
+        struct timer restart;
+        bool is_on;
+        char folder[NODE_PATH_MAX]; /* the state folder; empty: this gateway is nobody's */
+        pid_t pid;                  /* 0: none */
+        uint32_t deaths;            /* in quick succession */
+        mono_ms started_at;
+        bool is_asked; /* a document waits to be read */
+        bool is_read;  /* the reload that is under way reads it */
+};
+
 struct supervisor {
         const struct gateway_options *options;
         struct loop *loop;
@@ -103,6 +117,7 @@ struct supervisor {
         struct board *board;
         struct sandbox_user user; /* theirs, and the key holder's */
         struct keyholder keyholder;
+        struct nodekeeper node;
         int access_fd; /* the access log's file; -1: none */
 
         bool is_stopping, was_ready, is_reloading;
@@ -117,6 +132,15 @@ void reload(struct supervisor *s);
 void reload_keys_held(struct supervisor *s, bool ok);
 /* Every worker has it, or it was refused; `text` says why, or what. */
 void reload_over(struct supervisor *s, bool is_applied, struct str text);
+
+/* ---- nodekeeper.c ---- */
+
+void nodekeeper_init(struct supervisor *s); /* before the first reading */
+void nodekeeper_start(struct supervisor *s);
+void nodekeeper_died(struct supervisor *s, int status);
+void nodekeeper_end(struct supervisor *s);
+void nodekeeper_reads(struct supervisor *s);                                  /* a reload begins */
+void nodekeeper_told(struct supervisor *s, bool is_applied, struct str text); /* it is over */
 
 /* ---- sockets.c ---- */
 

@@ -125,7 +125,7 @@ static enum err identity_load(struct node_state *s, const char **why)
 {
         enum err e = own_file(s, "identity.key", &s->identity_pem, why);
 
-        if (e == ERR_NOT_FOUND) {
+        if (e == ERR_NOT_FOUND && !s->only_looks) {
                 if ((e = crypto_p256_generate(&s->identity_pem)) != ERR_OK ||
                     (e = write_file(s, "identity.key", buf_str(&s->identity_pem))) != ERR_OK)
                         return because(why, "the identity key cannot be written", e);
@@ -146,7 +146,7 @@ static enum err x25519_load(const struct node_state *s, const char *name, uint8_
 
         buf_init_secret(&content, 256);
         enum err e = own_file(s, name, &content, why);
-        if (e == ERR_NOT_FOUND) {
+        if (e == ERR_NOT_FOUND && !s->only_looks) {
                 crypto_random(key, WIRE_KEY_BYTES);
                 crypto_x25519_clamp(key);
                 buf_add(&content, crypto_base64_format((struct str){ (char *)key, WIRE_KEY_BYTES }, text));
@@ -195,10 +195,8 @@ static enum err papers_load(struct node_state *s, const char **why)
         return e;
 }
 
-enum err node_state_open(struct node_state *s, const char *folder, enum wire_kind kind, const char **why)
+static enum err begin(struct node_state *s, const char *folder, enum wire_kind kind, const char **why)
 {
-        enum err e;
-
         memset(s, 0, sizeof(*s));
         s->lock_fd = -1;
         s->kind = kind;
@@ -206,10 +204,41 @@ enum err node_state_open(struct node_state *s, const char *folder, enum wire_kin
         buf_init_secret(&s->identity_pem, NODE_PEM_MAX);
         if (!kind_folder(folder, kind, s->folder))
                 return because(why, "the state folder's name is too long", ERR_TOO_LARGE);
-        if ((e = folder_take(s, why)) != ERR_OK || (e = identity_load(s, why)) != ERR_OK ||
-            (e = x25519_load(s, "seal.key", s->seal, s->seal_public, why)) != ERR_OK ||
-            (e = x25519_load(s, "tunnel.key", s->tunnel, s->tunnel_public, why)) != ERR_OK ||
-            (e = papers_load(s, why)) != ERR_OK)
+        return ERR_OK;
+}
+
+static enum err load(struct node_state *s, const char **why)
+{
+        enum err e = identity_load(s, why);
+
+        if (e == ERR_OK)
+                e = x25519_load(s, "seal.key", s->seal, s->seal_public, why);
+        if (e == ERR_OK)
+                e = x25519_load(s, "tunnel.key", s->tunnel, s->tunnel_public, why);
+        return e == ERR_OK ? papers_load(s, why) : e;
+}
+
+enum err node_state_open(struct node_state *s, const char *folder, enum wire_kind kind, const char **why)
+{
+        enum err e = begin(s, folder, kind, why);
+
+        if (e == ERR_OK)
+                e = folder_take(s, why);
+        if (e == ERR_OK)
+                e = load(s, why);
+        if (e != ERR_OK)
+                node_state_close(s);
+        return e;
+}
+
+enum err node_state_look(struct node_state *s, const char *folder, enum wire_kind kind, const char **why)
+{
+        enum err e = begin(s, folder, kind, why);
+
+        s->only_looks = true;
+        if (e == ERR_OK)
+                e = load(s, why);
+        if (e != ERR_OK)
                 node_state_close(s);
         return e;
 }

@@ -53,6 +53,7 @@ struct node_state {
         struct buf identity_pem;
         uint8_t seal[WIRE_KEY_BYTES], tunnel[WIRE_KEY_BYTES];
         /* private */
+        bool only_looks;
         int lock_fd;
 };
 
@@ -69,6 +70,10 @@ bool node_state_exists(const char *folder, enum wire_kind kind);
  * ERR_EXISTS: another process has it; ERR_MALFORMED: a file is not what it should be; ERR_IO.
  */
 MUST_USE enum err node_state_open(struct node_state *s, const char *folder, enum wire_kind kind,
+                                  const char **why);
+/* Only looks, beside the process that has the folder: makes and locks nothing, and nothing may be saved with it. ERR_NOT_FOUND: no
+ * node is here. Other errors as above; after ERR_OK close it. */
+MUST_USE enum err node_state_look(struct node_state *s, const char *folder, enum wire_kind kind,
                                   const char **why);
 void node_state_close(struct node_state *s); /* wipes the secrets, lets the folder go */
 

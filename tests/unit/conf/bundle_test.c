@@ -109,7 +109,7 @@ static const struct {
         { "another format", STR_INIT("SKSH2\n\1\0\0\0\0\0\0\0" CONFIG), ERR_MALFORMED },
         { "cut in an entry", STR_INIT(HEAD "\0\x80\1\1\0\0\0\2\0\0\0c{"), ERR_MALFORMED },
         { "bytes after the last", STR_INIT(HEAD CONFIG "x"), ERR_MALFORMED },
-        { "unknown kind", STR_INIT(HEAD CONFIG "\5\0\0\1\0\0\0\1\0\0\0Kv"), ERR_MALFORMED },
+        { "unknown kind", STR_INIT(HEAD CONFIG "\6\0\0\1\0\0\0\1\0\0\0Kv"), ERR_MALFORMED },
         { "impossible mode", STR_INIT(HEAD "\0\0\xf0\1\0\0\0\2\0\0\0c{}"), ERR_MALFORMED },
         { "no name", STR_INIT(HEAD "\0\x80\1\0\0\0\0\2\0\0\0{}"), ERR_MALFORMED },
         { "length beyond the end",

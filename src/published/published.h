@@ -1,0 +1,42 @@
+/*
+ * published/published.h - what control published to this gateway, as a source of configuration below the operator's file.
+ *
+ * Does:   reads the stored document (node/state.h), checks it again, and makes of its items what a file would have said:
+ *         services → upstreams with targets `link://AGENT/TARGET` and routes, tokens, certificates (opened with our seal key),
+ *         agents → gateway.links. Names of files in it begin with PUBLISHED_FOLDER and are read from here.
+ *         Where its lease is over, routes answer 503 `lease_expired`.
+ * Not:    the channel it comes over (gateway/nodeproc.h). Blocks; holds private keys: for the process that reads the configuration.
+ */
+#pragma once
+
+#include "base/buf.h"
+#include "base/compiler.h"
+#include "base/err.h"
+#include "conf/source.h"
+#include "node/state.h"
+#include "wire/document.h"
+
+#define PUBLISHED_FOLDER "/sekisho.published/"
+
+struct published {
+        struct conf_source source; /* give this to conf_load, or to the next layer */
+        /* private */
+        struct conf_source *inner;
+        bool is_on;
+        struct node_state state;
+        struct wire_document *document;
+        struct buf text;
+};
+
+/*
+ * Over `inner`, which is kept. `folder`: the state folder; empty: nothing is published. Where there is no document, or one that cannot
+ * be used (said in the log), the source is as `inner`.
+ */
+void published_over(struct published *p, struct conf_source *inner, struct str folder);
+bool published_is_on(const struct published *p);
+void published_off(struct published *p); /* from here on as `inner`: when it was the reason of a refusal */
+void published_fini(struct published *p);
+
+/* Appends the text: for a document, at a time. In `unusable` the count of services that this gateway cannot serve yet. */
+MUST_USE enum err published_text(const struct wire_document *d, unix_ms now, struct buf *out,
+                                 size_t *unusable);

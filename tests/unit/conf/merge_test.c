@@ -1,0 +1,149 @@
+#include "fake.h"
+
+/* What control published stands below what the operator wrote. */
+
+struct two {
+        struct conf_source source;
+        struct fake own;
+        const char *published;
+};
+
+static enum err two_read(struct conf_source *s, enum conf_read_kind kind, struct str name,
+                         struct conf_text *out)
+{
+        struct two *t = CONTAINER_OF(s, struct two, source);
+
+        if (kind != CONF_READ_PUBLISHED)
+                return t->own.source.read(&t->own.source, kind, name, out);
+        if (!t->published)
+                return ERR_NOT_FOUND;
+        buf_add(&out->bytes, str_of(t->published));
+        return ERR_OK;
+}
+
+static enum err load(const char *own, const char *published, struct report *r, struct conf **out)
+{
+        struct two t;
+
+        fake_init(&t.own, str_of(own));
+        t.source = (struct conf_source){ .read = two_read, .file = t.own.source.file, .now = FAKE_NOW };
+        t.published = published;
+        report_init(r, t.source.file);
+        return conf_load(&t.source, r, out);
+}
+
+#define UPSTREAM(name, url) "\"" name "\": {\"targets\": [{\"url\": \"" url "\"}]}"
+
+static void what_comes_of_both(void **state)
+{
+        static const struct {
+                const char *why, *own, *published;
+                enum err err;
+                const char *routes;    /* their names, in order */
+                const char *first_url; /* of the upstream "app" */
+                size_t tokens;
+        } cases[] = {
+                { "nothing published", "{\"gateway\":{\"auth\":false}}", NULL, ERR_OK, "", NULL, 0 },
+                { "into an empty file", "{\"gateway\":{\"auth\":false}}",
+                  "{\"upstreams\":{" UPSTREAM(
+                          "app", "http://a:1") "},\"routes\":[{\"name\":\"r\",\"upstream\":\"app\"}]}",
+                  ERR_OK, "r", "http://a:1", 0 },
+                { "behind the operator's",
+                  "{\"gateway\":{\"auth\":false},\"upstreams\":{" UPSTREAM(
+                          "mine",
+                          "http://m:1") "},"
+                                        "\"routes\":[{\"name\":\"own\",\"hosts\":[\"a.example\"],\"upstream\":\"mine\"}]}",
+                  "{\"upstreams\":{" UPSTREAM(
+                          "app",
+                          "http://a:1") "},"
+                                        "\"routes\":[{\"name\":\"r\",\"hosts\":[\"b.example\"],\"upstream\":\"app\"}]}",
+                  ERR_OK, "own r", "http://a:1", 0 },
+                { "the operator is right about a name",
+                  "{\"gateway\":{\"auth\":false},\"upstreams\":{" UPSTREAM(
+                          "app", "http://mine:1") "},"
+                                                  "\"routes\":[{\"name\":\"r\",\"upstream\":\"app\"}]}",
+                  "{\"upstreams\":{" UPSTREAM(
+                          "app",
+                          "http://theirs:1") "},"
+                                             "\"routes\":[{\"name\":\"r\",\"hosts\":[\"x.example\"],\"upstream\":\"app\"}]}",
+                  ERR_OK, "r", "http://mine:1", 0 },
+                { "tokens are joined", "{\"gateway\":{\"tokens\":[{\"name\":\"a\",\"env\":\"TOKEN\"}]}}",
+                  "{\"gateway\":{\"tokens\":[{\"name\":\"b\",\"sha256\":"
+                  "\"1111111111111111111111111111111111111111111111111111111111111111\"}]}}",
+                  ERR_OK, "", NULL, 2 },
+                { "other keys of the gateway are the operator's alone", "{\"gateway\":{\"auth\":false}}",
+                  "{\"gateway\":{\"auth\":true,\"workers\":9},\"log\":{\"level\":\"nonsense\"}}", ERR_OK, "",
+                  NULL, 0 },
+                { "a mistake of control's is one", "{\"gateway\":{\"auth\":false}}",
+                  "{\"routes\":[{\"name\":\"r\",\"upstream\":\"nobody\"}]}", ERR_CONFIG, NULL, NULL, 0 },
+                { "no JSON", "{\"gateway\":{\"auth\":false}}", "{", ERR_CONFIG, NULL, NULL, 0 },
+                { "the wrong types change nothing", "{\"gateway\":{\"auth\":false}}",
+                  "{\"routes\":{},\"upstreams\":[],\"gateway\":7}", ERR_OK, "", NULL, 0 },
+        };
+        (void)state;
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                struct conf *c = NULL;
+                struct report r;
+                struct buf names;
+                enum err e = load(cases[i].own, cases[i].published, &r, &c);
+                if (e != cases[i].err)
+                        fail_msg("%s: %s, %.*s", cases[i].why, err_name(e),
+                                 r.entries_count ? (int)r.entries[0].text.len : 0,
+                                 r.entries_count ? r.entries[0].text.ptr : "");
+                buf_init(&names, 1024);
+                for (size_t n = 0; c && n < c->routes_count; n++)
+                        buf_addf(&names, "%s%.*s", n ? " " : "", STR_FMT(c->routes[n].name));
+                if (c && !str_eq(buf_str(&names), str_of(cases[i].routes)))
+                        fail_msg("%s: %.*s", cases[i].why, STR_FMT(buf_str(&names)));
+                if (c)
+                        assert_int_equal(c->gateway.tokens_count, cases[i].tokens);
+                for (size_t n = 0; c && cases[i].first_url && n < c->upstreams_count; n++)
+                        if (str_eq(c->upstreams[n].name, STR("app")))
+                                assert_str(c->upstreams[n].targets[0].url.text, str_of(cases[i].first_url));
+                buf_fini(&names);
+                conf_free(c);
+                report_fini(&r);
+        }
+}
+
+/* Its number tells that something was published, and workers build the very same from the bundle. */
+static void a_bundle_has_it_too(void **state)
+{
+        static const char own[] = "{\"gateway\":{\"auth\":false}}";
+        static const char published[] = "{\"upstreams\":{" UPSTREAM(
+                "app", "http://a:1") "},\"routes\":[{\"name\":\"r\",\"upstream\":\"app\"}]}";
+        struct conf *with, *without, *again;
+        struct conf_recorder recorder;
+        struct conf_bundle bundle;
+        struct report r;
+        struct two t;
+        (void)state;
+
+        fake_init(&t.own, str_of(own));
+        t.source = (struct conf_source){ .read = two_read, .file = t.own.source.file, .now = FAKE_NOW };
+        t.published = published;
+        report_init(&r, t.source.file);
+        conf_recorder_init(&recorder, &t.source);
+        assert_err(conf_load(&recorder.source, &r, &with), ERR_OK);
+        assert_err(conf_bundle_open(&bundle, conf_recorder_bundle(&recorder)), ERR_OK);
+        assert_err(conf_load(&bundle.source, &r, &again), ERR_OK);
+        assert_str(again->version, with->version);
+        assert_int_equal(again->routes_count, 1);
+        report_fini(&r);
+        assert_err(load(own, NULL, &r, &without), ERR_OK);
+        assert_false(str_eq(with->version, without->version));
+        conf_recorder_fini(&recorder);
+        conf_free(with);
+        conf_free(again);
+        conf_free(without);
+        report_fini(&r);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(what_comes_of_both),
+                cmocka_unit_test(a_bundle_has_it_too),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
