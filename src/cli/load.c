@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "cli/place.h"
+#include "published/published.h"
 
 static unix_ms wall_now(void)
 {
@@ -34,6 +35,8 @@ void source_lenient(struct conf_source *s, struct str file)
 static enum err load(struct loaded *l, struct str given, bool is_lenient)
 {
         struct conf_source source;
+        struct published published;
+        char folder[NODE_PATH_MAX] = "";
 
         *l = (struct loaded){ 0 };
         enum err found = place_config_find(given, &l->path);
@@ -51,7 +54,13 @@ static enum err load(struct loaded *l, struct str given, bool is_lenient)
                 source_lenient(&source, buf_str(&l->path));
         else
                 conf_source_system(&source, buf_str(&l->path), wall_now());
-        return conf_load(&source, &l->report, &l->conf);
+        /* What a gateway of this machine and user is told by its control is in force there, too. */
+        if (is_lenient || node_state_folder(folder) != ERR_OK || !node_state_exists(folder, WIRE_GATEWAY))
+                folder[0] = '\0';
+        published_over(&published, &source, str_of(folder));
+        enum err e = conf_load(&published.source, &l->report, &l->conf);
+        published_fini(&published);
+        return e;
 }
 
 enum err loaded_init(struct loaded *l, struct str given)

@@ -13,6 +13,9 @@ struct draft_place {
         uint32_t line, column; /* 0: a default */
 };
 
+/* The line of all that control published (merge.c): it has none that an operator could look at. */
+#define DRAFT_LINE_PUBLISHED UINT32_MAX
+
 struct draft_text {
         struct str text; /* ptr NULL: not given, and no default */
         struct draft_place at;

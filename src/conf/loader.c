@@ -14,11 +14,15 @@ static void PRINTF_LIKE(5, 0)
         report_at(struct loader *l, enum report_severity severity, struct draft_place at, struct str path,
                   const char *format, va_list args)
 {
+        bool is_published = at.line == DRAFT_LINE_PUBLISHED;
         char text[900];
 
         vsnprintf(text, sizeof(text), format, args);
-        (severity == REPORT_ERROR ? report_error : report_warning)(l->report, at.line, at.column, "%.*s%s%s",
-                                                                   STR_FMT(path), path.len ? ": " : "", text);
+        if (is_published)
+                at = (struct draft_place){ 0 };
+        (severity == REPORT_ERROR ? report_error : report_warning)(
+                l->report, at.line, at.column, "%s%.*s%s%s", is_published ? "published by control: " : "",
+                STR_FMT(path), path.len ? ": " : "", text);
 }
 
 void loader_error(struct loader *l, const struct json_value *v, const char *format, ...)

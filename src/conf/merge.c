@@ -95,7 +95,7 @@ static const struct json_value *with_member(struct loader *l, const struct json_
 static const struct json_value *gateway_join(struct loader *l, const struct json_value *own,
                                              const struct json_value *other)
 {
-        static const struct str lists[] = { STR_INIT("tokens"), STR_INIT("certificates") };
+        static const struct str lists[] = { STR_INIT("apiTokens"), STR_INIT("certificates") };
 
         if (!json_is(other, JSON_OBJECT) || (own && !json_is(own, JSON_OBJECT)))
                 return own;
@@ -107,6 +107,21 @@ static const struct json_value *gateway_join(struct loader *l, const struct json
         return own;
 }
 
+/* Its places mean nothing to the operator: what is said of it names no line. As deep as the reader let it be. */
+static void places_forget(const struct json_value *v)
+{
+        struct json_value *own = (struct json_value *)(uintptr_t)v;
+
+        own->line = own->column = DRAFT_LINE_PUBLISHED;
+        for (size_t i = 0; v->type == JSON_ARRAY && i < v->count; i++)
+                places_forget(&v->items[i]);
+        for (size_t i = 0; v->type == JSON_OBJECT && i < v->count; i++) {
+                struct json_member *member = (struct json_member *)(uintptr_t)&v->members[i];
+                member->key_line = member->key_column = DRAFT_LINE_PUBLISHED;
+                places_forget(&v->members[i].value);
+        }
+}
+
 const struct json_value *loader_merge(struct loader *l, const struct json_value *own,
                                       const struct json_value *other)
 {
@@ -115,6 +130,7 @@ const struct json_value *loader_merge(struct loader *l, const struct json_value 
 
         if (!json_is(own, JSON_OBJECT) || !json_is(other, JSON_OBJECT))
                 return own;
+        places_forget(other);
         own = with_member(l, own, routes, lists_join(l, json_find(own, routes), json_find(other, routes)));
         own = with_member(l, own, upstreams,
                           maps_join(l, json_find(own, upstreams), json_find(other, upstreams)));

@@ -328,7 +328,13 @@ static void match_add(struct loader *l, struct seen *seen, const struct draft_ro
         struct str key = match_key(l, r, host, method);
         const struct conf_route *other = map_find(&seen->matches, key);
 
-        if (other && other != r)
+        if (other && other != r &&
+            d->item.at.line == DRAFT_LINE_PUBLISHED) /* published: what stands before it is right */
+                loader_warning_at(
+                        l, d->item.at,
+                        "the route \"%.*s\" that control published is not served for \"%.*s\": \"%.*s\" has it",
+                        STR_FMT(r->name), STR_FMT(host), STR_FMT(other->name));
+        else if (other && other != r)
                 loader_error_at(
                         l, d->item.at,
                         "%.*s: the route \"%.*s\" has the same host, path and method already; only the "

@@ -16,7 +16,7 @@ enum { ITEM_MEMORY_MAX = 4 * 1024 * 1024, CERTIFICATE_KEY_MAX = 64 * 1024 };
 /* Members of a service's settings that are not control's to say there. */
 static bool is_ours(struct str key)
 {
-        static const struct str ours[] = { STR_INIT("name"),     STR_INIT("hosts"),  STR_INIT("path"),
+        static const struct str ours[] = { STR_INIT("name"),     STR_INIT("host"),   STR_INIT("path"),
                                            STR_INIT("upstream"), STR_INIT("access"), STR_INIT("redirect"),
                                            STR_INIT("respond") };
 
@@ -129,7 +129,7 @@ static void route_write(struct json_writer *w, struct str id, const struct json_
 
         json_write_object_begin(w);
         json_write_member_str(w, STR("name"), id);
-        json_write_member_raw(w, STR("hosts"), hosts->raw);
+        json_write_member_raw(w, STR("host"), hosts->raw);
         path_write(w, service);
         access_write(w, service);
         if (is_over) {
@@ -273,7 +273,7 @@ enum err published_text(const struct wire_document *d, unix_ms now, struct buf *
         json_write_object_begin(&w);
         json_write_key(&w, STR("gateway"));
         json_write_object_begin(&w);
-        json_write_key(&w, STR("tokens"));
+        json_write_key(&w, STR("apiTokens"));
         json_write_array_begin(&w);
         if (!routes.is_over)
                 each(&w, d, STR("tokens"), on_token, NULL);

@@ -52,11 +52,11 @@ static void what_comes_of_both(void **state)
                   "{\"gateway\":{\"auth\":false},\"upstreams\":{" UPSTREAM(
                           "mine",
                           "http://m:1") "},"
-                                        "\"routes\":[{\"name\":\"own\",\"hosts\":[\"a.example\"],\"upstream\":\"mine\"}]}",
+                                        "\"routes\":[{\"name\":\"own\",\"host\":[\"a.example\"],\"upstream\":\"mine\"}]}",
                   "{\"upstreams\":{" UPSTREAM(
                           "app",
                           "http://a:1") "},"
-                                        "\"routes\":[{\"name\":\"r\",\"hosts\":[\"b.example\"],\"upstream\":\"app\"}]}",
+                                        "\"routes\":[{\"name\":\"r\",\"host\":[\"b.example\"],\"upstream\":\"app\"}]}",
                   ERR_OK, "own r", "http://a:1", 0 },
                 { "the operator is right about a name",
                   "{\"gateway\":{\"auth\":false},\"upstreams\":{" UPSTREAM(
@@ -65,10 +65,20 @@ static void what_comes_of_both(void **state)
                   "{\"upstreams\":{" UPSTREAM(
                           "app",
                           "http://theirs:1") "},"
-                                             "\"routes\":[{\"name\":\"r\",\"hosts\":[\"x.example\"],\"upstream\":\"app\"}]}",
+                                             "\"routes\":[{\"name\":\"r\",\"host\":[\"x.example\"],\"upstream\":\"app\"}]}",
                   ERR_OK, "r", "http://mine:1", 0 },
-                { "tokens are joined", "{\"gateway\":{\"tokens\":[{\"name\":\"a\",\"env\":\"TOKEN\"}]}}",
-                  "{\"gateway\":{\"tokens\":[{\"name\":\"b\",\"sha256\":"
+                { "the operator is right about a host and path",
+                  "{\"gateway\":{\"auth\":false},\"upstreams\":{" UPSTREAM(
+                          "mine",
+                          "http://m:1") "},"
+                                        "\"routes\":[{\"name\":\"own\",\"host\":[\"a.example\"],\"upstream\":\"mine\"}]}",
+                  "{\"upstreams\":{" UPSTREAM(
+                          "app",
+                          "http://a:1") "},"
+                                        "\"routes\":[{\"name\":\"r\",\"host\":[\"a.example\"],\"upstream\":\"app\"}]}",
+                  ERR_OK, "own r", NULL, 0 },
+                { "tokens are joined", "{\"gateway\":{\"apiTokens\":[{\"name\":\"a\",\"env\":\"TOKEN\"}]}}",
+                  "{\"gateway\":{\"apiTokens\":[{\"name\":\"b\",\"sha256\":"
                   "\"1111111111111111111111111111111111111111111111111111111111111111\"}]}}",
                   ERR_OK, "", NULL, 2 },
                 { "other keys of the gateway are the operator's alone", "{\"gateway\":{\"auth\":false}}",
