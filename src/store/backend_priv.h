@@ -80,6 +80,10 @@ struct store_backend {
         enum err (*announce)(struct store_conn *c);
         int (*notice_fd)(struct store_conn *c);
         bool (*notice_take)(struct store_conn *c);
+
+        /* A lock of the connection's session; gone with it. Asking again is fine. */
+        enum err (*lead)(struct store_conn *c, bool *has_it);
+        enum err (*lead_end)(struct store_conn *c);
 };
 
 extern const struct store_backend store_sqlite, store_postgres;

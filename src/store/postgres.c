@@ -21,7 +21,7 @@
 enum {
         OID_BYTEA = 17,
         NUMBER_TEXT = 24,
-        OUTCOME_TRIES = 50, /* with the pause below: ten seconds of a server that restarts */
+        OUTCOME_TRIES = 50, /* of a server that restarts, or decides: at least ten seconds */
         OUTCOME_PAUSE_MS = 200
 };
 
@@ -447,6 +447,31 @@ static bool pg_notice_take(struct store_conn *conn)
         return has_any;
 }
 
+/* The lock outlives a transaction that is rolled back, not the session; `is_leading` neither (reconnect). */
+static enum err pg_lead(struct store_conn *conn, bool *has_it)
+{
+        struct pg_conn *c = of(conn);
+        PGresult *result;
+
+        *has_it = c->is_leading;
+        if (c->is_leading)
+                return ERR_OK;
+        result = PQexec(c->db, "SELECT pg_try_advisory_lock(1397050186, hashtext(current_schema()))::int");
+        if (PQresultStatus(result) == PGRES_TUPLES_OK)
+                c->is_leading = *has_it = strcmp(PQgetvalue(result, 0, 0), "1") == 0;
+        return store_pg_result(c, result);
+}
+
+static enum err pg_lead_end(struct store_conn *conn)
+{
+        struct pg_conn *c = of(conn);
+
+        if (!c->is_leading)
+                return ERR_OK;
+        c->is_leading = false;
+        return store_pg_exec(c, "SELECT pg_advisory_unlock(1397050186, hashtext(current_schema()))");
+}
+
 const struct store_backend store_postgres = {
         .int_type = "BIGINT",
         .bytes_type = "BYTEA",
@@ -469,4 +494,6 @@ const struct store_backend store_postgres = {
         .announce = pg_announce,
         .notice_fd = pg_notice_fd,
         .notice_take = pg_notice_take,
+        .lead = pg_lead,
+        .lead_end = pg_lead_end,
 };

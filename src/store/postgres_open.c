@@ -3,10 +3,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "crypto/random.h"
 
-enum { STATEMENTS_MAX = 512, SERVER_VERSION_MIN = 130000 };
+enum {
+        STATEMENTS_MAX = 512,
+        SERVER_VERSION_MIN = 130000,
+        RECONNECT_PATIENCE_MS =
+                5000, /* a server that restarts, or another that takes its place, is waited for */
+        RECONNECT_PAUSE_MS = 100,
+        RECONNECT_EVERY_MS = 1000 /* after that jobs fail at once, but for one try a second */
+};
 
 #define CA_BUNDLE "/etc/ssl/certs/ca-certificates.crt"
 
@@ -60,14 +68,46 @@ static enum err greet(struct pg_conn *c)
         return e == ERR_OK && c->is_listening ? store_pg_exec(c, "LISTEN sekisho_store") : e;
 }
 
-enum err store_pg_reconnect(struct pg_conn *c)
+/* libpq's texts are lines; one is enough. */
+static int line_length(const char *text)
 {
-        store_pg_forget_statements(c);
-        c->was_lost = true;
+        return (int)strcspn(text, "\n");
+}
+
+static mono_ms now_ms(void)
+{
+        struct timespec now;
+
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (mono_ms)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static enum err try_once(struct pg_conn *c)
+{
         PQreset(c->db);
         if (PQstatus(c->db) != CONNECTION_OK)
-                return store_conn_fail(&c->conn, ERR_UNREACHABLE, "%s", PQerrorMessage(c->db));
+                return store_conn_fail(&c->conn, ERR_UNREACHABLE, "%.*s", line_length(PQerrorMessage(c->db)),
+                                       PQerrorMessage(c->db));
+        c->lost_at = 0;
         return greet(c);
+}
+
+enum err store_pg_reconnect(struct pg_conn *c)
+{
+        const struct timespec pause = { 0, RECONNECT_PAUSE_MS * 1000000L };
+        mono_ms now = now_ms();
+        enum err e;
+
+        store_pg_forget_statements(c);
+        c->was_lost = true;
+        c->is_leading = false;
+        c->lost_at = c->lost_at ? c->lost_at : now;
+        if (now < c->ask_at)
+                return store_conn_fail(&c->conn, ERR_UNREACHABLE, "the database cannot be reached");
+        while ((e = try_once(c)) == ERR_UNREACHABLE && now_ms() - c->lost_at < RECONNECT_PATIENCE_MS)
+                nanosleep(&pause, NULL);
+        c->ask_at = e == ERR_OK ? 0 : now_ms() + RECONNECT_EVERY_MS;
+        return e;
 }
 
 static enum err check_server(struct pg_conn *c, struct report *r)
@@ -86,12 +126,6 @@ static enum err check_server(struct pg_conn *c, struct report *r)
                 return ERR_UNSUPPORTED;
         }
         return ERR_OK;
-}
-
-/* libpq's texts are lines; one is enough. */
-static int line_length(const char *text)
-{
-        return (int)strcspn(text, "\n");
 }
 
 enum err store_pg_open(const struct store_url *url, enum store_role role, bool must_exist, struct report *r,

@@ -13,9 +13,11 @@ struct pg_conn {
         PGconn *db;
         struct map statements; /* prepared on the connection that is up now */
         unsigned statements_count;
-        bool is_listening; /* a writer: other controls' notices come on it */
-        bool was_lost;     /* and may have been missed */
-        char xid[32];      /* of the transaction under way that writes */
+        bool is_listening;       /* a writer: other controls' notices come on it */
+        bool was_lost;           /* and may have been missed */
+        bool is_leading;         /* this session has the leader's lock */
+        mono_ms lost_at, ask_at; /* while it is lost: since when, and not to be tried before */
+        char xid[32];            /* of the transaction under way that writes */
         char about[64];
 };
 
@@ -25,7 +27,7 @@ enum err store_pg_result(struct pg_conn *c, PGresult *result);
 /* A statement of ours without arguments and without rows of interest. */
 enum err store_pg_exec(struct pg_conn *c, const char *sql);
 
-/* Connects anew after a loss, and forgets what was prepared. */
+/* Connects anew after a loss, and forgets what was prepared. Waits for a server that is away, but for seconds and once. */
 enum err store_pg_reconnect(struct pg_conn *c);
 
 /* store/postgres.c */

@@ -102,7 +102,13 @@ static const char first[] =
         " PRIMARY KEY (org, actor, word)) {strict};"
         "CREATE INDEX idempotency_created ON idempotency (created);";
 
+static const char leader[] =
+        "CREATE TABLE leader (id {int} PRIMARY KEY CHECK (id = 1), control TEXT NOT NULL, epoch {int} NOT NULL,"
+        " since {int} NOT NULL) {strict};"
+        "CREATE INDEX nodes_expires ON nodes (expires) WHERE expires > 0;";
+
 const struct store_step store_steps[] = {
         { "the first tables", first },
+        { "which control leads", leader },
 };
 const int store_steps_count = ARRAY_SIZE(store_steps);

@@ -475,6 +475,18 @@ static bool sqlite_notice_take(struct store_conn *conn)
         return false;
 }
 
+/* Nobody else can have the file. */
+static enum err sqlite_lead(struct store_conn *conn, bool *has_it)
+{
+        *has_it = true;
+        return ERR_OK;
+}
+
+static enum err sqlite_lead_end(struct store_conn *conn)
+{
+        return ERR_OK;
+}
+
 const struct store_backend store_sqlite = {
         .int_type = "INTEGER",
         .bytes_type = "BLOB",
@@ -497,4 +509,6 @@ const struct store_backend store_sqlite = {
         .announce = sqlite_announce,
         .notice_fd = sqlite_notice_fd,
         .notice_take = sqlite_notice_take,
+        .lead = sqlite_lead,
+        .lead_end = sqlite_lead_end,
 };

@@ -70,3 +70,4 @@ int threads_tests(void);
 int copy_tests(void);
 int crash_tests(void);
 int start_tests(void);
+int controls_tests(void);

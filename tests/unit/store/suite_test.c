@@ -13,6 +13,7 @@ int main(int argc, char **argv)
         failed += threads_tests();
         failed += copy_tests();
         failed += start_tests();
+        failed += controls_tests();
         failed += crash_tests();
         kit_teardown();
         return failed != 0;
