@@ -17,12 +17,11 @@ void store_conn_close(struct store_conn *c)
                 c->backend->close(c);
 }
 
-enum err store_conn_fail(struct store_conn *c, enum err e, const char *format, ...)
+void store_conn_say(struct store_conn *c, const char *format, ...)
 {
         va_list args;
 
         va_start(args, format);
         vsnprintf(c->reason, sizeof(c->reason), format, args);
         va_end(args);
-        return e;
 }

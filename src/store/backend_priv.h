@@ -92,5 +92,6 @@ enum err store_conn_open(const struct store_url *url, enum store_role role, bool
                          struct store_conn **out);
 void store_conn_close(struct store_conn *c); /* NULL is fine */
 
-/* Says why and gives `e`. */
-enum err store_conn_fail(struct store_conn *c, enum err e, const char *format, ...) PRINTF_LIKE(3, 4);
+/* Says why, and is `e`. */
+#define store_conn_fail(c, e, ...) (store_conn_say((c), __VA_ARGS__), (e))
+void store_conn_say(struct store_conn *c, const char *format, ...) PRINTF_LIKE(2, 3);

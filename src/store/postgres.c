@@ -307,7 +307,7 @@ static enum err pg_start(struct store_conn *conn, struct str sql, const struct s
 {
         struct pg_conn *c = of(conn);
         struct bound b;
-        struct store_stmt *s;
+        struct store_stmt *s = NULL;
         ExecStatusType status;
         enum err e = prepare(c, sql, &s);
 
@@ -379,7 +379,7 @@ static int64_t pg_changed(struct store_conn *conn, struct store_stmt *s)
 static enum err pg_has_table(struct store_conn *conn, const char *name, bool *out)
 {
         struct store_value args[] = { VALUE_TEXT(str_of(name)) };
-        struct store_stmt *s;
+        struct store_stmt *s = NULL;
         enum err e = pg_start(
                 conn,
                 STR("SELECT c.oid IS NOT NULL FROM (SELECT $1::text AS name) n LEFT JOIN pg_catalog.pg_class c ON "
@@ -388,7 +388,7 @@ static enum err pg_has_table(struct store_conn *conn, const char *name, bool *ou
         struct store_value v = VALUE_NULL;
         bool has_row;
 
-        if (e != ERR_OK)
+        if (e != ERR_OK || !s)
                 return e;
         e = pg_step(conn, s, &has_row);
         if (has_row)

@@ -51,8 +51,9 @@ enum err store_schema_version(struct store_conn *c, int *out)
                 c->backend->column(s, 0, &v);
         c->backend->finish(c, s);
         *out = v.type == STORE_NUMBER && v.number > 0 && v.number < 1000000 ? (int)v.number : 0;
-        return e == ERR_OK && *out == 0 ? store_conn_fail(c, ERR_MALFORMED, "the schema's version is missing")
-                                        : e;
+        if (e == ERR_OK && *out == 0)
+                return store_conn_fail(c, ERR_MALFORMED, "the schema's version is missing");
+        return e;
 }
 
 /* One step and its number, together or not at all. The version is read again inside: another control may have been faster. */
@@ -67,7 +68,7 @@ static enum err take_step(struct store_conn *c, int target, int *at)
         buf_init(&script, SCRIPT_BYTES_MAX);
         e = store_schema_version(c, at);
         if (e == ERR_OK && *at < target) {
-                respell(str_of(store_steps[*at].sql), c->backend, &script);
+                respell(str_of(store_steps[(size_t)*at].sql), c->backend, &script);
                 buf_add_char(&script, '\0');
                 snprintf(number, sizeof(number), "UPDATE schema_version SET version = %d", *at + 1);
                 e = script.full ? ERR_NO_MEMORY : c->backend->script(c, script.ptr);

@@ -56,7 +56,7 @@ enum err store_token_take(struct store_change *c, enum store_token_kind kind, st
         if (e == ERR_NOT_FOUND)
                 return ERR_DENIED;
         if (e == ERR_OK)
-                e = store_token_get(c->txn, 0, id, a, out);
+                e = store_token_by_hash(c->txn, hash, a, out);
         return e == ERR_OK ? record_use(c, out) : e;
 }
 

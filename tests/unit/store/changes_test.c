@@ -259,7 +259,7 @@ static void test_the_outbox_is_pruned(void **state)
         struct kit *k = *state;
         struct store_key key = key_of("a");
         struct seen s = { .arena = &k->arena };
-        int64_t removed;
+        int64_t removed = 0;
 
         kit_run(k, edit_key, &key);
         kit_now += 1;

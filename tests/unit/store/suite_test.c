@@ -1,5 +1,22 @@
-/* The whole suite on one engine: suite_test sqlite|postgres. */
+/* The suite on one engine, or the named groups of it: suite_test sqlite|postgres [GROUP...]. */
 #include "kit.h"
+
+static const struct {
+        const char *name;
+        int (*run)(void);
+} groups[] = {
+        { "families", families_tests }, { "changes", changes_tests }, { "addresses", addresses_tests },
+        { "threads", threads_tests },   { "copy", copy_tests },       { "start", start_tests },
+        { "controls", controls_tests }, { "crash", crash_tests },
+};
+
+static bool is_wanted(const char *name, int argc, char **argv)
+{
+        for (int i = 2; i < argc; i++)
+                if (strcmp(argv[i], name) == 0)
+                        return true;
+        return argc <= 2;
+}
 
 int main(int argc, char **argv)
 {
@@ -7,14 +24,9 @@ int main(int argc, char **argv)
 
         if (!kit_setup(argc > 1 ? argv[1] : "sqlite"))
                 return 77;
-        failed += families_tests();
-        failed += changes_tests();
-        failed += addresses_tests();
-        failed += threads_tests();
-        failed += copy_tests();
-        failed += start_tests();
-        failed += controls_tests();
-        failed += crash_tests();
+        for (size_t i = 0; i < ARRAY_SIZE(groups); i++)
+                if (is_wanted(groups[i].name, argc, argv))
+                        failed += groups[i].run();
         kit_teardown();
         return failed != 0;
 }
