@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "cli/command.h"
 #include "cli/place.h"
+#include "control/control.h"
 #include "gateway/gateway.h"
 
 enum { PATH_BYTES_MAX = 4096 };
@@ -100,12 +101,53 @@ static const struct command command_agent = {
         .run = agent_command,
 };
 
+struct control_arguments {
+        struct str config, state;
+};
+
+static enum exit_code control_command(const struct command_call *call)
+{
+        const struct control_arguments *a = call->options;
+        struct control_options options = { .state = a->state };
+        struct buf path;
+
+        buf_init(&path, PATH_BYTES_MAX);
+        enum err e = place_config_find(a->config, &path);
+        if (e != ERR_OK && e != ERR_NOT_FOUND)
+                return EXIT_FAILED;
+        if (e == ERR_OK) /* without a file the defaults hold */
+                options.config_file = buf_str(&path);
+        int status = control_run(&options);
+        buf_fini(&path);
+        return (enum exit_code)status;
+}
+
+static const struct command command_control = {
+        .name = "control",
+        .summary = "serve: tell gateways and agents what they should be",
+        .usage = "[--config PATH] [--state FOLDER]",
+        .text = "Runs in the foreground until SIGTERM or Ctrl-C. The first start prints a one-time link for the owner; nothing is "
+                "open before it is used. Without a configuration file the defaults hold: port 8000, SQLite in the state folder.",
+        .examples =
+                (const char *const[]){ "sekisho control", "sekisho control --state /var/lib/sekisho", NULL },
+        .options =
+                (const struct option[]){
+                        { "config", 'c', OPTION_TEXT, offsetof(struct control_arguments, config), "PATH",
+                          "the configuration file (else $SEKISHO_CONFIG, ./sekisho.json, the user's, /etc/sekisho)" },
+                        { "state", 0, OPTION_TEXT, offsetof(struct control_arguments, state), "FOLDER",
+                          "where the database and control.key are, over the file's control.state" },
+                        { NULL },
+                },
+        .options_bytes = sizeof(struct control_arguments),
+        .run = control_command,
+};
+
 int main(int argc, char **argv)
 {
         const struct command table[] = {
-                command_gateway,    command_agent,  command_setup, command_connect, command_config,
-                command_token,      command_policy, command_wg,    command_status,  command_version,
-                command_completion, command_help,   { NULL },
+                command_control, command_gateway,    command_agent,  command_setup, command_connect,
+                command_config,  command_token,      command_policy, command_wg,    command_status,
+                command_version, command_completion, command_help,   { NULL },
         };
 
         return commands_run(table, argc, argv);

@@ -413,6 +413,21 @@ struct conf_trace {
         size_t headers_count;
 };
 
+/* ---- control ---- */
+
+struct conf_control {
+        bool is_given; /* the file has the key */
+        struct listen_address listen;
+        struct conf_url public_url; /* text empty: made from the machine's name and the port */
+        struct str organisation;
+        struct str state;                      /* folder; empty: the program's choice */
+        struct str store_url;                  /* empty: control.db in `state` */
+        struct conf_certificate *certificates; /* for people's names; none: the authority's own */
+        size_t certificates_count;
+        struct ip_prefix pool4,
+                pool6; /* of nodes' addresses; pool6 without an address: made at the first start */
+};
+
 /* ---- the whole ---- */
 
 struct conf {
@@ -432,6 +447,7 @@ struct conf {
         struct conf_log log;
         struct conf_trace trace;
         struct conf_agent agent;
+        struct conf_control control;
         /* private */
         struct arena arena;
         struct conf_secret *secrets; /* wiped at the end */

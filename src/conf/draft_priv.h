@@ -214,6 +214,13 @@ struct draft_trace {
         struct conf_trace trace;
 };
 
+struct draft_control {
+        struct draft_place at;
+        struct draft_text listen, public_url, organisation, state, store_url, pool4, pool6;
+        struct draft_list certificates;
+        struct conf_control control;
+};
+
 struct draft {
         struct draft_gateway gateway;
         struct draft_list providers, models, upstreams, routes;
@@ -221,4 +228,5 @@ struct draft {
         struct draft_log log;
         struct draft_trace trace;
         struct draft_agent agent;
+        struct draft_control control;
 };

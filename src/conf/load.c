@@ -38,6 +38,7 @@ static void file_mode_check(struct loader *l, unsigned mode)
 static void resolve(struct loader *l, struct draft *d)
 {
         l->is_agents = d->agent.at.line && !d->gateway.at.line;
+        l->is_control_only = d->control.at.line && !d->gateway.at.line;
         resolve_gateway(l, &d->gateway);
         resolve_providers(l, &d->providers);
         resolve_models(l, &d->models);
@@ -47,6 +48,7 @@ static void resolve(struct loader *l, struct draft *d)
         resolve_log(l, &d->log);
         resolve_trace(l, &d->trace);
         resolve_agent(l, &d->agent);
+        resolve_control(l, &d->control);
         l->conf->draft = d;
 }
 

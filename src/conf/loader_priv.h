@@ -31,6 +31,7 @@ struct loader {
         bool is_default;                  /* a fallback of the table is read: it has no place */
         bool has_plain_secret;
         bool is_agents; /* the file is an agent's: nobody is let in by it */
+        bool is_control_only; /* the file is about `control`, and says nothing of a gateway */
         struct {
                 const struct conf_table *table;
                 void *item; /* all defaults: what a new item is copied from */
@@ -114,6 +115,7 @@ void resolve_links(struct loader *l,
                    struct draft_gateway *d); /* after the gateway's certificates and listeners */
 void resolve_agent(struct loader *l, struct draft_agent *d); /* after the upstreams */
 void resolve_trace(struct loader *l, struct draft_trace *d); /* after the upstreams */
+void resolve_control(struct loader *l, struct draft_control *d);
 
 /* A certificate and its key, both or a report; read, and found to fit and to be in date. The key's kind is CONF_READ_KEY
  * for a listener's, CONF_READ_SECRET for one that workers have. */

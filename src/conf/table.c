@@ -101,6 +101,8 @@ static const struct conf_key root_keys[] = {
         { "trace", CONF_TYPE_TABLE, 0, AT(draft, trace), .table = &conf_table_trace, .doc = "Traces." },
         { "agent", CONF_TYPE_TABLE, 0, AT(draft, agent), .table = &conf_table_agent,
           .doc = "The role of an agent." },
+        { "control", CONF_TYPE_TABLE, 0, AT(draft, control), .table = &conf_table_control,
+          .doc = "`sekisho control`." },
         { "agents", CONF_TYPE_UNUSED, 0, .doc = "The predecessor's; not used." },
         { "tools", CONF_TYPE_UNUSED, 0, .doc = "The predecessor's; not used." },
         { "channels", CONF_TYPE_UNUSED, 0, .doc = "The predecessor's; not used." },

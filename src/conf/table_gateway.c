@@ -65,7 +65,7 @@ static const struct conf_key certificate_keys[] = {
         { "key", CONF_TYPE_TEXT, CONF_REQUIRED, AT(draft_certificate, key),
           .doc = "PEM file of its key; others must not be able to read it." },
 };
-static const struct conf_table conf_table_certificate = {
+const struct conf_table conf_table_certificate = {
         "gateway.certificates[]",
         sizeof(struct draft_certificate),
         CONF_KEYS(certificate_keys),

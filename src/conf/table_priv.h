@@ -87,9 +87,9 @@ struct conf_table {
 
 extern const struct conf_table conf_table_root, conf_table_gateway, conf_table_provider, conf_table_model,
         conf_table_upstream, conf_table_route, conf_table_admin, conf_table_log, conf_table_trace,
-        conf_table_agent;
+        conf_table_agent, conf_table_control;
 /* Shared by several. */
 extern const struct conf_table conf_table_client_tls, conf_table_timeouts, conf_table_provider_timeouts,
-        conf_table_route_timeouts;
+        conf_table_route_timeouts, conf_table_certificate;
 
 const struct conf_key *conf_table_find(const struct conf_table *t, struct str name); /* or NULL */

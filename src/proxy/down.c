@@ -169,6 +169,8 @@ static bool client_find(struct down *c)
         if (client) {
                 crypto_hex_format((struct str){ (const char *)who.sha256, sizeof(who.sha256) },
                                   client->sha256);
+                crypto_hex_format((struct str){ (const char *)who.key_sha256, sizeof(who.key_sha256) },
+                                  client->spki_sha256);
                 if (who.subject.len)
                         memcpy(client->text, who.subject.ptr, who.subject.len);
                 if (who.names.len)

@@ -52,6 +52,7 @@ enum exchange_outcome {
 /* Who a client is by its certificate, as fields say it. */
 struct client_certificate {
         char sha256[65];           /* hexadecimal, with NUL */
+        char spki_sha256[65];      /* of its public key, likewise */
         struct str subject, names; /* see tls_peer_identity */
         char text[];
 };

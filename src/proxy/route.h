@@ -15,6 +15,7 @@
 /* Answers a route's requests: finds or makes the up side. One static struct a kind; its configuration is the route's. */
 struct handler {
         const char *name;
+        bool takes_websocket; /* its up side answers 101 and speaks frames */
         /* The step `pick`. Ends with exchange_start_up and STEP_NEXT, or STEP_WAIT, or exchange_refuse. Called again after a
          * wait, and to pick another target after exchange_up_reset allowed a retry. */
         enum step_result (*pick)(struct exchange *x);

@@ -294,11 +294,12 @@ static enum err fields_rewrite(struct exchange *x)
 static enum step_result step_filters(struct exchange *x)
 {
         const struct route *r = x->route;
+        bool may_upgrade = r->upstream || r->handler->takes_websocket;
 
-        x->wants_upgrade = x->request.asks_upgrade && r->upstream && x->request.version_minor > 0;
+        x->wants_upgrade = x->request.asks_upgrade && may_upgrade && x->request.version_minor > 0;
         if (x->is_connect && !x->wants_upgrade) /* what is answered from here is no tunnel */
                 return exchange_refuse(x, 501, "no_tunnel", "There is no tunnel at this path.");
-        if (r->upstream && websocket_is_asked(&x->request)) {
+        if (may_upgrade && websocket_is_asked(&x->request)) {
                 struct http_refusal refusal;
 
                 if (websocket_request_check(&x->request, &refusal) != ERR_OK) {

@@ -1,0 +1,62 @@
+#include "conf/check_priv.h"
+#include "conf/draft_priv.h"
+#include "conf/table_priv.h"
+
+#define AT(type, member) .offset = offsetof(struct type, member)
+
+static const struct conf_key store_keys[] = {
+        { "url", CONF_TYPE_TEXT, 0, AT(draft_control, store_url), .unless = "`control.db` in `control.state`",
+          .check = conf_check_not_empty,
+          .doc = "Where the database is: `sqlite:/var/lib/sekisho/control.db`, or a server, "
+                 "`postgresql://user@host/name`." },
+};
+static const struct conf_table conf_table_store = {
+        "control.store",
+        .keys = store_keys,
+        .keys_count = ARRAY_SIZE(store_keys),
+        .short_key = "url",
+        .doc = "What control must not lose.",
+};
+
+static const struct conf_key pool_keys[] = {
+        { "ipv4", CONF_TYPE_TEXT, 0, AT(draft_control, pool4), "\"100.64.0.0/10\"",
+          .doc = "The prefix that nodes get IPv4 addresses of." },
+        { "ipv6", CONF_TYPE_TEXT, 0, AT(draft_control, pool6),
+          .unless = "a random `fd…/48`, made at the first start",
+          .doc = "The prefix that nodes get IPv6 addresses of." },
+};
+static const struct conf_table conf_table_pools = {
+        "control.addresses",
+        .keys = pool_keys,
+        .keys_count = ARRAY_SIZE(pool_keys),
+        .doc = "Pools of nodes' addresses. Addresses given out stay with their nodes.",
+};
+
+static const struct conf_key control_keys[] = {
+        { "listen", CONF_TYPE_TEXT, 0, AT(draft_control, listen), "\":8000\"",
+          .doc = "Where control listens, always with TLS: people and nodes come here." },
+        { "publicUrl", CONF_TYPE_TEXT, 0, AT(draft_control, public_url),
+          .unless = "the machine's name and the port",
+          .doc = "How others reach it, as `https://control.example.com:8000`: what stands in join tokens and links." },
+        { "organisation", CONF_TYPE_TEXT, 0, AT(draft_control, organisation), "\"home\"",
+          .check = conf_check_name,
+          .doc = "The organisation's short name in certificates: lower-case letters, digits, `-`, `_`, `.`. It counts at the "
+                 "first start only." },
+        { "state", CONF_TYPE_TEXT, 0, AT(draft_control, state),
+          .unless = "`$SEKISHO_STATE`, `$XDG_STATE_HOME/sekisho`, or `/var/lib/sekisho`",
+          .check = conf_check_not_empty,
+          .doc = "The folder of the database and of `control.key`, without which the database opens nothing." },
+        { "store", CONF_TYPE_TABLE, 0, .table = &conf_table_store, .doc = "The database." },
+        { "addresses", CONF_TYPE_TABLE, 0, .table = &conf_table_pools, .doc = "Pools of nodes' addresses." },
+        { "certificates", CONF_TYPE_LIST, 0, AT(draft_control, certificates), "[]",
+          .table = &conf_table_certificate,
+          .doc = "Certificates for the names people use; without one control's own authority makes them." },
+};
+const struct conf_table conf_table_control = {
+        "control",
+        .has_place = true,
+        .is_optional = true,
+        .keys = control_keys,
+        .keys_count = ARRAY_SIZE(control_keys),
+        .doc = "The control server, `sekisho control`. A file with this and without `gateway` is control's alone.",
+};

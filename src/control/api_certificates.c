@@ -1,0 +1,178 @@
+#include "certs/facts.h"
+#include "control/routes_priv.h"
+#include "control/text.h"
+#include "crypto/sealedbox.h"
+#include "io/tls.h"
+#include "store/certificates.h"
+#include "store/nodes.h"
+
+static const struct str sources[] = { STR_INIT("uploaded"), STR_INIT("internal"), STR_INIT("acme") };
+
+static enum err fill(struct api_call *c, struct store_txn *t, const struct store_certificate *row,
+                     struct object_certificate *o)
+{
+        struct store_page page = { .limit = STORE_PAGE_MAX };
+        struct store_certificate_key *keys;
+        enum err e = store_certificate_key_of(t, row->id, &page, &c->work, &keys);
+
+        *o = (struct object_certificate){ .id = id_text(c, ID_CERTIFICATE, row->id),
+                                          .name = row->name,
+                                          .source = sources[row->source],
+                                          .fingerprint = text_hex(&c->work, row->fingerprint),
+                                          .chain = row->chain,
+                                          .hosts = texts_of_text(&c->work, row->hosts),
+                                          .not_before = row->not_before,
+                                          .not_after = row->not_after,
+                                          .created = row->created };
+        if (e != ERR_OK)
+                return e;
+        if (!(o->gateways.items = ARENA_ARRAY(&c->work, struct str, page.count + 1)))
+                return ERR_NO_MEMORY;
+        for (size_t i = 0; i < page.count; i++)
+                o->gateways.items[o->gateways.count++] = id_text(c, ID_GATEWAY, keys[i].node);
+        return ERR_OK;
+}
+
+API_RUN(certificates_list)
+{
+        struct store_page page;
+        struct store_certificate *rows;
+        struct api_pager pager;
+        struct object_certificate o;
+        enum err e = api_page(c, identity_permit_org(permit), &page);
+
+        if (e != ERR_OK || (e = store_certificate_list(t, &page, &c->work, &rows)) != ERR_OK)
+                return e;
+        api_page_begin(&pager, c);
+        for (size_t i = 0; i < page.count; i++) {
+                if ((e = fill(c, t, &rows[i], &o)) != ERR_OK)
+                        return e;
+                api_page_add(&pager, &object_certificate_schema, &o);
+        }
+        return api_page_end(&pager, &page, page.count ? rows[page.count - 1].id : 0);
+}
+
+API_RUN(certificate_get)
+{
+        struct store_certificate row;
+        struct object_certificate o;
+        int64_t id;
+        enum err e = api_param_id(c, 0, ID_CERTIFICATE, &id);
+
+        if (e != ERR_OK)
+                return e;
+        if ((e = store_certificate_get(t, identity_permit_org(permit), id, &c->work, &row)) != ERR_OK)
+                return api_store_failed(c, e, "certificate");
+        if ((e = fill(c, t, &row, &o)) != ERR_OK)
+                return e;
+        return api_answer(c, &object_certificate_schema, &o, row.revision);
+}
+
+/* The TLS library itself says whether a gateway could present the pair. */
+static enum err pair_check(struct api_call *c, const struct object_certificate *o)
+{
+        struct tls_certificate pair = { o->chain, o->key, STR("the chain"), STR("the key") };
+        struct tls_server_conf conf = { .certificates = &pair, .certificates_count = 1 };
+        struct tls_context *context;
+        struct report report;
+        enum err e;
+
+        report_init(&report, STR(""));
+        e = tls_server_new(&conf, &report, &context);
+        if (e == ERR_OK)
+                tls_context_put(context);
+        else if (e == ERR_CONFIG)
+                e = api_fail(c, 400, NULL, "Chain and key cannot be used: %.*s.",
+                             STR_FMT(report.entries_count ? report.entries[0].text : STR("they do not fit")));
+        report_fini(&report);
+        return e;
+}
+
+static enum err keys_seal(struct api_call *c, struct store_change *change,
+                          const struct store_certificate *row, struct str key)
+{
+        struct store_txn *t = store_change_txn(change);
+        struct store_page page = { .org = row->org };
+        struct store_node *nodes;
+
+        do {
+                enum err e = store_node_list_of(t, STORE_GATEWAY, &page, &c->work, &nodes);
+
+                if (e != ERR_OK)
+                        return e;
+                for (size_t i = 0; i < page.count; i++) {
+                        uint8_t *box = arena_alloc(&c->work, key.len + CRYPTO_SEALEDBOX_OVERHEAD, 1);
+
+                        page.after = nodes[i].id;
+                        if (!box)
+                                return ERR_NO_MEMORY;
+                        if (nodes[i].seal_key.len != CRYPTO_SEALEDBOX_KEY_BYTES ||
+                            crypto_sealedbox_seal((const uint8_t *)nodes[i].seal_key.ptr, key, box) != ERR_OK)
+                                continue;
+                        struct store_certificate_key sealed = {
+                                .org = row->org,
+                                .certificate = row->id,
+                                .node = nodes[i].id,
+                                .sealed = { (const char *)box, key.len + CRYPTO_SEALEDBOX_OVERHEAD },
+                                .created = store_now(t)
+                        };
+                        if ((e = store_certificate_key_add(change, &sealed)) != ERR_OK)
+                                return e;
+                }
+        } while (page.has_more);
+        return ERR_OK;
+}
+
+API_RUN(certificate_add)
+{
+        struct object_certificate o = { 0 };
+        struct store_certificate row;
+        struct certs_facts facts;
+        struct store_change *change;
+        uint64_t given;
+        enum err e = api_body(c, &o, &given);
+
+        if (e != ERR_OK || (e = pair_check(c, &o)) != ERR_OK)
+                return e;
+        if ((e = certs_facts_read(o.chain, &c->work, &facts)) != ERR_OK)
+                return e == ERR_MALFORMED ? api_fail(c, 400, NULL, "\"chain\" is no PEM of a certificate.")
+                                          : e;
+        if (facts.to <= store_now(t))
+                return api_fail(c, 400, NULL, "The certificate has expired.");
+        const struct schema_texts hosts = { facts.names_count ? facts.names : &facts.common_name,
+                                            facts.names_count ? facts.names_count
+                                                              : facts.common_name.len != 0 };
+        if (hosts.count == 0)
+                return api_fail(c, 400, NULL, "The certificate is for no name.");
+        row = (struct store_certificate){ .org = identity_permit_org(permit),
+                                          .name = o.name.len ? o.name : hosts.items[0],
+                                          .hosts = text_of_texts(&c->work, &hosts),
+                                          .source = STORE_CERTIFICATE_UPLOADED,
+                                          .chain = o.chain,
+                                          .fingerprint = { (const char *)facts.sha256, sizeof(facts.sha256) },
+                                          .not_before = facts.from,
+                                          .not_after = facts.to,
+                                          .created = store_now(t) };
+        change = change_begin(t, permit, "certificate.add");
+        if ((e = store_certificate_add(change, &row)) != ERR_OK ||
+            (e = keys_seal(c, change, &row, o.key)) != ERR_OK || (e = store_change_finish(change)) != ERR_OK)
+                return api_store_failed(c, e, "certificate");
+        if ((e = fill(c, t, &row, &o)) != ERR_OK)
+                return e;
+        return api_created(c, &object_certificate_schema, &o, row.revision, "certificates", o.id);
+}
+
+API_RUN(certificate_remove)
+{
+        struct store_change *change;
+        int64_t id, expected;
+        enum err e = api_param_id(c, 0, ID_CERTIFICATE, &id);
+
+        if (e != ERR_OK || (e = api_expected(c, &expected)) != ERR_OK)
+                return e;
+        change = change_begin(t, permit, "certificate.remove");
+        if ((e = store_certificate_retire(change, identity_permit_org(permit), id, expected)) != ERR_OK ||
+            (e = store_change_finish(change)) != ERR_OK)
+                return api_store_failed(c, e, "certificate");
+        return api_nothing(c);
+}

@@ -1,0 +1,523 @@
+#include "control/routes_priv.h"
+#include "control/text.h"
+#include "store/nodes.h"
+#include "store/services.h"
+#include "json/reader.h"
+
+static const struct str kinds[] = { STR_INIT("http"), STR_INIT("tcp"), STR_INIT("udp"),
+                                    STR_INIT("passthrough"), STR_INIT("llm") };
+static const struct str no_json = STR_INIT("{}");
+
+/* ---- targets ---- */
+
+static enum err target_fill(struct api_call *c, struct store_txn *t, const struct store_target *row,
+                            struct object_target *o)
+{
+        struct store_node node = { 0 };
+        enum err e = row->node ? store_node_get(t, row->org, row->node, &c->work, &node) : ERR_OK;
+
+        *o = (struct object_target){ .id = id_text(c, ID_TARGET, row->id),
+                                     .service = id_text(c, ID_SERVICE, row->service),
+                                     .agent = row->node ? id_text(c, node_prefix(&node), row->node) : STR(""),
+                                     .url = row->url,
+                                     .weight = row->weight,
+                                     .backup = row->is_backup,
+                                     .enabled = row->is_enabled,
+                                     .health = row->health,
+                                     .settings = row->settings,
+                                     .created = row->created };
+        return e;
+}
+
+static enum err target_check(struct api_call *c, const struct object_target *o)
+{
+        const char *why;
+
+        if (!text_is_target(o->url, &why))
+                return api_fail(c, 400, NULL, "The target's url \"%.*s\" %s.",
+                                STR_FMT(str_sub(o->url, 0, 100)), why);
+        return ERR_OK;
+}
+
+/* A target's scheme must be one its service can speak. */
+static enum err target_fits(struct api_call *c, enum store_service_kind kind, struct str url)
+{
+        bool is_tcp = str_has_prefix(url, STR("tcp://")), is_udp = str_has_prefix(url, STR("udp://"));
+        bool fits = kind == STORE_SERVICE_UDP ? is_udp
+                    : kind == STORE_SERVICE_TCP || kind == STORE_SERVICE_PASSTHROUGH
+                            ? is_tcp || str_has_prefix(url, STR("unix:"))
+                            : !is_tcp && !is_udp;
+
+        if (fits)
+                return ERR_OK;
+        return api_fail(c, 400, NULL, "A service of kind %.*s cannot have the target %.*s.",
+                        STR_FMT(kinds[kind]), STR_FMT(str_sub(url, 0, 100)));
+}
+
+static enum err target_make(struct api_call *c, struct store_change *change,
+                            const struct store_service *service, const struct object_target *o,
+                            struct store_target *row)
+{
+        struct store_txn *t = store_change_txn(change);
+        struct store_node agent;
+        enum err e;
+
+        if ((e = target_check(c, o)) != ERR_OK || (e = target_fits(c, service->kind, o->url)) != ERR_OK ||
+            (e = agent_find(c, t, service->org, o->agent, &agent)) != ERR_OK)
+                return e;
+        *row = (struct store_target){ .org = service->org,
+                                      .service = service->id,
+                                      .node = agent.id,
+                                      .url = o->url,
+                                      .weight = o->weight,
+                                      .is_backup = o->backup,
+                                      .is_enabled = o->enabled,
+                                      .health = o->health.len ? o->health : no_json,
+                                      .settings = o->settings.len ? o->settings : no_json,
+                                      .created = store_now(t) };
+        e = store_target_add(change, row);
+        return e == ERR_OK ? e : api_store_failed(c, e, "target");
+}
+
+/* A member that was not given has its default: the schema's zero is not it for these two. */
+static void target_defaults(const struct json_value *body, struct object_target *o)
+{
+        if (!json_find(body, STR("weight")))
+                o->weight = 1;
+        if (!json_find(body, STR("enabled")))
+                o->enabled = true;
+}
+
+/* ---- services ---- */
+
+static enum err targets_fill(struct api_call *c, struct store_txn *t, int64_t service,
+                             struct schema_list *out)
+{
+        struct store_page page = { .limit = STORE_PAGE_MAX };
+        struct store_target *rows;
+        struct object_target *items;
+        enum err e = store_target_of_service(t, service, &page, &c->work, &rows);
+
+        if (e != ERR_OK)
+                return e;
+        if (!(items = ARENA_ARRAY(&c->work, struct object_target, page.count + 1)))
+                return ERR_NO_MEMORY;
+        for (size_t i = 0; i < page.count && e == ERR_OK; i++)
+                e = target_fill(c, t, &rows[i], &items[i]);
+        *out = (struct schema_list){ items, page.count };
+        return e;
+}
+
+static void access_read(struct api_call *c, struct str text, struct object_access *o)
+{
+        const struct json_value *root;
+
+        *o = (struct object_access){ .kind = STR("public") };
+        if (text.len == 0 || json_read_strict(&c->work, text, NULL, &root) != ERR_OK)
+                return;
+        if (json_str(json_find(root, STR("kind"))).len)
+                o->kind = json_str(json_find(root, STR("kind")));
+        const struct json_value *ips = json_find(root, STR("allowedIps"));
+        if (ips)
+                o->allowed_ips = texts_of_text(&c->work, ips->raw);
+}
+
+/* As documents have it (docs/protocol/nodes.md 3). */
+static struct str access_write(struct api_call *c, const struct object_access *o)
+{
+        struct json_writer w;
+        struct buf out;
+
+        buf_init(&out, 64 * 1024);
+        json_writer_init(&w, &out, JSON_COMPACT);
+        json_write_object_begin(&w);
+        json_write_member_str(&w, STR("kind"), o->kind.len ? o->kind : STR("public"));
+        json_write_key(&w, STR("allowedIps"));
+        json_write_array_begin(&w);
+        for (size_t i = 0; i < o->allowed_ips.count; i++)
+                json_write_str(&w, o->allowed_ips.items[i]);
+        json_write_array_end(&w);
+        json_write_object_end(&w);
+        json_writer_finish(&w);
+        struct str text = arena_copy(&c->work, buf_str(&out));
+        buf_fini(&out);
+        return text;
+}
+
+static enum err fill(struct api_call *c, struct store_txn *t, const struct store_service *row,
+                     struct object_service *o)
+{
+        struct schema_texts paths = texts_of_text(&c->work, row->paths);
+
+        *o = (struct object_service){ .id = id_text(c, ID_SERVICE, row->id),
+                                      .name = row->name,
+                                      .kind = kinds[row->kind],
+                                      .hosts = texts_of_text(&c->work, row->hosts),
+                                      .path = paths.count ? paths.items[0] : STR("/"),
+                                      .listen = texts_of_text(&c->work, row->listen),
+                                      .settings = row->settings,
+                                      .enabled = row->is_enabled,
+                                      .owner = row->owner,
+                                      .created = row->created,
+                                      .expires = row->expires };
+        access_read(c, row->access, &o->access);
+        return targets_fill(c, t, row->id, &o->targets);
+}
+
+API_RUN(services_list)
+{
+        struct str name = api_query(c, "name");
+        struct store_page page;
+        struct store_service *rows;
+        struct api_pager pager;
+        struct object_service o;
+        enum err e = api_page(c, identity_permit_org(permit), &page);
+
+        if (e != ERR_OK || (e = store_service_list(t, &page, &c->work, &rows)) != ERR_OK)
+                return e;
+        api_page_begin(&pager, c);
+        for (size_t i = 0; i < page.count; i++) {
+                if (name.len && !str_eq(name, rows[i].name))
+                        continue;
+                if ((e = fill(c, t, &rows[i], &o)) != ERR_OK)
+                        return e;
+                api_page_add(&pager, &object_service_schema, &o);
+        }
+        return api_page_end(&pager, &page, page.count ? rows[page.count - 1].id : 0);
+}
+
+static enum err get(struct api_call *c, struct store_txn *t, const struct identity_permit *permit,
+                    struct store_service *row)
+{
+        int64_t id;
+        enum err e = api_param_id(c, 0, ID_SERVICE, &id);
+
+        if (e != ERR_OK)
+                return e;
+        e = store_service_get(t, identity_permit_org(permit), id, &c->work, row);
+        return e == ERR_OK ? e : api_store_failed(c, e, "service");
+}
+
+API_RUN(service_get)
+{
+        struct store_service row;
+        struct object_service o;
+        enum err e = get(c, t, permit, &row);
+
+        if (e != ERR_OK || (e = fill(c, t, &row, &o)) != ERR_OK)
+                return e;
+        return api_answer(c, &object_service_schema, &o, row.revision);
+}
+
+static enum err hosts_check(struct api_call *c, struct schema_texts *hosts)
+{
+        for (size_t i = 0; i < hosts->count; i++) {
+                struct str h = arena_copy(&c->work, hosts->items[i]);
+
+                for (size_t j = 0; h.ptr && j < h.len; j++)
+                        ((char *)(uintptr_t)h.ptr)[j] = ascii_lower(h.ptr[j]);
+                if (!text_is_host(h))
+                        return api_fail(c, 400, NULL,
+                                        "\"%.*s\" is no name that can be published: write app.example.com or "
+                                        "*.example.com.",
+                                        STR_FMT(str_sub(h, 0, 100)));
+                hosts->items[i] = h;
+        }
+        return ERR_OK;
+}
+
+static enum err shape_check(struct api_call *c, struct object_service *o, enum store_service_kind kind)
+{
+        bool by_port = kind == STORE_SERVICE_TCP || kind == STORE_SERVICE_UDP;
+        struct ip_prefix prefix;
+        enum err e;
+
+        if (!text_is_name(o->name))
+                return api_fail(c, 400, NULL,
+                                "\"name\" must be 1 to 63 of a-z, 0-9 and -, and not begin or end with -.");
+        if ((e = hosts_check(c, &o->hosts)) != ERR_OK)
+                return e;
+        if (by_port && o->listen.count == 0)
+                return api_fail(c, 400, NULL,
+                                "A service of kind %.*s needs \"listen\", such as [\"0.0.0.0:2222\"].",
+                                STR_FMT(kinds[kind]));
+        if (!by_port && o->listen.count)
+                return api_fail(
+                        c, 400, NULL,
+                        "\"listen\" is for services of kind tcp and udp; this one is found by its hosts.");
+        if (!by_port && kind != STORE_SERVICE_LLM && o->hosts.count == 0)
+                return api_fail(c, 400, NULL, "\"hosts\" is empty: under which name is it to be published?");
+        for (size_t i = 0; i < o->listen.count; i++)
+                if (!text_is_listen(o->listen.items[i]))
+                        return api_fail(
+                                c, 400, NULL,
+                                "\"%.*s\" is nothing to listen on: write 0.0.0.0:2222 or [::]:7000-7010.",
+                                STR_FMT(str_sub(o->listen.items[i], 0, 100)));
+        for (size_t i = 0; i < o->access.allowed_ips.count; i++)
+                if (ip_prefix_parse(o->access.allowed_ips.items[i], &prefix) != ERR_OK)
+                        return api_fail(c, 400, NULL, "\"%.*s\" is no address or prefix.",
+                                        STR_FMT(str_sub(o->access.allowed_ips.items[i], 0, 100)));
+        if (o->path.len == 0)
+                o->path = STR("/");
+        if (o->path.ptr[0] != '/' || str_find_char(o->path, ' ') != STR_NONE ||
+            str_find_char(o->path, '?') != STR_NONE)
+                return api_fail(c, 400, NULL, "\"path\" must begin with / and have no query.");
+        return ERR_OK;
+}
+
+static bool shares_host(const struct schema_texts *a, const struct schema_texts *b)
+{
+        for (size_t i = 0; i < a->count; i++)
+                for (size_t j = 0; j < b->count; j++)
+                        if (str_eq(a->items[i], b->items[j]))
+                                return true;
+        return false;
+}
+
+/* Two services at one name and path, or at one port, would take turns by chance. */
+static enum err place_check(struct api_call *c, struct store_txn *t, const struct object_service *o,
+                            enum store_service_kind kind, int64_t org, int64_t own)
+{
+        struct store_page page = { .org = org };
+        struct store_service *rows;
+        enum err e;
+
+        do {
+                if ((e = store_service_list(t, &page, &c->work, &rows)) != ERR_OK)
+                        return e;
+                for (size_t i = 0; i < page.count; i++) {
+                        const struct store_service *r = &rows[i];
+                        struct schema_texts hosts = texts_of_text(&c->work, r->hosts),
+                                            listen = texts_of_text(&c->work, r->listen),
+                                            paths = texts_of_text(&c->work, r->paths);
+
+                        page.after = r->id;
+                        if (r->id == own)
+                                continue;
+                        if (shares_host(&o->hosts, &hosts) &&
+                            (!paths.count || str_eq(paths.items[0], o->path)))
+                                return api_fail(
+                                        c, 409, NULL,
+                                        "The service \"%.*s\" is published at that name and path already.",
+                                        STR_FMT(r->name));
+                        if (r->kind == kind && shares_host(&o->listen, &listen))
+                                return api_fail(c, 409, NULL, "The service \"%.*s\" listens there already.",
+                                                STR_FMT(r->name));
+                }
+        } while (page.has_more);
+        return ERR_OK;
+}
+
+static void row_set(struct api_call *c, const struct object_service *o, struct store_service *row)
+{
+        const struct schema_texts path = { (struct str[]){ o->path }, 1 };
+
+        row->name = o->name;
+        row->hosts = text_of_texts(&c->work, &o->hosts);
+        row->paths = text_of_texts(&c->work, &path);
+        row->listen = text_of_texts(&c->work, &o->listen);
+        row->access = access_write(c, &o->access);
+        row->settings = o->settings.len ? o->settings : no_json;
+        row->is_enabled = o->enabled;
+        row->expires = o->expires;
+}
+
+static enum err service_make(struct api_call *c, struct store_txn *t, const struct identity_permit *permit,
+                             struct object_service *o, enum store_service_kind kind,
+                             struct store_service *row)
+{
+        struct store_change *change;
+        struct object_target *targets = o->targets.items;
+        enum err e;
+
+        *row = (struct store_service){ .org = identity_permit_org(permit),
+                                       .kind = kind,
+                                       .owner = identity_permit_actor(permit).name,
+                                       .created = store_now(t) };
+        row_set(c, o, row);
+        change = change_begin(t, permit, "service.add");
+        if ((e = store_service_add(change, row)) != ERR_OK)
+                return api_store_failed(c, e, "service");
+        for (size_t i = 0; i < o->targets.count; i++) {
+                struct store_target target;
+
+                if ((e = target_make(c, change, row, &targets[i], &target)) != ERR_OK)
+                        return e;
+        }
+        return store_change_finish(change);
+}
+
+API_RUN(service_add)
+{
+        struct object_service o = { .kind = STR("http"), .path = STR("/"), .enabled = true };
+        const struct json_value *root;
+        enum store_service_kind kind = STORE_SERVICE_HTTP;
+        struct store_service row;
+        uint64_t given;
+        enum err e = api_body(c, &o, &given);
+
+        if (e != ERR_OK)
+                return e;
+        for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+                if (str_eq(o.kind, kinds[i]))
+                        kind = (enum store_service_kind)i;
+        if ((e = json_read_strict(&c->work, c->body, NULL, &root)) != ERR_OK)
+                return e;
+        for (size_t i = 0; i < o.targets.count; i++)
+                target_defaults(json_item(json_find(root, STR("targets")), i),
+                                &((struct object_target *)o.targets.items)[i]);
+        if ((e = shape_check(c, &o, kind)) != ERR_OK ||
+            (e = place_check(c, t, &o, kind, identity_permit_org(permit), 0)) != ERR_OK ||
+            (e = service_make(c, t, permit, &o, kind, &row)) != ERR_OK ||
+            (e = fill(c, t, &row, &o)) != ERR_OK)
+                return e;
+        return api_created(c, &object_service_schema, &o, row.revision, "services", o.id);
+}
+
+API_RUN(service_change)
+{
+        struct store_service row;
+        struct object_service o;
+        struct store_change *change;
+        int64_t expected;
+        uint64_t given;
+        enum err e = get(c, t, permit, &row);
+
+        if (e != ERR_OK || (e = fill(c, t, &row, &o)) != ERR_OK || (e = api_body(c, &o, &given)) != ERR_OK ||
+            (e = api_expected(c, &expected)) != ERR_OK)
+                return e;
+        if (expected && expected != row.revision)
+                return api_store_failed(c, ERR_STALE, "service");
+        if ((e = shape_check(c, &o, row.kind)) != ERR_OK ||
+            (e = place_check(c, t, &o, row.kind, row.org, row.id)) != ERR_OK)
+                return e;
+        row_set(c, &o, &row);
+        change = change_begin(t, permit, "service.change");
+        if ((e = store_service_update(change, &row)) != ERR_OK || (e = store_change_finish(change)) != ERR_OK)
+                return api_store_failed(c, e, "service");
+        if ((e = fill(c, t, &row, &o)) != ERR_OK)
+                return e;
+        return api_answer(c, &object_service_schema, &o, row.revision);
+}
+
+API_RUN(service_remove)
+{
+        struct store_service row;
+        struct store_change *change;
+        int64_t expected;
+        enum err e = get(c, t, permit, &row);
+
+        if (e != ERR_OK || (e = api_expected(c, &expected)) != ERR_OK)
+                return e;
+        change = change_begin(t, permit, "service.remove");
+        if ((e = store_service_retire(change, row.org, row.id, expected)) != ERR_OK ||
+            (e = store_change_finish(change)) != ERR_OK)
+                return api_store_failed(c, e, "service");
+        return api_nothing(c);
+}
+
+/* ---- targets by themselves ---- */
+
+API_RUN(targets_list)
+{
+        struct store_service service;
+        struct schema_list list;
+        struct api_pager pager;
+        enum err e = get(c, t, permit, &service);
+
+        if (e != ERR_OK || (e = targets_fill(c, t, service.id, &list)) != ERR_OK)
+                return e;
+        api_page_begin(&pager, c);
+        for (size_t i = 0; i < list.count; i++)
+                api_page_add(&pager, &object_target_schema, &((struct object_target *)list.items)[i]);
+        return api_page_end(&pager, NULL, 0);
+}
+
+API_RUN(target_add)
+{
+        struct object_target o = { .weight = 1, .enabled = true };
+        struct store_service service;
+        struct store_target row;
+        struct store_change *change;
+        uint64_t given;
+        enum err e = get(c, t, permit, &service);
+
+        if (e != ERR_OK || (e = api_body(c, &o, &given)) != ERR_OK)
+                return e;
+        change = change_begin(t, permit, "target.add");
+        if ((e = target_make(c, change, &service, &o, &row)) != ERR_OK ||
+            (e = store_change_finish(change)) != ERR_OK || (e = target_fill(c, t, &row, &o)) != ERR_OK)
+                return e;
+        return api_created(c, &object_target_schema, &o, row.revision, "targets", o.id);
+}
+
+static enum err target_row(struct api_call *c, struct store_txn *t, const struct identity_permit *permit,
+                           struct store_target *row)
+{
+        int64_t id;
+        enum err e = api_param_id(c, 0, ID_TARGET, &id);
+
+        if (e != ERR_OK)
+                return e;
+        e = store_target_get(t, identity_permit_org(permit), id, &c->work, row);
+        return e == ERR_OK ? e : api_store_failed(c, e, "target");
+}
+
+API_RUN(target_get)
+{
+        struct store_target row;
+        struct object_target o;
+        enum err e = target_row(c, t, permit, &row);
+
+        if (e != ERR_OK || (e = target_fill(c, t, &row, &o)) != ERR_OK)
+                return e;
+        return api_answer(c, &object_target_schema, &o, row.revision);
+}
+
+API_RUN(target_change)
+{
+        struct store_service service;
+        struct store_target row;
+        struct object_target o;
+        struct store_change *change;
+        int64_t expected;
+        uint64_t given;
+        enum err e = target_row(c, t, permit, &row);
+
+        if (e != ERR_OK || (e = target_fill(c, t, &row, &o)) != ERR_OK ||
+            (e = api_body(c, &o, &given)) != ERR_OK || (e = api_expected(c, &expected)) != ERR_OK ||
+            (e = target_check(c, &o)) != ERR_OK ||
+            (e = store_service_get(t, row.org, row.service, &c->work, &service)) != ERR_OK ||
+            (e = target_fits(c, service.kind, o.url)) != ERR_OK)
+                return e;
+        if (expected && expected != row.revision)
+                return api_store_failed(c, ERR_STALE, "target");
+        row.url = o.url;
+        row.weight = o.weight;
+        row.is_backup = o.backup;
+        row.is_enabled = o.enabled;
+        row.health = o.health.len ? o.health : no_json;
+        row.settings = o.settings.len ? o.settings : no_json;
+        change = change_begin(t, permit, "target.change");
+        if ((e = store_target_update(change, &row)) != ERR_OK || (e = store_change_finish(change)) != ERR_OK)
+                return api_store_failed(c, e, "target");
+        if ((e = target_fill(c, t, &row, &o)) != ERR_OK)
+                return e;
+        return api_answer(c, &object_target_schema, &o, row.revision);
+}
+
+API_RUN(target_remove)
+{
+        struct store_target row;
+        struct store_change *change;
+        int64_t expected;
+        enum err e = target_row(c, t, permit, &row);
+
+        if (e != ERR_OK || (e = api_expected(c, &expected)) != ERR_OK)
+                return e;
+        change = change_begin(t, permit, "target.remove");
+        if ((e = store_target_remove(change, row.org, row.id, expected)) != ERR_OK ||
+            (e = store_change_finish(change)) != ERR_OK)
+                return api_store_failed(c, e, "target");
+        return api_nothing(c);
+}

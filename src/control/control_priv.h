@@ -1,0 +1,59 @@
+/*
+ * control/control_priv.h - what the files of this room share: the one control of the process.
+ */
+#pragma once
+
+#include "control/id.h"
+#include "control/secrets.h"
+#include "io/listener.h"
+#include "io/logsink.h"
+#include "io/signals.h"
+#include "proxy/worker.h"
+
+struct hub;
+struct joins;
+struct events;
+
+enum { CONTROL_URL_BYTES = 300, CONTROL_PATH_BYTES = 4096, CONTROL_KEYS_USED_MAX = 64 };
+
+struct control {
+        /* identity; fixed once it serves */
+        const struct conf *conf;
+        struct secrets secrets;
+        char state[CONTROL_PATH_BYTES];
+        char url[CONTROL_URL_BYTES]; /* how others reach it */
+        unix_ms started;
+
+        /* the process */
+        struct loop *loop;
+        struct signals signals;
+        struct shared shared;
+        struct worker worker;
+        struct store *store;
+        struct log_sink log, access;
+        struct listener listener;
+        int listen_fd;
+        struct timer stop_timer, day_timer, minute_timer;
+        bool is_stopping, is_serving;
+        uint64_t snapshots_count;
+        int exit_status;
+
+        /* who is there */
+        struct hub *hub;
+        struct joins *joins;
+        struct events *events;
+
+        /* keys that were used since the last minute */
+        int64_t keys_used[CONTROL_KEYS_USED_MAX];
+        size_t keys_used_count;
+};
+
+/* listen.c: the rules of the listener, with fresh certificates of our own. ERR_CONFIG: the report says what. */
+struct report;
+MUST_USE enum err control_snapshot(struct control *c, struct report *r, struct snapshot **out);
+
+/* control.c: noted, and written to the store once a minute. */
+void control_key_used(struct control *c, int64_t key);
+
+/* Runs a job and waits for it: for the start, before anything is served. */
+MUST_USE enum err control_wait(struct control *c, struct store_job *job);

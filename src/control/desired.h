@@ -1,0 +1,59 @@
+/*
+ * control/desired.h - what every node should be, from one reading of the store. Source: docs/protocol/nodes.md 3.
+ *
+ * Does:   rows to items of documents: what all gateways are told, what all agents are told, and what is each node's own.
+ * Not:    documents, their numbers and signatures (hub.c): items are shared by documents there.
+ * Thread: `desired_read` in the store's thread; the result is then the loop's.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "base/hash.h"
+#include "crypto/sha256.h"
+#include "store/nodes.h"
+#include "wire/name.h"
+
+struct desired_item {
+        const char *section;
+        struct str id, json;
+};
+
+struct desired_items {
+        struct desired_item *items;
+        size_t count, cap;
+};
+
+struct desired_node {
+        int64_t row;
+        enum wire_kind kind;
+        enum store_node_state state;
+        char id[WIRE_ID_SIZE];
+        unix_ms expires;
+        struct desired_items own;
+        bool lacks_certificates; /* a gateway: some host has none; certificates_ensure mends it */
+};
+
+struct desired {
+        struct arena arena;
+        int64_t seq; /* of the outbox, when it was read */
+        int64_t lease;
+        unix_ms next_change; /* the next moment at which time alone changes something; 0: never */
+        struct desired_items gateways, agents; /* what all of that kind are told */
+        struct desired_node *nodes;            /* in order of rows */
+        size_t nodes_count;
+};
+
+/* `id_key` as control/id.h. ERR_NO_MEMORY, and the store's. */
+MUST_USE enum err desired_read(struct store_txn *t, int64_t org, struct hash_key id_key,
+                               struct desired **out);
+void desired_free(struct desired *d); /* NULL is fine */
+
+const struct desired_node *desired_find(const struct desired *d, int64_t row);
+
+/*
+ * Makes certificates of control's authority for the hosts of services that a gateway has none for, and in time before they end;
+ * takes away those that nobody needs. Part of a job of its own. *made says whether anything was done.
+ */
+struct secrets;
+MUST_USE enum err certificates_ensure(struct store_txn *t, const struct secrets *secrets, int64_t org,
+                                      bool *made);

@@ -1,0 +1,80 @@
+/*
+ * control/hub_priv.h - what hub.c (who is there, what they should be) and channel.c (one node's WebSocket) share.
+ */
+#pragma once
+
+#include "control/control_priv.h"
+#include "control/desired.h"
+#include "control/hub.h"
+#include "http/websocket_message.h"
+#include "wire/session.h"
+
+enum { CHANNEL_REPORT_MAX = 64 * 1024, CHANNEL_FROM_BYTES = 64 };
+
+struct channel {
+        struct side side; /* the exchange's up side */
+        struct hub *hub;
+        int64_t node;
+        int64_t org;
+        enum wire_kind kind;
+        char id[WIRE_ID_SIZE], from[CHANNEL_FROM_BYTES];
+        unix_ms since;
+
+        struct wire_control_end *end;
+        struct wire_document *document; /* what it should be; NULL: not known yet */
+
+        /* the WebSocket */
+        struct websocket_reader reader;
+        struct buf out; /* frames on their way */
+        size_t out_given;
+        struct task open_task, free_task;
+        struct timer timer;
+        bool is_asked, is_open, is_closing, is_over;
+
+        /* what it said and the store has not heard */
+        bool has_applied, has_report, was_seen;
+        char *report; /* JSON */
+        size_t report_len;
+        bool addresses_changed;
+
+        struct list node_in_hub;
+};
+
+/* What is remembered of a node while it is away: the last number it was given in this epoch. */
+struct remembered {
+        int64_t node;
+        uint64_t version;
+        uint8_t items[WIRE_HASH_BYTES];
+};
+
+struct hub {
+        struct control *control;
+        struct list channels;
+        uint64_t channels_count;
+        struct wire_pacer pacer;
+
+        struct desired *desired;
+        bool is_reading, is_stale; /* a job is under way; something was committed meanwhile */
+        struct timer moment;       /* the next change that time alone makes; and retries */
+        bool is_ensuring;
+
+        struct remembered *remembered; /* in order of nodes */
+        size_t remembered_count, remembered_cap;
+
+        struct timer notes; /* what nodes said is written down together */
+        bool is_noting, is_stopped;
+};
+
+/* channel.c */
+void channel_set(struct channel *ch, struct wire_document *d); /* shares d */
+void channel_say(struct channel *ch, const struct wire_message *m);
+void channel_close(struct channel *ch, enum websocket_code code, const char *why);
+void channel_pump(struct channel *ch);
+
+/* hub.c */
+void hub_add(struct hub *h, struct channel *ch); /* a node is connected: whoever was it before is sent away */
+void hub_remove(struct hub *h, struct channel *ch);
+void hub_note(struct hub *h);                      /* a channel has something for the store */
+void hub_renew(struct hub *h, struct channel *ch); /* it asked for a certificate */
+void hub_share(struct hub *h, struct channel *ch, const struct wire_share *share);
+void hub_unshare(struct hub *h, struct channel *ch, uint64_t ref, struct str id);

@@ -1,0 +1,86 @@
+/*
+ * control/routes_priv.h - what the routes do: one function a row of the table, in the file of its object.
+ */
+#pragma once
+
+#include "control/api.h"
+#include "control/control_priv.h"
+#include "control/objects.h"
+
+/* A node's id has its kind in it. */
+MUST_USE enum err param_node(struct api_call *c, unsigned number, int64_t *row);
+/* By id or name; what is wrong was said. */
+struct store_node;
+MUST_USE enum err agent_find(struct api_call *c, struct store_txn *t, int64_t org, struct str text,
+                             struct store_node *out);
+const char *node_prefix(const struct store_node *n);
+
+/* A new row's id as text, in the call's working memory. */
+struct str id_text(struct api_call *c, const char *prefix, int64_t row);
+/* Empty for row 0. */
+struct str id_text_or_none(struct api_call *c, const char *prefix, int64_t row);
+
+/* A certificate for its pinned key; `certified` gets hash and end, for store_node_certified. */
+MUST_USE enum err node_certificate(struct control *control, const struct store_node *node, unix_ms now,
+                                   struct arena *a, struct str *pem, struct store_node *certified);
+
+struct store_change *change_begin(struct store_txn *t, const struct identity_permit *permit,
+                                  const char *action);
+
+/* prepare: what the hub knows, for answers about nodes. */
+bool hub_prepare(struct api_call *c);
+struct hub_facts {
+        const struct hub_node *nodes;
+        size_t count;
+};
+
+#define API_RUN(name) \
+        enum err name(struct api_call *c, struct store_txn *t, const struct identity_permit *permit)
+
+API_RUN(status_get);
+API_RUN(me_get);
+API_RUN(owner_claim);
+API_RUN(openapi_get);
+API_RUN(nodes_list);
+API_RUN(gateways_list);
+API_RUN(agents_list);
+API_RUN(node_get);
+API_RUN(node_change);
+API_RUN(node_remove);
+API_RUN(tokens_list);
+API_RUN(token_get);
+API_RUN(token_add);
+API_RUN(token_revoke);
+API_RUN(services_list);
+API_RUN(service_get);
+API_RUN(service_add);
+API_RUN(service_change);
+API_RUN(service_remove);
+API_RUN(targets_list);
+API_RUN(target_add);
+API_RUN(target_get);
+API_RUN(target_change);
+API_RUN(target_remove);
+API_RUN(shares_list);
+API_RUN(share_add);
+API_RUN(share_get);
+API_RUN(share_touch);
+API_RUN(share_remove);
+API_RUN(domains_list);
+API_RUN(domain_add);
+API_RUN(domain_remove);
+API_RUN(certificates_list);
+API_RUN(certificate_get);
+API_RUN(certificate_add);
+API_RUN(certificate_remove);
+API_RUN(keys_list);
+API_RUN(key_add);
+API_RUN(key_revoke);
+API_RUN(settings_get);
+API_RUN(settings_change);
+API_RUN(audit_list);
+API_RUN(events_get);
+
+/* settings: as they are, with defaults. */
+MUST_USE enum err settings_read(struct store_txn *t, int64_t org, struct arena *a,
+                                struct object_settings *out);
