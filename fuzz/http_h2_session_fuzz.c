@@ -120,8 +120,17 @@ static enum err receive(struct str in, mono_ms now)
 {
         const char *reason = NULL;
 
+        enum err e = ERR_OK;
+
         lab.is_receiving = true;
-        enum err e = h2_session_receive(lab.session, in, now, &reason);
+        while (in.len && e == ERR_OK) {
+                size_t taken;
+
+                e = h2_session_receive(lab.session, in, now, &taken, &reason);
+                assert(e != ERR_OK || (taken > 0 && taken <= in.len));
+                if (e == ERR_OK)
+                        in = str_from(in, taken);
+        }
         lab.is_receiving = false;
         assert(e == ERR_OK || reason);
         return e;

@@ -113,12 +113,15 @@ static const char *frame_begin(struct h2_budget *b)
 size_t h2_budget_receive(struct h2_budget *b, struct str in, mono_ms now, const char **reason_out)
 {
         size_t n = MIN(in.len, (size_t)b->magic_left), at;
+        int lists = 0, lists_max = h2_budget_is_doubtful(b, now) ? 1 : H2_BITE_LISTS;
 
         refill(b, now);
         *reason_out = NULL;
         b->data_header = 0;
         b->magic_left = (uint8_t)(b->magic_left - n);
         for (at = n; at < in.len && !*reason_out && !b->data_header; at += n) {
+                if (lists == lists_max && !b->payload_left && !b->header_len)
+                        break;
                 struct str rest = str_from(in, at);
 
                 if (b->payload_left) {
@@ -136,6 +139,7 @@ size_t h2_budget_receive(struct h2_budget *b, struct str in, mono_ms now, const 
                 *reason_out = frame_begin(b);
                 if (b->header[3] == DATA)
                         b->data_header = (uint8_t)n;
+                lists += b->header[3] == HEADERS;
         }
         return at;
 }
@@ -155,6 +159,22 @@ const char *h2_budget_reset(struct h2_budget *b, mono_ms age_ms)
                 return NULL;
         b->resets++;
         return b->streams >= H2_RESET_STREAMS && b->resets > b->streams / 2 ? "h2_resets" : NULL;
+}
+
+enum { DOUBT_MS = 1000 };
+
+void h2_budget_doubt(struct h2_budget *b, mono_ms now)
+{
+        if (now - b->doubted_at >= DOUBT_MS)
+                b->doubts = 0;
+        if (b->doubts == 0 || b->doubts + 1 >= H2_DOUBTS) /* the first, or one that keeps it doubtful */
+                b->doubted_at = now;
+        b->doubts = (uint16_t)MIN(b->doubts + 1, (int)H2_DOUBTS);
+}
+
+bool h2_budget_is_doubtful(const struct h2_budget *b, mono_ms now)
+{
+        return b->doubts == H2_DOUBTS && now - b->doubted_at < DOUBT_MS;
 }
 
 void h2_budget_data_sent(struct h2_budget *b)

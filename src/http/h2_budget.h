@@ -19,7 +19,9 @@ enum {
         H2_BLOCK_BYTES_MAX = 32 * 1024, /* of one compressed list */
         H2_CONTINUATIONS_MAX = 8,       /* frames a list may go on in */
         H2_RESET_STREAMS = 500,         /* judged from here on: half of them reset is a flood */
-        H2_RESET_AGE_MS = 1000          /* a stream reset later than this was honest work */
+        H2_RESET_AGE_MS = 1000,         /* a stream reset later than this was honest work */
+        H2_DOUBTS = 8,                  /* so many streams that came to nothing, in a second */
+        H2_BITE_LISTS = 4               /* lists of fields looked at in one call; one when it is doubtful */
 };
 
 /* Each kind's bucket: frames at once, and how many come back in a second. */
@@ -54,6 +56,8 @@ struct h2_budget {
         uint32_t block_bytes;
         uint16_t continuations;
         uint16_t streams, resets; /* of the present window of streams */
+        uint16_t doubts;
+        mono_ms doubted_at; /* the first of them, or the last once it is doubtful */
         int32_t tokens[H2_BUCKETS];
         mono_ms filled_at;
 };
@@ -61,8 +65,8 @@ struct h2_budget {
 void h2_budget_init(struct h2_budget *b, mono_ms now);
 
 /*
- * Looks at bytes before the session has them, up to the next header of a DATA frame or the end: returns how many it looked
- * at. *reason_out: NULL, or the word of the budget that was passed: nothing of `in` is to be given on, and the connection
+ * Looks at bytes before the session has them, up to the next header of a DATA frame, a few lists or the end: returns how many
+ * it looked at. *reason_out: NULL, or the word of the budget that was passed: nothing of `in` is to be given on, and the connection
  * ends with ENHANCE_YOUR_CALM. A stream that depends on itself is seen here too, since priorities are nobody's else
  * (is_violation).
  */
@@ -71,6 +75,11 @@ MUST_USE size_t h2_budget_receive(struct h2_budget *b, struct str in, mono_ms no
 /* A stream ended by RST_STREAM, whoever sent it for whatever the client did, `age_ms` after it began. As above. */
 MUST_USE const char *h2_budget_reset(struct h2_budget *b, mono_ms age_ms);
 void h2_budget_opened(struct h2_budget *b);
+
+/* A stream came to nothing: reset, refused, or not what it should be. With many of them in short time the connection is
+ * doubtful, long before any budget is passed: honest ones, too, may be for a while. */
+void h2_budget_doubt(struct h2_budget *b, mono_ms now);
+bool h2_budget_is_doubtful(const struct h2_budget *b, mono_ms now);
 
 /* A DATA frame was sent: its reader may answer with window updates. */
 void h2_budget_data_sent(struct h2_budget *b);

@@ -136,6 +136,7 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
         opened(s, frame->hd.stream_id);
         st = s->events->open(s->context);
         if (!st) { /* the list is still decoded, or the tables of both ends would part */
+                h2_budget_doubt(&s->budget, s->now);
                 nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_REFUSED_STREAM);
                 return 0;
         }
@@ -209,6 +210,7 @@ static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *
         case NGHTTP2_RST_STREAM:
                 if (s->events->on_reset)
                         s->events->on_reset(s->context, true, frame->rst_stream.error_code);
+                h2_budget_doubt(&s->budget, s->now);
                 over_budget(s, h2_budget_reset(&s->budget, st ? s->now - st->opened_at : 0));
                 break;
         case NGHTTP2_PING:
@@ -238,6 +240,15 @@ static int on_data_chunk(nghttp2_session *ng, uint8_t flags, int32_t id, const u
         }
         st->length_left -= st->has_length ? len : 0;
         s->events->on_data(s->context, st, (struct str){ (const char *)data, len });
+        return 0;
+}
+
+/* The library resets its stream, or refuses one more than there may be. */
+static int on_invalid_frame(nghttp2_session *ng, const nghttp2_frame *frame, int code, void *context)
+{
+        struct h2_session *s = context;
+
+        h2_budget_doubt(&s->budget, s->now);
         return 0;
 }
 
@@ -457,6 +468,7 @@ static nghttp2_session_callbacks *callbacks_make(void)
         nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame_recv);
         nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_data_chunk);
         nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_frame_send);
+        nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(cb, on_invalid_frame);
         nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_stream_close);
         nghttp2_session_callbacks_set_send_data_callback(cb, source_send);
         return cb;
@@ -565,11 +577,12 @@ static bool feed(struct h2_session *s, struct str in, const char **reason_out)
  * The budget stops at each DATA frame, of which the library says nothing when its stream is closed: all before it is given
  * on first, so that the stream's state is known.
  */
-static bool watched_feed(struct h2_session *s, struct str in, const char **reason_out)
+static bool watched_feed(struct h2_session *s, struct str in, size_t *taken_out, const char **reason_out)
 {
         const char *reason = NULL;
         size_t fed = 0, seen = 0;
 
+        *taken_out = in.len;
         while (seen < in.len) {
                 seen += h2_budget_receive(&s->budget, str_from(in, seen), s->now, &reason);
                 over_budget(s, reason);
@@ -579,8 +592,12 @@ static bool watched_feed(struct h2_session *s, struct str in, const char **reaso
                 if (!feed(s, str_sub(in, fed, to - fed), reason_out))
                         return false;
                 fed = to;
-                if (s->budget.data_header)
+                if (s->budget.data_header) {
                         closed_stream_check(s, (int32_t)s->budget.stream);
+                } else if (h2_session_is_doubtful(s, s->now)) {
+                        *taken_out = fed;
+                        return true;
+                }
         }
         return feed(s, str_from(in, fed), reason_out);
 }
@@ -594,11 +611,17 @@ enum err h2_session_judge(struct h2_session *s, const char **reason_out)
         return ERR_DENIED;
 }
 
-enum err h2_session_receive(struct h2_session *s, struct str in, mono_ms now, const char **reason_out)
+bool h2_session_is_doubtful(const struct h2_session *s, mono_ms now)
+{
+        return !s->conf.is_link && h2_budget_is_doubtful(&s->budget, now);
+}
+
+enum err h2_session_receive(struct h2_session *s, struct str in, mono_ms now, size_t *taken_out,
+                            const char **reason_out)
 {
         s->now = now;
         *reason_out = "h2_protocol";
-        if (s->is_failed || !watched_feed(s, in, reason_out))
+        if (s->is_failed || !watched_feed(s, in, taken_out, reason_out))
                 return ERR_MALFORMED;
         if (h2_session_judge(s, reason_out) != ERR_OK)
                 return ERR_DENIED;
@@ -745,6 +768,8 @@ void h2_stream_reset(struct h2_session *s, struct h2_stream *st, enum h2_code co
                 return;
         st->is_reset = true;
         st->is_blameless = is_blameless;
+        if (!is_blameless)
+                h2_budget_doubt(&s->budget, s->now);
         if (nghttp2_submit_rst_stream(s->ng, NGHTTP2_FLAG_NONE, st->id, code) != 0)
                 s->is_failed = true;
 }

@@ -81,11 +81,14 @@ enum err h2_session_new(const struct h2_session_conf *conf, const struct h2_sess
 void h2_session_free(struct h2_session *s);
 
 /*
- * Takes all of `in`. ERR_OK; ERR_DENIED: a budget was passed, *reason_out says which, GOAWAY is on its way; ERR_MALFORMED: the
+ * Takes all of `in`, or a bite of it when the connection is doubtful; *taken_out says how much. ERR_OK; ERR_DENIED: a budget was passed, *reason_out says which, GOAWAY is on its way; ERR_MALFORMED: the
  * connection is beyond repair (preface, HPACK, frames), likewise. After an error: send what is wanted, then close.
  */
 MUST_USE
-enum err h2_session_receive(struct h2_session *s, struct str in, mono_ms now, const char **reason_out);
+enum err h2_session_receive(struct h2_session *s, struct str in, mono_ms now, size_t *taken_out,
+                            const char **reason_out);
+/* So many of its streams came to nothing lately that others should not wait for it. */
+bool h2_session_is_doubtful(const struct h2_session *s, mono_ms now);
 
 /* The same of what was sent: resets that the client made us send are its own. Ask after h2_session_send. */
 MUST_USE

@@ -51,6 +51,7 @@ void down_h2_start(struct down *conn, struct str first)
         list_init(&c->waiting);
         list_init(&c->marked);
         list_init(&c->finishing);
+        list_init(&c->lane_node);
         timer_init(&conn->timer, idle_timeout);
         timer_init(&c->drain_timer, drain_timeout);
         task_init(&c->task, settle);
@@ -63,10 +64,13 @@ void down_h2_start(struct down *conn, struct str first)
         down_h2_settle_later(c);
         if (first.len) {
                 const char *reason;
+                size_t taken;
+                enum err e = down_h2_receive(c, first, &taken, &reason);
 
-                c->is_receiving = true;
-                enum err e = h2_session_receive(c->session, first, down_h2_now(c), &reason);
-                c->is_receiving = false;
+                if (e == ERR_OK && taken < first.len && !down_h2_hold(c, str_from(first, taken))) {
+                        reason = "memory";
+                        e = ERR_NO_MEMORY;
+                }
                 if (e != ERR_OK) {
                         conn_fail(c, reason);
                         return;
@@ -94,6 +98,7 @@ static void conn_close(struct down_h2 *c, enum stream_close_how how)
         }
         c->session = NULL;
         h2_session_free(session);
+        down_h2_lane_leave(c);
         worker_buffer_put(c->conn.w, c->out);
         c->out = NULL;
         timer_clear(&c->conn.timer);
@@ -286,29 +291,18 @@ static void conn_fail(struct down_h2 *c, const char *reason)
         conn_close(c, STREAM_CLOSE_LINGER);
 }
 
-static void input_read(struct down_h2 *c)
+enum err down_h2_receive(struct down_h2 *c, struct str in, size_t *taken_out, const char **reason_out)
 {
-        struct rbuf *b = worker_buffer_take(c->conn.w, true);
-        const char *reason = NULL;
-        enum err e = b ? ERR_OK : ERR_NO_MEMORY;
-        size_t got;
+        if (c->conn.link)
+                c->conn.link->heard_at = down_h2_now(c);
+        c->is_receiving = true;
+        enum err e = h2_session_receive(c->session, in, down_h2_now(c), taken_out, reason_out);
+        c->is_receiving = false;
+        return e;
+}
 
-        for (int reads = 0; e == ERR_OK; reads++) {
-                if (reads == READS_PER_TURN) { /* others wait too */
-                        stream_poke(&c->conn.stream, STREAM_READABLE);
-                        break;
-                }
-                if ((e = stream_read(&c->conn.stream, b->bytes, b->cap, &got)) != ERR_OK)
-                        break;
-                if (c->conn.link)
-                        c->conn.link->heard_at = down_h2_now(c);
-                c->is_receiving = true;
-                e = h2_session_receive(c->session, (struct str){ b->bytes, got }, down_h2_now(c), &reason);
-                c->is_receiving = false;
-                if (e == ERR_OK && got < b->cap && !stream_may_have_input(&c->conn.stream))
-                        break;
-        }
-        worker_buffer_put(c->conn.w, b);
+void down_h2_input_over(struct down_h2 *c, enum err e, const char *reason)
+{
         if (reason && (e == ERR_DENIED || e == ERR_MALFORMED))
                 conn_fail(c, reason);
         else if (e != ERR_OK && e != ERR_AGAIN)
@@ -318,13 +312,46 @@ static void input_read(struct down_h2 *c)
                 settle(&c->task);
 }
 
+static void input_read(struct down_h2 *c)
+{
+        struct rbuf *b = worker_buffer_take(c->conn.w, true);
+        const char *reason = NULL;
+        enum err e = b ? ERR_OK : ERR_NO_MEMORY;
+        size_t got, taken;
+
+        for (int reads = 0; e == ERR_OK; reads++) {
+                if (reads == READS_PER_TURN) { /* others wait too */
+                        stream_poke(&c->conn.stream, STREAM_READABLE);
+                        break;
+                }
+                if ((e = stream_read(&c->conn.stream, b->bytes, b->cap, &got)) != ERR_OK)
+                        break;
+                e = down_h2_receive(c, (struct str){ b->bytes, got }, &taken, &reason);
+                if (e == ERR_OK && taken < got) {
+                        b->len = (uint32_t)got;
+                        b->pos = (uint32_t)taken;
+                        c->held = b;
+                        b = NULL;
+                        down_h2_lane_join(c);
+                        break;
+                }
+                if (e == ERR_OK && got < b->cap && !stream_may_have_input(&c->conn.stream))
+                        break;
+        }
+        worker_buffer_put(c->conn.w, b);
+        down_h2_input_over(c, e, reason);
+}
+
 static void on_ready(struct down *conn, unsigned ready)
 {
         struct down_h2 *c = of(conn);
 
         if (c->is_closing)
                 return;
-        if (ready & STREAM_READABLE)
+        if (ready & STREAM_READABLE && !down_h2_lane_has(c) &&
+            h2_session_is_doubtful(c->session, down_h2_now(c)))
+                down_h2_lane_join(c);
+        if (ready & STREAM_READABLE && !down_h2_lane_has(c))
                 input_read(c);
         else
                 settle(&c->task);

@@ -14,4 +14,7 @@
 /* The connection is open and speaks HTTP/2. `first` was received already: the client's preface, or its beginning. */
 void down_h2_start(struct down *c, struct str first);
 
+/* The worker's task for connections that had many streams reset (down_h2_lane.c). */
+void down_h2_lane_run(struct task *t);
+
 extern const size_t down_h2_bytes, down_h2_stream_bytes;

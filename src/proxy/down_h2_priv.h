@@ -21,6 +21,8 @@ struct down_h2 {
         struct h2_session *session;
         struct rbuf *out; /* what the socket did not take yet; NULL: nothing */
         struct list streams, waiting, marked, finishing;
+        struct list lane_node; /* in worker.h2_lane */
+        struct rbuf *held;     /* received, and not given to the session; NULL: nothing */
         size_t streams_count;
         bool is_receiving;        /* inside h2_session_receive */
         bool is_closing, is_gone; /* we closed it; the stream below is closed */
@@ -71,6 +73,19 @@ void down_h2_free(struct down_h2 *c);
 bool down_h2_out_take(struct down_h2 *c);
 size_t down_h2_out_room(const struct down_h2 *c);
 void down_h2_out_flush(struct down_h2 *c);
+
+/* Gives bytes to the session; fewer than all are taken once it is doubtful. */
+enum err down_h2_receive(struct down_h2 *c, struct str in, size_t *taken_out, const char **reason_out);
+/* A read is over: what it asked for is done, or the connection ends. ERR_OK, ERR_AGAIN: it goes on. */
+void down_h2_input_over(struct down_h2 *c, enum err e, const char *reason);
+
+/* ---- the lane of those that others do not wait for ---- */
+
+bool down_h2_lane_has(const struct down_h2 *c);
+void down_h2_lane_join(struct down_h2 *c);  /* may be in it already */
+void down_h2_lane_leave(struct down_h2 *c); /* what is held goes; may be in none */
+/* Holds a copy of what was received, and joins. False: no memory. */
+bool down_h2_hold(struct down_h2 *c, struct str rest);
 
 /* ---- of a stream ---- */
 

@@ -52,6 +52,8 @@ struct worker {
 
         /* what is open */
         struct list down_list, up_list, exchange_list;
+        struct list h2_lane; /* clients' connections of HTTP/2 that others do not wait for */
+        struct task h2_lane_task;
         struct list preface_list; /* connections whose PROXY header is awaited */
         size_t prefaces_count;
 

@@ -427,11 +427,14 @@ def story_hostile_answers_are_not_passed_on(t):
     ]
     for why, pieces, want in cases:
         gate = h2c(t, answers(t, *pieces), upstream={"passive": {"failures": 0}, "timeouts": {"idle": "60s", "firstByte": "60s"}})
-        a = gate.get("/", token=False)
+        try:
+            a = gate.get("/", token=False)
+        except wire.Lost:  # what was wrong came with the head, and went with it
+            a = None
         if want == "cut":
-            assert a.status == 200 and a.ended == "cut", f"{why}: {a}"
+            assert a is None or (a.status == 200 and a.ended == "cut"), f"{why}: {a}"
         else:
-            same(a.status, want, why)
+            same(a and a.status, want, why)
         gate.stop()
 
 

@@ -153,6 +153,25 @@ static void test_stops_at_data(void **state)
         }
 }
 
+static void test_doubts(void **state)
+{
+        struct h2_budget b = new_budget();
+
+        for (int i = 0; i < H2_DOUBTS - 1; i++)
+                h2_budget_doubt(&b, 1000 + i);
+        assert_false(h2_budget_is_doubtful(&b, 1000 + H2_DOUBTS)); /* one too few */
+        h2_budget_doubt(&b, 2000);                                 /* and then the second is over */
+        assert_false(h2_budget_is_doubtful(&b, 2000));
+        for (int i = 0; i < H2_DOUBTS - 1; i++)
+                h2_budget_doubt(&b, 2500);
+        assert_true(h2_budget_is_doubtful(&b, 2500));
+        h2_budget_doubt(&b, 3400); /* one more keeps it so */
+        assert_true(h2_budget_is_doubtful(&b, 4399));
+        assert_false(h2_budget_is_doubtful(&b, 4400));
+        h2_budget_doubt(&b, 5000); /* from the beginning */
+        assert_false(h2_budget_is_doubtful(&b, 5000));
+}
+
 static void test_resets(void **state)
 {
         struct h2_budget b = new_budget();
@@ -188,7 +207,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_buckets),          cmocka_unit_test(test_priority),
                 cmocka_unit_test(test_lists_that_go_on), cmocka_unit_test(test_stops_at_data),
-                cmocka_unit_test(test_resets),
+                cmocka_unit_test(test_doubts),           cmocka_unit_test(test_resets),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

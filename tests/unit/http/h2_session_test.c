@@ -13,7 +13,10 @@ static struct h2_stream *on_open(void *context)
 static void on_request(void *context, struct h2_stream *s) {}
 static void on_data(void *context, struct h2_stream *s, struct str bytes) {}
 static void on_end(void *context, struct h2_stream *s, const struct http_field *trailers, size_t count) {}
-static void on_closed(void *context, struct h2_stream *s, uint32_t code) {}
+static void on_closed(void *context, struct h2_stream *s, uint32_t code)
+{
+        h2_section_fini(&s->request);
+}
 
 static const struct h2_session_events events = { on_open, on_request, on_data, on_end, on_closed, NULL };
 
@@ -28,6 +31,22 @@ static struct str frames(unsigned type, size_t count)
                 bytes[i * len + 3] = (char)type;
         }
         return (struct str){ bytes, count * len };
+}
+
+/* All of it, in as many bites as it takes. */
+static enum err receive(struct h2_session *s, struct str in, mono_ms now, const char **reason)
+{
+        enum err e = ERR_OK;
+
+        while (in.len && e == ERR_OK) {
+                size_t taken;
+
+                e = h2_session_receive(s, in, now, &taken, reason);
+                assert_true(e != ERR_OK || (taken > 0 && taken <= in.len));
+                if (e == ERR_OK)
+                        in = str_from(in, taken);
+        }
+        return e;
 }
 
 static const struct {
@@ -62,15 +81,14 @@ static void test_floods_are_named_by_their_budget(void **state)
                 enum err e;
 
                 assert_err(h2_session_new(&conf, &events, NULL, now, &s), ERR_OK);
-                assert_err(h2_session_receive(s, STR("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), now, &reason),
-                           ERR_OK);
-                assert_err(h2_session_receive(s, frames(SETTINGS, 1), now, &reason), ERR_OK);
+                assert_err(receive(s, STR("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), now, &reason), ERR_OK);
+                assert_err(receive(s, frames(SETTINGS, 1), now, &reason), ERR_OK);
                 while (h2_session_wants_send(s))
                         assert_true(h2_session_send(s, out, sizeof(out)) > 0);
                 e = ERR_OK;
                 for (unsigned turn = 0; turn < cases[i].turns && e == ERR_OK;
                      turn++, now += cases[i].between) {
-                        e = h2_session_receive(s, frames(cases[i].type, cases[i].per_turn), now, &reason);
+                        e = receive(s, frames(cases[i].type, cases[i].per_turn), now, &reason);
                         while (e == ERR_OK && cases[i].we_send && h2_session_wants_send(s))
                                 assert_true(h2_session_send(s, out, sizeof(out)) > 0);
                 }
@@ -90,7 +108,15 @@ static struct h2_stream *open_one(void *context)
         return opened_count < H2_STREAMS_MAX ? &opened[opened_count++] : NULL;
 }
 
-static const struct h2_session_events keeping = { open_one, on_request, on_data, on_end, on_closed, NULL };
+static struct h2_session *resetting; /* each request is reset as it comes; NULL: it stays */
+
+static void reset_it(void *context, struct h2_stream *st)
+{
+        if (resetting)
+                h2_stream_reset(resetting, st, H2_PROTOCOL_ERROR, false);
+}
+
+static const struct h2_session_events keeping = { open_one, reset_it, on_data, on_end, on_closed, NULL };
 
 /* More streams than there may be, from a client who never says that it saw our settings. */
 static void test_refused_streams_cost_the_budget(void **state)
@@ -105,8 +131,8 @@ static void test_refused_streams_cost_the_budget(void **state)
 
         opened_count = 0;
         assert_err(h2_session_new(&conf, &keeping, NULL, 1000, &s), ERR_OK);
-        assert_err(h2_session_receive(s, STR("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), 1000, &reason), ERR_OK);
-        assert_err(h2_session_receive(s, frames(SETTINGS, 1), 1000, &reason), ERR_OK);
+        assert_err(receive(s, STR("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), 1000, &reason), ERR_OK);
+        assert_err(receive(s, frames(SETTINGS, 1), 1000, &reason), ERR_OK);
         while (e == ERR_OK && asked < 2000) {
                 uint8_t frame[sizeof(get)];
                 uint32_t id = 2 * asked++ + 1;
@@ -114,7 +140,7 @@ static void test_refused_streams_cost_the_budget(void **state)
                 memcpy(frame, get, sizeof(get));
                 frame[7] = (uint8_t)(id >> 8);
                 frame[8] = (uint8_t)id;
-                e = h2_session_receive(s, (struct str){ (char *)frame, sizeof(frame) }, 1000, &reason);
+                e = receive(s, (struct str){ (char *)frame, sizeof(frame) }, 1000, &reason);
                 while (e == ERR_OK && h2_session_wants_send(s))
                         assert_true(h2_session_send(s, out, sizeof(out)) > 0);
                 if (e == ERR_OK)
@@ -124,6 +150,43 @@ static void test_refused_streams_cost_the_budget(void **state)
         assert_string_equal(reason, "h2_resets");
         assert_int_equal(opened_count, H2_STREAMS_MAX);
         assert_int_equal(asked, H2_RESET_STREAMS);
+        h2_session_free(s);
+}
+
+/* Streams that come to nothing make a connection doubtful: then only a bite of what was read is taken, and a second later all. */
+static void test_bites_of_a_doubtful_connection(void **state)
+{
+        /* GET /, whose name in capitals is no field */
+        static const uint8_t bad[] = { 0,    0,    10,   1, 5,   0, 0, 0,   0, 0x82,
+                                       0x86, 0x84, 0x41, 1, 'x', 0, 1, 'X', 0 };
+        enum { LISTS = 40 };
+        static uint8_t bytes[LISTS * sizeof(bad)];
+        const struct h2_session_conf conf = { .limits = { 32768, 8192, 100 } };
+        const char *reason;
+        struct h2_session *s;
+        size_t taken, calls = 0;
+
+        opened_count = 0;
+        assert_err(h2_session_new(&conf, &keeping, NULL, 1000, &s), ERR_OK);
+        assert_err(receive(s, STR("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), 1000, &reason), ERR_OK);
+        assert_err(receive(s, frames(SETTINGS, 1), 1000, &reason), ERR_OK);
+        resetting = s;
+        for (uint8_t i = 0; i < LISTS; i++) {
+                memcpy(bytes + i * sizeof(bad), bad, sizeof(bad));
+                bytes[i * sizeof(bad) + 8] = (uint8_t)(2 * i + 1);
+        }
+        for (size_t at = 0; at < sizeof(bytes); at += taken, calls++) {
+                assert_err(h2_session_receive(s, (struct str){ (char *)bytes + at, sizeof(bytes) - at }, 1000,
+                                              &taken, &reason),
+                           ERR_OK);
+                assert_int_equal(taken % sizeof(bad), 0);
+                /* Two bites pass before it is doubtful; with the next stream it is found out again. */
+                assert_true(taken <= (calls ? H2_BITE_LISTS : H2_DOUBTS) * sizeof(bad));
+        }
+        assert_true(h2_session_is_doubtful(s, 1000));
+        assert_true(h2_session_is_doubtful(s, 1999));
+        assert_false(h2_session_is_doubtful(s, 2000));
+        resetting = NULL;
         h2_session_free(s);
 }
 
@@ -141,6 +204,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_floods_are_named_by_their_budget),
                 cmocka_unit_test(test_refused_streams_cost_the_budget),
+                cmocka_unit_test(test_bites_of_a_doubtful_connection),
                 cmocka_unit_test(test_codes_have_names),
         };
 
