@@ -13,6 +13,9 @@ struct hash_key {
 
 uint64_t hash_str(struct hash_key key, struct str s);
 
+/* 128 bits of it, by the same authors' variant of that width. */
+void hash_str_wide(struct hash_key key, struct str s, uint64_t out[2]);
+
 /* Mixes a number; not keyed, for numbers nobody outside chooses (murmur3 finaliser). */
 static inline uint64_t hash_u64(uint64_t x)
 {

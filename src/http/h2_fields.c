@@ -576,7 +576,8 @@ static enum err fields_put(struct h2_list *l, const struct http_field *fields, s
                                                   f->id == HTTP_FIELD_SEC_WEBSOCKET_ACCEPT ||
                                                   f->id == HTTP_FIELD_CONTENT_LENGTH)))
                         continue;
-                if (!http_name_is_valid(f->name) || !http_value_is_valid(f->value))
+                /* What was received was judged then, and goes on as it came over HTTP/1.1 too. */
+                if (!f->line.len && (!http_name_is_valid(f->name) || !http_value_is_valid(f->value)))
                         return ERR_MALFORMED;
                 name_lower(at, f->name);
                 l->pairs[l->count++] =

@@ -154,10 +154,8 @@ void http_remove(struct http_head *h, enum http_field_id id)
         h->first[id] = 0;
 }
 
-void http_remove_name(struct http_head *h, struct str name)
+static void remove_all(struct http_head *h, enum http_field_id id, struct str name)
 {
-        enum http_field_id id = http_field_id_of(name);
-
         if (id != HTTP_FIELD_OTHER) {
                 http_remove(h, id);
                 return;
@@ -167,16 +165,18 @@ void http_remove_name(struct http_head *h, struct str name)
                         h->fields[i].is_removed = true;
 }
 
-/* `name` is known to be a token. */
+void http_remove_name(struct http_head *h, struct str name)
+{
+        remove_all(h, http_field_id_of(name), name);
+}
+
+/* Name and value are known to be valid. */
 static enum err append(struct http_head *h, enum http_field_id id, struct str name, struct str value)
 {
-        value = str_trim(value);
-        if (!http_value_is_valid(value))
-                return ERR_MALFORMED;
         if (h->fields_count >= MIN(h->fields_max, HTTP_FIELDS_MAX))
                 return ERR_TOO_LARGE;
         h->fields[h->fields_count++] =
-                (struct http_field){ .name = name, .value = value, .id = (uint16_t)id };
+                (struct http_field){ .name = name, .value = str_trim(value), .id = (uint16_t)id };
         if (h->first[id] == 0)
                 h->first[id] = (uint8_t)h->fields_count;
         return ERR_OK;
@@ -184,7 +184,9 @@ static enum err append(struct http_head *h, enum http_field_id id, struct str na
 
 enum err http_add(struct http_head *h, struct str name, struct str value)
 {
-        return http_name_is_valid(name) ? append(h, http_field_id_of(name), name, value) : ERR_MALFORMED;
+        if (!http_name_is_valid(name) || !http_value_is_valid(value))
+                return ERR_MALFORMED;
+        return append(h, http_field_id_of(name), name, value);
 }
 
 enum err http_set(struct http_head *h, enum http_field_id id, struct str value)
@@ -198,10 +200,12 @@ enum err http_set(struct http_head *h, enum http_field_id id, struct str value)
 
 enum err http_replace(struct http_head *h, struct str name, struct str value)
 {
+        enum http_field_id id = http_field_id_of(name);
+
         if (!http_name_is_valid(name) || !http_value_is_valid(value))
                 return ERR_MALFORMED;
-        http_remove_name(h, name);
-        return http_add(h, name, value);
+        remove_all(h, id, name);
+        return append(h, id, name, value);
 }
 
 bool http_list_has(struct str value, struct str token)

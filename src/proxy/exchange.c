@@ -45,10 +45,9 @@ static void id_make(struct exchange *x)
         static const char digits[] = "0123456789abcdefghjkmnpqrstvwxyz";
         uint64_t number[3] = { x->w->shared->start_random, x->w->index, x->w->ids_count++ };
         struct str seed = { (const char *)number, sizeof(number) };
-        uint64_t words[2] = { hash_str(x->w->shared->hash_key, seed), 0 };
+        uint64_t words[2];
 
-        number[1] = ~number[1];
-        words[1] = hash_str(x->w->shared->hash_key, seed);
+        hash_str_wide(x->w->shared->hash_key, seed, words);
         for (int i = 0; i < EXCHANGE_ID_LEN; i++) {
                 x->id[i] = digits[words[i & 1] & 31];
                 words[i & 1] >>= 5;

@@ -34,6 +34,35 @@ static void test_reference_vectors(void **state)
                         fail_msg("%zu bytes", cases[i].len);
 }
 
+/* As above, from `openssl mac -macopt size:16 SIPHASH`. */
+static void test_wide_reference_vectors(void **state)
+{
+        static const struct {
+                size_t len;
+                uint64_t hash[2];
+        } cases[] = {
+                { 0, { 0xe6a825ba047f81a3ULL, 0x930255c71472f66dULL } },
+                { 1, { 0x44af996bd8c187daULL, 0x45fc229b11597634ULL } },
+                { 7, { 0x53c1dbd8beebf1a1ULL, 0x3982f01fa64ab8c0ULL } },
+                { 8, { 0x61f55862baa9623bULL, 0xb49714f364e2830fULL } },
+                { 15, { 0x11a8b03399e99354ULL, 0xd9c3cf970fec087eULL } },
+                { 16, { 0xbb54b067caa4e26eULL, 0x77052385bf1533fdULL } },
+                { 24, { 0xd850bd78ae79b42dULL, 0xad32618a178a2a88ULL } },
+                { 63, { 0x4a83502f77d15051ULL, 0x7cbd3f979a063e50ULL } },
+        };
+        const struct hash_key key = { 0x0706050403020100ULL, 0x0f0e0d0c0b0a0908ULL };
+        uint64_t out[2];
+        char in[64];
+
+        for (size_t i = 0; i < sizeof(in); i++)
+                in[i] = (char)i;
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                hash_str_wide(key, (struct str){ in, cases[i].len }, out);
+                if (out[0] != cases[i].hash[0] || out[1] != cases[i].hash[1])
+                        fail_msg("%zu bytes", cases[i].len);
+        }
+}
+
 static void test_key_matters(void **state)
 {
         const struct hash_key a = { 1, 2 }, b = { 1, 3 }, c = { 2, 2 };
@@ -68,9 +97,8 @@ static void test_number_mix(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_reference_vectors),
-                cmocka_unit_test(test_key_matters),
-                cmocka_unit_test(test_unaligned_input),
+                cmocka_unit_test(test_reference_vectors), cmocka_unit_test(test_wide_reference_vectors),
+                cmocka_unit_test(test_key_matters),       cmocka_unit_test(test_unaligned_input),
                 cmocka_unit_test(test_number_mix),
         };
 
