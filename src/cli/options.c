@@ -5,7 +5,6 @@
 
 #include "base/escape.h"
 #include "base/report.h"
-#include "crypto/secret.h"
 
 enum { SHOWN_BYTES_MAX = 80, OPTIONS_MAX = 64 };
 
@@ -53,7 +52,8 @@ static struct str secret_take(char *text)
 
         if (!copy)
                 return STR_NULL;
-        crypto_wipe(text, strlen(text));
+        memset(text, 'x',
+               strlen(text)); /* it stays one argument, for a program that is started with ours again */
         return str_of(copy);
 }
 

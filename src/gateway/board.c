@@ -144,6 +144,27 @@ static void reload_write(struct json_writer *w, const struct board *b)
         json_write_object_end(w);
 }
 
+static void control_write(struct json_writer *w, const struct board_control *c)
+{
+        int64_t lease_end = atomic_load_explicit(&c->lease_end, memory_order_relaxed);
+
+        json_write_key(w, STR("control"));
+        if (!atomic_load_explicit(&c->is_on, memory_order_relaxed)) {
+                json_write_null(w);
+                return;
+        }
+        json_write_object_begin(w);
+        json_write_member_bool(w, STR("connected"),
+                               atomic_load_explicit(&c->is_connected, memory_order_relaxed));
+        json_write_member_uint(w, STR("epoch"), atomic_load_explicit(&c->epoch, memory_order_relaxed));
+        json_write_member_uint(w, STR("version"), atomic_load_explicit(&c->version, memory_order_relaxed));
+        if (lease_end)
+                time_write(w, STR("leaseEnd"), lease_end * 1000);
+        else
+                json_write_member_null(w, STR("leaseEnd"));
+        json_write_object_end(w);
+}
+
 void board_write(const struct board *b, const struct worker *worker, unix_ms now, struct json_writer *w)
 {
         const struct snapshot *s = worker->snap;
@@ -168,6 +189,7 @@ void board_write(const struct board *b, const struct worker *worker, unix_ms now
                 row_write(w, i, &b->rows[i], now);
         json_write_array_end(w);
         keys_write(w, &b->keys, now);
+        control_write(w, &b->control);
         upstreams_write(w, s, loop_now(worker->loop));
         json_write_object_end(w);
 }

@@ -33,6 +33,14 @@ struct board_keys {
         _Atomic bool is_locked; /* the keys lie in memory that is not swapped */
 };
 
+/* How we stand with control. The process that speaks with it writes it (nodeproc.h). */
+struct board_control {
+        _Atomic bool is_on;              /* this gateway has joined, or is to */
+        _Atomic bool is_connected;       /* welcomed */
+        _Atomic uint64_t epoch, version; /* of the document; 0: none */
+        _Atomic int64_t lease_end;       /* seconds since 1970; 0: none */
+};
+
 struct board {
         int32_t pid; /* the supervisor's */
         unsigned rows_count;
@@ -41,6 +49,7 @@ struct board {
         bool reload_ok;
         char reload_text[BOARD_TEXT_BYTES];
         struct board_keys keys;
+        struct board_control control;
         struct board_row rows[BOARD_ROWS_MAX];
 };
 

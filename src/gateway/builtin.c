@@ -63,6 +63,28 @@ static void fact_format(const struct facts *f, enum measure m, struct str label,
 }
 
 /* What is known here and counted nowhere. */
+static const struct board *board;
+
+void builtin_board_set(const struct board *b)
+{
+        board = b;
+}
+
+static void control_facts(const struct facts *f)
+{
+        const struct board_control *c = board ? &board->control : NULL;
+
+        if (!c || !atomic_load_explicit(&c->is_on, memory_order_relaxed))
+                return;
+        fact_format(f, MEASURE_CONTROL_CONNECTED, STR_NULL,
+                    atomic_load_explicit(&c->is_connected, memory_order_relaxed));
+        fact_format(f, MEASURE_CONTROL_VERSION, STR_NULL,
+                    (int64_t)atomic_load_explicit(&c->version, memory_order_relaxed));
+        if (atomic_load_explicit(&c->lease_end, memory_order_relaxed))
+                fact_format(f, MEASURE_CONTROL_LEASE, STR_NULL,
+                            atomic_load_explicit(&c->lease_end, memory_order_relaxed));
+}
+
 static void facts_format(struct exchange *x, const struct facts *f)
 {
         const struct snapshot *s = x->snap;
@@ -81,6 +103,7 @@ static void facts_format(struct exchange *x, const struct facts *f)
                                     tls_not_after(s->listens[i].tls));
                         break;
                 }
+        control_facts(f);
         if (s->upstreams_count)
                 metric_family_format(&measure_metrics[MEASURE_UPSTREAM_UP], f->form, f->out);
         for (size_t i = 0; i < s->upstreams_count; i++)
@@ -119,13 +142,6 @@ static enum step_result metrics_pick(struct exchange *x)
         metrics_format_end(f.form, &body);
         reply_will_have(x, "Vary", STR("Accept"));
         return page(x, 200, types[f.form], &body);
-}
-
-static const struct board *board;
-
-void builtin_board_set(const struct board *b)
-{
-        board = b;
 }
 
 static enum step_result status_pick(struct exchange *x)

@@ -23,6 +23,7 @@ static _Noreturn void become_node(struct supervisor *s, int mailbox_fd)
         struct nodeproc_input input = { .mailbox_fd = mailbox_fd,
                                         .folder = s->node.folder,
                                         .join = s->options->join,
+                                        .board = s->board,
                                         .program = STR("sekisho/" SEKISHO_VERSION) };
 
         child_forget(s, NULL);

@@ -65,6 +65,9 @@ static void document_keep(struct nodeproc *p, struct wire_document *d)
         wire_document_put(p->document);
         p->document = wire_document_get(d);
         p->is_lease_over = loop_wall(p->loop) / 1000 > wire_document_lease_end(d);
+        atomic_store(&p->in->board->control.epoch, wire_document_header(d)->epoch);
+        atomic_store(&p->in->board->control.version, wire_document_header(d)->version);
+        atomic_store(&p->in->board->control.lease_end, wire_document_lease_end(d));
         lease_plan(p);
 }
 
@@ -90,6 +93,7 @@ static void on_change(void *context, bool is_up, const char *why)
 {
         struct nodeproc *p = context;
 
+        atomic_store(&p->in->board->control.is_connected, is_up);
         if (is_up)
                 log_info("control_connected", LOG_C("control", p->state.papers.control));
         else if (p->said != why)
@@ -270,6 +274,8 @@ int nodeproc_run(const struct nodeproc_input *in)
         timer_init(&p->timer, on_timer);
         timer_init(&p->lease, on_lease);
         process_forbid_dumps();
+        atomic_store(&in->board->control.is_on, true);
+        atomic_store(&in->board->control.is_connected, false);
         if (loop_new(&p->loop) != ERR_OK ||
             mailbox_open(&p->mailbox, p->loop, in->mailbox_fd, on_message, on_supervisor_gone) != ERR_OK ||
             resolver_new(p->loop, &resolver, &p->resolver) != ERR_OK) {

@@ -7,12 +7,14 @@
 #pragma once
 
 #include "base/str.h"
+#include "gateway/board.h"
 
 struct nodeproc_input {
         int mailbox_fd;
         const char *folder; /* the state folder */
         struct str join;    /* "TOKEN@URL"; may be empty where it has joined */
         struct str name, program;
+        struct board *board; /* what others see of it */
 };
 
 /* Until the supervisor is gone. The exit status. */

@@ -427,15 +427,14 @@ enum err node_join_start(const struct node_join_conf *conf, struct node_join **o
         buf_init_secret(&j->body, WIRE_JOIN_BODY_MAX);
         buf_init(&j->answer, WIRE_JOIN_ANSWER_MAX);
         timer_init(&j->timer, on_timer);
+        bool is_new = conf->token_url.len > 0;
         if (!copy(j->name, sizeof(j->name), conf->name) ||
-            !copy(j->program, sizeof(j->program), conf->program))
+            !copy(j->program, sizeof(j->program), conf->program) || (!is_new && !conf->state->is_pending))
                 e = ERR_MALFORMED;
-        else if (conf->token_url.len)
+        else if (is_new)
                 e = setup_token(j);
-        else if (conf->state->is_pending)
-                j->pending = conf->state->pending, j->step = STEP_PROVE;
         else
-                e = ERR_MALFORMED;
+                j->pending = conf->state->pending, j->step = STEP_PROVE;
         if (e == ERR_OK)
                 e = node_url_parse(str_of(j->pending.control), &j->url);
         if (e == ERR_OK)

@@ -364,9 +364,7 @@ static bool send_next(struct wire_node_end *n, struct wire_event *out)
                 m = (struct wire_message){ .type = WIRE_HELLO,
                                            .hello = { n->program_text, WIRE_FORMAT, wire_have_of(n->have) } };
                 send_message(n, &m, out);
-        } else if (n->state != NODE_UP) {
-                return false;
-        } else if (n->wants_answer) {
+        } else if (n->state == NODE_UP && n->wants_answer) {
                 n->wants_answer = false;
                 m.type = n->answer_is_refusal ? WIRE_REFUSED : WIRE_APPLIED;
                 if (n->answer_is_refusal)
@@ -375,14 +373,14 @@ static bool send_next(struct wire_node_end *n, struct wire_event *out)
                 else
                         m.applied = n->answer_have;
                 send_message(n, &m, out);
-        } else if (n->wants_resync) {
+        } else if (n->state == NODE_UP && n->wants_resync) {
                 n->wants_resync = false;
                 send_message(n, &m, out);
-        } else if (n->wants_report) {
+        } else if (n->state == NODE_UP && n->wants_report) {
                 n->wants_report = false;
                 out->want = WIRE_WANT_SEND;
                 out->text = buf_str(&n->report);
-        } else if ((n->sent = wire_queue_take(&n->queue))) {
+        } else if (n->state == NODE_UP && (n->sent = wire_queue_take(&n->queue))) {
                 out->want = WIRE_WANT_SEND;
                 out->text = buf_str(&n->sent->text);
         } else {

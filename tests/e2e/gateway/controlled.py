@@ -3,7 +3,8 @@
 import os
 import signal
 
-from lib import proc
+from gateway.upgrade import Line
+from lib import proc, wire
 from lib.control import Control
 from lib.stage import eventually, same
 
@@ -72,6 +73,10 @@ def story_a_gateway_joins_and_is_told_what_to_serve(t):
     misses(gate, "a.example")
     serves(gate, "b.example")
     assert not [m for m in control.messages if m["type"] == "resync"], control.messages
+    gate.counted("sekisho_control_connected", 1)
+    gate.counted("sekisho_control_document_version", 3)
+    status = wire.get(gate.admin, "/status").json["control"]
+    same((status["connected"], status["version"]), (True, 3))
     assert first["hash"] != control.current["hash"]
 
 
@@ -287,3 +292,22 @@ def story_config_show_has_what_control_published(t):
     done = t.sekisho_run("config", "show", "--config", gate.config_path)
     same(done.returncode, 0, done.stderr)
     assert "a.example" in done.stdout and "own.example" in done.stdout, done.stdout[-2000:]
+
+
+def story_a_new_program_goes_on_where_the_old_one_was(t):
+    control = Control(t)
+    gate = joined(t, control)
+    control.publish(sections("a.example"))
+    serves(gate, "a.example")
+    control.wait_applied()
+    line = Line(gate)
+    count = len(control.channels)
+    same(line.upgrade()["event"], "upgrade_done")
+    serves(gate, "a.example", 1)
+    channel = eventually(lambda: len(control.channels) > count and control.channels[-1].hello and control.channels[-1], 60,
+                         "the new program does not come to control")
+    same(channel.hello["have"]["hash"], control.current["hash"])
+    control.publish(sections("b.example"))
+    serves(gate, "b.example")
+    same(len(control.open()), 1, "connections of one gateway")
+    line.end()

@@ -1,0 +1,268 @@
+#include "../test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/report.h"
+#include "conf/conf.h"
+#include "crypto/ed25519.h"
+#include "crypto/random.h"
+#include "crypto/sealedbox.h"
+#include "crypto/text.h"
+#include "published/published.h"
+
+static const uint8_t seed[32] = "thirty-two bytes of a known seed";
+static char folder[64];
+#define NOW (INT64_C(1790000100) * 1000)
+
+struct given {
+        const char *section, *id, *json;
+};
+
+static struct wire_document *document_of(const struct given *items, size_t count, int64_t lease)
+{
+        struct wire_header h = { 1, WIRE_GATEWAY, STR("gw-a"), STR("default"), 1, 1, 1790000000, lease };
+        struct wire_document *d;
+        struct wire_draft *draft;
+
+        assert_err(wire_draft_new(&h, &draft), ERR_OK);
+        for (size_t i = 0; i < count; i++)
+                assert_err(wire_draft_add_json(draft, str_of(items[i].section), str_of(items[i].id),
+                                               str_of(items[i].json)),
+                           ERR_OK);
+        assert_err(wire_draft_finish(&draft, seed, &d), ERR_OK);
+        return d;
+}
+
+/* The operator's file: nothing but that no tokens are asked for. */
+static enum err file_read_fake(struct conf_source *s, enum conf_read_kind kind, struct str name,
+                               struct conf_text *out)
+{
+        (void)s, (void)name;
+        if (kind != CONF_READ_CONFIG)
+                return ERR_NOT_FOUND;
+        out->mode = 0600;
+        buf_add(&out->bytes, STR("{\"gateway\":{\"auth\":false}}"));
+        return ERR_OK;
+}
+
+/* The document, stored as a node would, and the configuration that comes of it. NULL: there were errors. */
+static struct conf *load(struct wire_document *d, unix_ms now, struct published *p, bool is_gone)
+{
+        struct conf_source file = { .read = file_read_fake, .file = STR("/f.json"), .now = now };
+        struct node_papers papers = {
+                .kind = WIRE_GATEWAY, .id = "gw-a", .org = "default", .control = "https://c"
+        };
+        struct node_state state;
+        struct conf *c = NULL;
+        struct report r;
+        const char *why = "";
+
+        crypto_ed25519_public(seed, papers.document_key);
+        if (is_gone)
+                strcpy(papers.gone, "removed");
+        assert_err(node_state_open(&state, folder, WIRE_GATEWAY, &why), ERR_OK);
+        assert_err(node_state_save_papers(&state, &papers), ERR_OK);
+        assert_err(node_state_document_store(&state, d), ERR_OK);
+        node_state_close(&state);
+        published_over(p, &file, str_of(folder));
+        report_init(&r, STR("/f.json"));
+        enum err e = conf_load(&p->source, &r, &c);
+        if (e != ERR_OK && r.entries_count)
+                print_message("%.*s\n", STR_FMT(r.entries[0].text));
+        report_fini(&r);
+        return c;
+}
+
+static const struct given services[] = {
+        { "services", "sv-a",
+          "{\"name\":\"a\",\"kind\":\"http\",\"hosts\":[\"a.example\"],\"path\":\"/x\",\"access\":{\"kind\":\"public\"},"
+          "\"targets\":[{\"id\":\"tg-1\",\"agent\":\"ag-1\",\"weight\":3},{\"id\":\"tg-2\",\"agent\":\"ag-2\"},"
+          "{\"id\":\"../x\",\"agent\":\"ag-2\"}],"
+          "\"settings\":{\"preserveHost\":true,\"balance\":\"round-robin\",\"upstream\":\"other\",\"access\":\"public\"}}" },
+        { "services", "sv-b",
+          "{\"name\":\"b\",\"kind\":\"http\",\"hosts\":[\"b.example\"],\"access\":{\"kind\":\"owner\",\"allowedIps\":"
+          "[\"10.0.0.0/8\"]},\"targets\":[]}" },
+        { "services", "sv-c",
+          "{\"name\":\"c\",\"kind\":\"http\",\"hosts\":[\"c.example\"],\"access\":{\"kind\":\"new\"},\"targets\":[]}" },
+        { "services", "sv-d",
+          "{\"name\":\"d\",\"kind\":\"tcp\",\"listen\":[\"0.0.0.0:22\"],\"targets\":[]}" },
+        { "services", "sv-e", "{\"name\":\"e\",\"kind\":\"http\",\"hosts\":[],\"targets\":[]}" },
+        { "services", "sv-f",
+          "{\"name\":\"f\",\"kind\":\"http\",\"hosts\":[\"f.example\"],\"access\":{\"kind\":\"token\"},\"targets\":[]}" },
+};
+
+static const struct conf_route *route(const struct conf *c, const char *name)
+{
+        for (size_t i = 0; i < c->routes_count; i++)
+                if (str_eq(c->routes[i].name, str_of(name)))
+                        return &c->routes[i];
+        return NULL;
+}
+
+static void services_become_routes(void **state)
+{
+        struct wire_document *d = document_of(services, ARRAY_SIZE(services), 1000);
+        struct published p;
+        struct conf *c = load(d, NOW, &p, false);
+        (void)state;
+
+        assert_non_null(c);
+        const struct conf_route *a = route(c, "sv-a"), *b = route(c, "sv-b");
+        assert_int_equal(a->action, CONF_TO_UPSTREAM);
+        assert_int_equal(a->path_kind, CONF_PATH_PREFIX);
+        assert_str(a->path, STR("/x"));
+        assert_true(a->preserve_host);
+        assert_int_equal(a->upstream->targets_count, 2); /* what is no id is no target */
+        assert_str(a->upstream->targets[0].url.text, STR("link://ag-1/tg-1"));
+        assert_int_equal(a->upstream->targets[0].weight, 3);
+        assert_int_equal(a->upstream->balance, CONF_ROUND_ROBIN);
+        assert_str(a->upstream->name, STR("sv-a")); /* settings do not say where it goes */
+        assert_int_equal(b->action, CONF_RESPOND);
+        assert_int_equal(b->access.allowed_ips.count, 1);
+        assert_non_null(route(c, "sv-c"));
+        assert_non_null(route(c, "sv-f"));
+        assert_null(route(c, "sv-d")); /* not yet */
+        assert_null(route(c, "sv-e")); /* no host: it would catch everything */
+        conf_free(c);
+        published_fini(&p);
+        wire_document_put(d);
+}
+
+static void who_may_use_it(void **state)
+{
+        struct wire_document *d = document_of(services, ARRAY_SIZE(services), 1000);
+        struct buf text;
+        size_t unusable;
+        (void)state;
+
+        buf_init(&text, 1 << 20);
+        assert_err(published_text(d, NOW, &text, &unusable), ERR_OK);
+        assert_int_equal(unusable, 2);
+        static const struct {
+                const char *name, *scope;
+        } wanted[] = { { "sv-a", "public" }, { "sv-b", "admin" }, { "sv-c", "admin" }, { "sv-f", "proxy" } };
+        for (size_t i = 0; i < ARRAY_SIZE(wanted); i++) {
+                char name[64], scope[64];
+                snprintf(name, sizeof(name), "\"name\": \"%s\"", wanted[i].name);
+                snprintf(scope, sizeof(scope), "\"token\": \"%s\"", wanted[i].scope);
+                size_t at = str_find(buf_str(&text), str_of(name));
+                assert_true(at != STR_NONE);
+                struct str rest = str_from(buf_str(&text), at);
+                size_t found = str_find(rest, STR("\"token\": "));
+                if (!str_has_prefix(str_from(rest, found), str_of(scope)))
+                        fail_msg("%s: %.*s", wanted[i].name, 40, str_from(rest, found).ptr);
+        }
+        buf_fini(&text);
+        wire_document_put(d);
+}
+
+static void a_lease_that_is_over(void **state)
+{
+        struct wire_document *d = document_of(services, ARRAY_SIZE(services), 100);
+        struct published p;
+        struct conf *c = load(d, NOW + 999, &p, false); /* its last second */
+        (void)state;
+
+        assert_int_equal(route(c, "sv-a")->action, CONF_TO_UPSTREAM);
+        conf_free(c);
+        published_fini(&p);
+        c = load(d, NOW + 1000, &p, false);
+        assert_int_equal(route(c, "sv-a")->action, CONF_RESPOND);
+        assert_int_equal(route(c, "sv-a")->status, 503);
+        assert_true(str_find(route(c, "sv-a")->body, STR("lease_expired")) != STR_NONE);
+        assert_int_equal(c->upstreams_count, 0);
+        conf_free(c);
+        published_fini(&p);
+        wire_document_put(d);
+}
+
+static void who_is_gone_serves_nothing_of_it(void **state)
+{
+        struct wire_document *d = document_of(services, ARRAY_SIZE(services), 1000);
+        struct published p;
+        struct conf *c = load(d, NOW, &p, true);
+        (void)state;
+
+        assert_int_equal(c->routes_count, 0);
+        assert_false(published_is_on(&p));
+        conf_free(c);
+        published_fini(&p);
+        wire_document_put(d);
+}
+
+/* Control's store has a box only; this machine's seal key opens it. */
+static void keys_are_opened_here(void **state)
+{
+        static const char secret[] = "-----BEGIN PRIVATE KEY-----\nstory\n-----END PRIVATE KEY-----\n";
+        uint8_t box[sizeof(secret) + CRYPTO_SEALEDBOX_OVERHEAD];
+        char box_text[CRYPTO_BASE64_SIZE(sizeof(box))], json[1024];
+        struct conf_text text = { 0 };
+        struct node_state s;
+        struct published p;
+        const char *why = "";
+        (void)state;
+
+        assert_err(node_state_open(&s, folder, WIRE_GATEWAY, &why), ERR_OK);
+        assert_err(crypto_sealedbox_seal(s.seal_public, STR(secret), box), ERR_OK);
+        node_state_close(&s);
+        crypto_base64_format((struct str){ (char *)box, sizeof(secret) - 1 + CRYPTO_SEALEDBOX_OVERHEAD },
+                             box_text);
+        snprintf(json, sizeof(json), "{\"hosts\":[\"a.example\"],\"chain\":\"CHAIN\",\"key\":\"%s\"}",
+                 box_text);
+        const struct given items[] = { { "certificates", "ct-a", json },
+                                       { "certificates", "ct-b", "{\"chain\":\"CHAIN\",\"key\":\"AAAA\"}" } };
+        struct wire_document *d = document_of(items, 2, 1000);
+        assert_null(load(d, NOW, &p, false)); /* CHAIN is no certificate */
+        buf_init_secret(&text.bytes, 4096);
+        assert_err(p.source.read(&p.source, CONF_READ_KEY, STR(PUBLISHED_FOLDER "ct-a.key"), &text), ERR_OK);
+        assert_str(buf_str(&text.bytes), STR(secret));
+        buf_clear(&text.bytes);
+        assert_err(p.source.read(&p.source, CONF_READ_FILE, STR(PUBLISHED_FOLDER "ct-a.crt"), &text), ERR_OK);
+        assert_str(buf_str(&text.bytes), STR("CHAIN"));
+        buf_clear(&text.bytes);
+        assert_err(p.source.read(&p.source, CONF_READ_KEY, STR(PUBLISHED_FOLDER "ct-b.key"), &text),
+                   ERR_MALFORMED);
+        assert_err(p.source.read(&p.source, CONF_READ_KEY, STR(PUBLISHED_FOLDER "ct-c.key"), &text),
+                   ERR_NOT_FOUND);
+        assert_err(p.source.read(&p.source, CONF_READ_KEY, STR(PUBLISHED_FOLDER "../node.json"), &text),
+                   ERR_NOT_FOUND);
+        buf_wipe(&text.bytes);
+        published_fini(&p);
+        wire_document_put(d);
+}
+
+static int make_folder(void **state)
+{
+        (void)state;
+        snprintf(folder, sizeof(folder), "/tmp/sekisho-published-XXXXXX");
+        return mkdtemp(folder) ? 0 : -1;
+}
+
+static int remove_folder(void **state)
+{
+        static const char *const files[] = {
+                "identity.key", "seal.key", "tunnel.key", "node.json", "document.json", "lock", ""
+        };
+        char path[256];
+        (void)state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+                snprintf(path, sizeof(path), "%s/gateway/%s", folder, files[i]);
+                if (remove(path) != 0)
+                        return -1;
+        }
+        return rmdir(folder);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
+        const struct CMUnitTest tests[] = {
+                T(services_become_routes), cmocka_unit_test(who_may_use_it),
+                T(a_lease_that_is_over),   T(who_is_gone_serves_nothing_of_it),
+                T(keys_are_opened_here),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
