@@ -21,6 +21,7 @@
 
 struct conf_source;
 struct conf_secret;
+struct conf_upstream;
 struct draft;
 
 struct conf_strs {
@@ -60,6 +61,9 @@ struct conf_listen {
         bool is_tls;
         bool takes_proxy_protocol;
         bool redirects_to_https; /* answers every request with a redirect (gateway.redirectHttp) */
+        struct str upstream_name;
+        const struct conf_upstream *upstream; /* every connection is passed on to it as it is; NULL: HTTP */
+        struct conf_prefixes allowed_ips;     /* beside gateway.allowedIps; empty: no more */
 };
 
 struct conf_certificate {
@@ -148,7 +152,7 @@ struct conf_gateway {
 
 /* ---- shared by providers, upstreams and routes ---- */
 
-enum conf_scheme { CONF_HTTP, CONF_HTTPS, CONF_UNIX, CONF_LINK };
+enum conf_scheme { CONF_HTTP, CONF_HTTPS, CONF_UNIX, CONF_LINK, CONF_TCP };
 
 struct conf_url {
         struct str text; /* as written */

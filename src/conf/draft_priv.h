@@ -61,8 +61,9 @@ struct draft_item {
 
 struct draft_listen {
         struct draft_item item;
-        struct draft_text address;
+        struct draft_text address, upstream;
         bool is_tls, takes_proxy_protocol;
+        struct conf_prefixes allowed_ips;
 };
 
 struct draft_token {

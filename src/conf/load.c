@@ -43,6 +43,7 @@ static void resolve(struct loader *l, struct draft *d)
         resolve_providers(l, &d->providers);
         resolve_models(l, &d->models);
         resolve_upstreams(l, &d->upstreams);
+        resolve_raw_listens(l, &d->gateway);
         resolve_routes(l, &d->routes);
         resolve_admin(l, &d->admin);
         resolve_log(l, &d->log);

@@ -113,8 +113,9 @@ void resolve_admin(struct loader *l, struct draft_admin *d);
 void resolve_log(struct loader *l, struct draft_log *d);
 void resolve_links(struct loader *l,
                    struct draft_gateway *d); /* after the gateway's certificates and listeners */
-void resolve_agent(struct loader *l, struct draft_agent *d); /* after the upstreams */
-void resolve_trace(struct loader *l, struct draft_trace *d); /* after the upstreams */
+void resolve_raw_listens(struct loader *l, struct draft_gateway *d); /* after the upstreams */
+void resolve_agent(struct loader *l, struct draft_agent *d);         /* after the upstreams */
+void resolve_trace(struct loader *l, struct draft_trace *d);         /* after the upstreams */
 void resolve_control(struct loader *l, struct draft_control *d);
 
 /* A certificate and its key, both or a report; read, and found to fit and to be in date. The key's kind is CONF_READ_KEY
@@ -130,7 +131,7 @@ void resolve_headers(struct loader *l, const struct draft_headers *d, struct con
 
 /* ---- url.c ---- */
 
-enum url_rules { URL_BASE_PATH = 1, URL_UNIX = 2, URL_LINK = 4 };
+enum url_rules { URL_BASE_PATH = 1, URL_UNIX = 2, URL_LINK = 4, URL_TCP = 8 };
 /* False: reported, with `what` ("upstreams.app.targets[0].url") in front. */
 bool resolve_url(struct loader *l, const char *what, const struct draft_text *text, unsigned rules,
                  struct conf_url *out);

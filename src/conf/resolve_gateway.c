@@ -277,7 +277,14 @@ static void listens_resolve(struct loader *l, struct draft_gateway *d, struct co
         }
         for (size_t i = 0; i < d->listen.count; i++) {
                 struct conf_listen more = { .is_tls = drafts[i].is_tls,
-                                            .takes_proxy_protocol = drafts[i].takes_proxy_protocol };
+                                            .takes_proxy_protocol = drafts[i].takes_proxy_protocol,
+                                            .upstream_name = drafts[i].upstream.text,
+                                            .allowed_ips = drafts[i].allowed_ips };
+
+                if (more.allowed_ips.count && !more.upstream_name.ptr)
+                        loader_error_at(l, drafts[i].item.at,
+                                        "%.*s.allowedIps: goes with upstream; else see routes[].allowedIps",
+                                        STR_FMT(drafts[i].item.path));
 
                 if (resolve_listen(l, drafts[i].item.path.ptr, &drafts[i].address, &more.address))
                         listen_add(l, g, &more, drafts[i].item.at);

@@ -104,3 +104,52 @@ void resolve_links(struct loader *l, struct draft_gateway *d)
         agents_resolve(l, d, links);
         own_name_check(l, d, links);
 }
+
+/* ---- byte streams ---- */
+
+static bool carries_streams(const struct conf_upstream *u)
+{
+        for (size_t i = 0; i < u->targets_count; i++)
+                if (u->targets[i].url.scheme != CONF_TCP && u->targets[i].url.scheme != CONF_LINK)
+                        return false;
+        return true;
+}
+
+static const struct draft_listen *draft_find(const struct draft_gateway *d, struct str upstream)
+{
+        const struct draft_listen *drafts = d->listen.items;
+
+        for (size_t i = 0; i < d->listen.count; i++)
+                if (drafts[i].upstream.text.ptr == upstream.ptr)
+                        return &drafts[i];
+        return NULL;
+}
+
+static void raw_listen_resolve(struct loader *l, struct draft_gateway *d, struct conf_listen *listen)
+{
+        const struct conf *c = l->conf;
+        const struct draft_listen *draft = draft_find(d, listen->upstream_name);
+
+        for (size_t i = 0; i < c->upstreams_count; i++)
+                if (str_eq(c->upstreams[i].name, listen->upstream_name))
+                        listen->upstream = &c->upstreams[i];
+        if (!draft)
+                return;
+        if (!listen->upstream)
+                loader_error_at(l, draft->upstream.at, "%.*s.upstream: there is no upstream \"%.*s\"",
+                                STR_FMT(draft->item.path), STR_FMT(listen->upstream_name));
+        else if (!carries_streams(listen->upstream))
+                loader_error_at(
+                        l, draft->upstream.at,
+                        "%.*s.upstream: the targets of %.*s speak HTTP; write tcp://host:port to pass bytes on",
+                        STR_FMT(draft->item.path), STR_FMT(listen->upstream_name));
+}
+
+void resolve_raw_listens(struct loader *l, struct draft_gateway *d)
+{
+        struct conf_gateway *g = &l->conf->gateway;
+
+        for (size_t i = 0; i < g->listens_count; i++)
+                if (g->listens[i].upstream_name.ptr)
+                        raw_listen_resolve(l, d, &g->listens[i]);
+}

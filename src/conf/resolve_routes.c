@@ -120,6 +120,16 @@ static void prefixes_resolve(struct loader *l, const struct draft_route *d, stru
 
 /* ---- action ---- */
 
+static void stream_check(struct loader *l, const struct draft_route *d, const struct conf_upstream *u)
+{
+        for (size_t i = 0; u && i < u->targets_count; i++)
+                if (u->targets[i].url.scheme == CONF_TCP)
+                        loader_error_at(
+                                l, d->upstream.at,
+                                "%.*s.upstream: %.*s speaks no HTTP; name it in gateway.listen[].upstream",
+                                STR_FMT(d->item.path), STR_FMT(u->name));
+}
+
 static const struct conf_upstream *upstream_find(struct loader *l, const struct draft_route *d)
 {
         struct conf *c = l->conf;
@@ -159,6 +169,7 @@ static void action_resolve(struct loader *l, const struct draft_route *d, struct
         } else if (d->upstream.text.ptr) {
                 r->action = CONF_TO_UPSTREAM;
                 r->upstream = upstream_find(l, d);
+                stream_check(l, d, r->upstream);
         } else if (d->redirect.at.line) {
                 r->action = CONF_REDIRECT;
                 r->redirect_to = d->redirect.to.text;

@@ -76,6 +76,24 @@ static void protocol_check(struct loader *l, const struct draft_target *d, enum 
                                 STR_FMT(d->item.path));
 }
 
+/* Bytes and requests do not mix: a route could not tell which target takes what. */
+static void streams_check(struct loader *l, const struct draft_upstream *d, const struct conf_upstream *u)
+{
+        size_t streams = 0, others = 0;
+
+        for (size_t i = 0; i < u->targets_count; i++) {
+                streams += u->targets[i].url.scheme == CONF_TCP;
+                others += u->targets[i].url.scheme != CONF_TCP && u->targets[i].url.scheme != CONF_LINK;
+        }
+        if (streams && others)
+                loader_error_at(l, d->targets.at,
+                                "%.*s.targets: tcp:// stands beside a target that speaks HTTP",
+                                STR_FMT(d->item.path));
+        if (streams && u->health.path.len)
+                loader_error_at(l, d->item.at, "%.*s.health.path: targets of tcp:// answer no requests",
+                                STR_FMT(d->item.path));
+}
+
 static void targets_resolve(struct loader *l, const struct draft_upstream *d, struct conf_upstream *u)
 {
         struct draft_target *drafts = d->targets.items;
@@ -99,7 +117,8 @@ static void targets_resolve(struct loader *l, const struct draft_upstream *d, st
 
                 *t = drafts[i].target;
                 backups += t->is_backup;
-                resolve_url(l, drafts[i].item.path.ptr, &drafts[i].url, URL_UNIX | URL_LINK, &t->url);
+                resolve_url(l, drafts[i].item.path.ptr, &drafts[i].url, URL_UNIX | URL_LINK | URL_TCP,
+                            &t->url);
                 protocol_check(l, &drafts[i], u->protocol, &t->url);
                 for (size_t j = 0; j < i; j++)
                         if (str_eq(u->targets[j].url.text, t->url.text))
@@ -107,6 +126,7 @@ static void targets_resolve(struct loader *l, const struct draft_upstream *d, st
                                                 "%.*s: the target %.*s is in the list twice",
                                                 STR_FMT(drafts[i].item.path), STR_FMT(t->url.text));
         }
+        streams_check(l, d, u);
         if (backups == u->targets_count)
                 loader_error_at(l, d->targets.at,
                                 "%.*s.targets: all are backups; leave at least one that is none",

@@ -11,6 +11,11 @@ static const struct conf_key listen_keys[] = {
           .doc = "Speak TLS, with `gateway.certificates`." },
         { "proxyProtocol", CONF_TYPE_BOOL, 0, AT(draft_listen, takes_proxy_protocol), "false",
           .doc = "Expect a PROXY protocol header (version 1 or 2) from `gateway.trustedProxies`." },
+        { "upstream", CONF_TYPE_TEXT, 0, AT(draft_listen, upstream), .unless = "HTTP, by `routes`",
+          .doc = "No HTTP here: each connection is passed on as it is to this one of `upstreams`, whose targets are `tcp://` or "
+                 "`link://`. With `tls` TLS ends here." },
+        { "allowedIps", CONF_TYPE_PREFIXES, 0, AT(draft_listen, allowed_ips), "[]",
+          .doc = "With `upstream`: who may connect, beside `gateway.allowedIps`; empty: everyone that admits." },
 };
 static const struct conf_table conf_table_listen = {
         "gateway.listen[]",

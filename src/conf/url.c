@@ -66,6 +66,10 @@ static bool url_parse(struct loader *l, struct str text, unsigned rules, struct 
         }
         if (rules & URL_LINK && str_has_prefix(text, STR("link://")))
                 return link_url_parse(l, str_from(text, 7), out);
+        if (rules & URL_TCP && str_has_prefix(text, STR("tcp://"))) {
+                out->scheme = CONF_TCP;
+                return network_url_parse(l, str_from(text, 6), rules, out) && out->port;
+        }
         for (size_t i = 0; i < ARRAY_SIZE(schemes); i++) {
                 if (!str_has_prefix(text, schemes[i].prefix))
                         continue;
@@ -89,7 +93,7 @@ bool resolve_url(struct loader *l, const char *what, const struct draft_text *te
                         l, text->at, "%s: \"%.*s\" is no URL for this place; write %s", what,
                         STR_FMT(text->text),
                         rules & URL_UNIX
-                                ? "\"http://host:port\", \"https://host\", \"unix:/path\" or \"link://agent/target\", without a path "
+                                ? "\"http://host:port\", \"https://host\", \"unix:/path\", \"tcp://host:port\" or \"link://agent/target\", without a path "
                                   "after the host (see addPrefix)"
                                 : "\"http://host:port/path\" or \"https://host/path\"");
         return false;

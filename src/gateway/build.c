@@ -6,7 +6,9 @@
 #include "assembly/limits.h"
 #include "assembly/upstream.h"
 #include "gateway/version.h"
+#include "io/listener.h"
 #include "io/tls.h"
+#include "proxy/forward.h"
 
 enum { SNAPSHOT_BYTES_MAX = 256 << 20 };
 
@@ -153,6 +155,24 @@ static enum err server_tls(struct build *b, struct tls_context **out)
         return ERR_OK;
 }
 
+/* What every connection of a listener of byte streams goes by. */
+static const struct route *raw_build(struct build *b, const struct conf_listen *c)
+{
+        struct upstream *u = b->s->upstreams[c->upstream - b->conf->upstreams];
+        char address[LISTEN_ADDRESS_TEXT_MAX];
+        struct route *r = ARENA_NEW(b->arena, struct route);
+
+        if (!r)
+                return NULL;
+        *r = (struct route){ .name = arena_copy(b->arena, listen_address_format(&c->address, address)),
+                             .handler = &forward_handler,
+                             .upstream = u,
+                             .access = { .is_public = true, .allowed_ips = build_ip_list(&c->allowed_ips) } };
+        r->key = build_key(b, r->name);
+        measure_route_init(b->in->shared->metrics, &r->measure, r->name, u->name);
+        return r;
+}
+
 /* In the order of the sockets: gateway.listens, then the admin's. */
 static enum err listens_build(struct build *b)
 {
@@ -171,13 +191,19 @@ static enum err listens_build(struct build *b)
                         https_port = g->listens[i].address.port;
                         break;
                 }
-        for (size_t i = 0; i < g->listens_count; i++)
+        for (size_t i = 0; i < g->listens_count; i++) {
+                const struct route *raw = NULL;
+
+                if (g->listens[i].upstream && !(raw = raw_build(b, &g->listens[i])))
+                        return ERR_NO_MEMORY;
                 s->listens[s->listens_count++] =
-                        (struct listen_conf){ .tls = g->listens[i].is_tls ? tls_context_get(tls) : NULL,
+                        (struct listen_conf){ .raw = raw,
+                                              .tls = g->listens[i].is_tls ? tls_context_get(tls) : NULL,
                                               .redirects_to_https = g->listens[i].redirects_to_https,
                                               .takes_h2 = g->http2 && !g->listens[i].is_tls,
                                               .takes_proxy_protocol = g->listens[i].takes_proxy_protocol,
                                               .https_port = https_port };
+        }
         if (b->conf->admin.is_on)
                 s->listens[s->listens_count++] = (struct listen_conf){ .is_admin = true };
         tls_context_put(tls);

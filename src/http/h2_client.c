@@ -171,6 +171,10 @@ static enum err tunnel_accept(struct h2_client_stream *s, struct http_head *head
         head->framing = HTTP_BODY_NONE;
         head->asks_upgrade = true;
         http_remove(head, HTTP_FIELD_CONTENT_LENGTH);
+        if (s->is_raw)
+                return (e = http_add(head, STR("Upgrade"), STR("tcp"))) == ERR_OK
+                               ? http_add(head, STR("Connection"), STR("Upgrade"))
+                               : e;
         if ((e = http_add(head, STR("Upgrade"), STR("websocket"))) == ERR_OK &&
             (e = http_add(head, STR("Connection"), STR("Upgrade"))) == ERR_OK)
                 e = http_replace(head, STR("Sec-WebSocket-Accept"), websocket_accept_format(key, text));
@@ -456,7 +460,10 @@ enum err h2_client_request(struct h2_client *c, struct h2_client_stream *s, cons
         buf_init(&s->out, H2_CLIENT_WINDOW_BYTES);
         if (h2_client_room(c) == 0)
                 return ERR_TOO_LARGE;
-        if (head->asks_upgrade && websocket_is_asked(head)) {
+        if (head->is_raw) {
+                s->is_tunnel = s->is_raw = true;
+                is_end = false;
+        } else if (head->asks_upgrade && websocket_is_asked(head)) {
                 if (key.len != sizeof(s->websocket_key))
                         return ERR_MALFORMED;
                 memcpy(s->websocket_key, key.ptr, key.len);

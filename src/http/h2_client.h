@@ -70,7 +70,7 @@ struct h2_client_stream {
         const struct h2_list *trailers;
         struct list room_node;
         uint64_t body_left; /* of an answer with a length */
-        bool has_length, is_tunnel;
+        bool has_length, is_tunnel, is_raw;
         bool out_is_last, out_is_done, is_deferred, wants_room;
         struct h2_section held; /* a head that waits for its first data, within one receive */
         struct list held_node;

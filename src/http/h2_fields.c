@@ -388,6 +388,22 @@ static enum err tunnel_make(struct h2_section *s, struct str websocket_key, stru
         return ERR_OK;
 }
 
+/* CONNECT as the upgrade that it is inside; whom to connect to is said by other means than its authority. */
+static enum err raw_make(struct http_head *out, struct http_refusal *refusal)
+{
+        if (out->framing == HTTP_BODY_LENGTH)
+                return refuse(refusal, ERR_MALFORMED, 400, "h2_content_length");
+        out->method = HTTP_OTHER;
+        out->target = STR("/");
+        out->framing = HTTP_BODY_NONE; /* what follows belongs to the tunnel */
+        out->expects_continue = false;
+        out->asks_upgrade = out->is_raw = true;
+        if (http_add(out, STR("Upgrade"), STR("tcp")) != ERR_OK ||
+            http_add(out, STR("Connection"), STR("Upgrade")) != ERR_OK)
+                return refuse(refusal, ERR_TOO_LARGE, 431, "too_many_lines");
+        return ERR_OK;
+}
+
 static enum err request_limits_check(const struct h2_section *s, struct http_refusal *refusal)
 {
         if (s->is_too_large)
@@ -434,6 +450,8 @@ enum err h2_section_request(struct h2_section *s, bool is_end, struct str websoc
                 return e;
         if (is_seen(s, PROTOCOL))
                 return tunnel_make(s, websocket_key, out, refusal);
+        if (out->method == HTTP_CONNECT && s->takes_raw)
+                return raw_make(out, refusal);
         if (out->method == HTTP_CONNECT)
                 return refuse(refusal, ERR_UNSUPPORTED, 405, "connect");
         return ERR_OK;
@@ -600,6 +618,11 @@ enum err h2_list_request(const struct http_head *h, struct str scheme, struct st
                 return ERR_MALFORMED;
         if (list_begin(out, h->fields_count, a) != ERR_OK)
                 return ERR_NO_MEMORY;
+        if (h->is_raw) {
+                pair_put(out, pseudos[METHOD].name, STR("CONNECT"));
+                pair_put(out, pseudos[AUTHORITY].name, host);
+                return fields_put(out, h->fields, h->fields_count, true, a);
+        }
         pair_put(out, pseudos[METHOD].name, is_tunnel ? STR("CONNECT") : method);
         if (is_tunnel)
                 pair_put(out, pseudos[PROTOCOL].name, STR("websocket"));

@@ -20,6 +20,7 @@ enum h2_section_kind { H2_SECTION_REQUEST, H2_SECTION_ANSWER, H2_SECTION_TRAILER
 /* One list being received. No memory before its first field. */
 struct h2_section {
         enum h2_section_kind kind;
+        bool takes_raw; /* a request may be CONNECT (RFC 9113 8.5): set after init */
         /* private */
         struct buf text;  /* "name: value\r\n", pseudo-fields too, in the order received */
         struct buf lines; /* where in it fields are: struct h2_line */

@@ -142,6 +142,7 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
         }
         *st = (struct h2_stream){ .id = frame->hd.stream_id, .opened_at = s->now };
         h2_section_init(&st->request, H2_SECTION_REQUEST, &s->conf.limits);
+        st->request.takes_raw = s->conf.is_link;
         nghttp2_session_set_stream_user_data(ng, st->id, st);
         list_add_last(&s->streams, &st->node);
         return 0;

@@ -74,6 +74,7 @@ static void origin_find(struct down *c, const struct listen_conf *listen, const 
         c->origin.local = stream_local_address(&c->stream, &c->origin.local_port);
         c->origin.is_tls = listen->tls != NULL;
         c->origin.is_admin = listen->is_admin;
+        c->origin.raw = listen->raw;
 }
 
 /* False: its address has as many connections as it may have. */
@@ -121,6 +122,8 @@ void down_open(struct worker *w, int fd, const struct listen_conf *listen, const
         }
         if (listen->tls)
                 down_timer_start(c, down_limits(c)->tls_ms);
+        else if (listen->raw)
+                down_h1_start_raw(c);
         else
                 down_h1_start(c);
 }
@@ -200,7 +203,9 @@ static void on_open(struct stream *s, enum err e)
                 return;
         }
         timer_clear(&c->timer);
-        if (str_eq(stream_tls_alpn(s), STR("h2")))
+        if (c->origin.raw)
+                down_h1_start_raw(c);
+        else if (str_eq(stream_tls_alpn(s), STR("h2")))
                 down_h2_start(c, STR_NULL);
         else
                 down_h1_start(c);

@@ -121,7 +121,10 @@ static void begin_exchange(struct down_h1 *c, const struct http_head *head)
         c->served_count++;
         x = exchange_new(c->conn.w, &c->side, &c->conn.origin, head);
         if (!x) {
-                refuse(c, &no_room);
+                if (c->is_raw)
+                        down_h1_close(c, STREAM_CLOSE_RESET);
+                else
+                        refuse(c, &no_room);
                 return;
         }
         c->is_lent = true;
@@ -130,6 +133,30 @@ static void begin_exchange(struct down_h1 *c, const struct http_head *head)
                 return;
         }
         exchange_run(x);
+}
+
+void down_h1_start_raw(struct down *conn)
+{
+        struct worker *w = conn->w;
+        struct down_h1 *c = of(conn);
+        struct http_head head = { .method = HTTP_OTHER,
+                                  .method_text = STR("CONNECT"),
+                                  .target = STR("/"),
+                                  .version_minor = 1,
+                                  .asks_upgrade = true,
+                                  .is_raw = true,
+                                  .fields = w->scratch_fields,
+                                  .fields_max = ARRAY_SIZE(w->scratch_fields) };
+
+        down_h1_start(conn);
+        c->is_raw = true;
+        down_h1_enter(c, DOWN_READING);
+        if (http_add(&head, STR("Host"), STR("localhost")) != ERR_OK ||
+            http_add(&head, STR("Upgrade"), STR("tcp")) != ERR_OK ||
+            http_add(&head, STR("Connection"), STR("Upgrade")) != ERR_OK)
+                down_h1_close(c, STREAM_CLOSE_RESET);
+        else
+                begin_exchange(c, &head);
 }
 
 /* A plain connection's first bytes may be those of HTTP/2 (RFC 9113 3.3). ERR_AGAIN: they may yet be; ERR_OK: they were. */

@@ -12,4 +12,7 @@
 /* The connection is open: speaks HTTP/1.1 from here on. */
 void down_h1_start(struct down *c);
 
+/* The same, but all it says is one byte stream, passed on by origin.raw: what an upgrade is after its 101, from the first byte. */
+void down_h1_start_raw(struct down *c);
+
 extern const size_t down_h1_bytes;

@@ -18,6 +18,7 @@ struct down_h1 {
         bool keeps_alive;               /* after the present answer */
         bool pulls;                     /* the exchange wants the request's body */
         bool is_lent, is_gone;          /* an exchange reads its memory; its stream is closed */
+        bool is_raw;                    /* no HTTP is spoken: one byte stream */
         bool is_tunnel, answer_is_open; /* no length: the end of the answer is the end of the connection */
         uint32_t served_count;
         mono_ms rate_since; /* the window of a body's least rate; 0: none yet */

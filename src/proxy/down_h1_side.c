@@ -181,6 +181,11 @@ static void op_head(struct side *s, struct http_head *head)
         struct exchange *x = s->x;
         enum err e = ERR_OK;
 
+        if (c->is_raw && head->status != 101) { /* there is no other way to say no */
+                c->out.is_broken = true;
+                stream_poke(&c->conn.stream, STREAM_READABLE);
+                return;
+        }
         if (head->status == 101) {
                 c->is_tunnel = true;
                 c->keeps_alive = false;
@@ -200,7 +205,7 @@ static void op_head(struct side *s, struct http_head *head)
                 else if (e == ERR_OK && x->request.version_minor == 0)
                         e = http_add(head, STR("Connection"), STR("keep-alive"));
         }
-        if (e == ERR_OK)
+        if (e == ERR_OK && !c->is_raw)
                 e = h1_response_write(head, &x->arena, h1_out_gather(&c->out, &c->conn.w->down_vector));
         if (e != ERR_OK) {
                 c->out.is_broken = true;

@@ -65,6 +65,7 @@ struct exchange_origin {
         bool is_admin;                           /* the admin listener: its own routes */
         bool is_link;                            /* a gateway asks its agent (link_in.h) */
         struct down_link *link;                  /* on which link of ours; NULL: its connection is gone */
+        const struct route *raw;                 /* its connections are passed on as they are */
         struct str server_name;                  /* TLS SNI, empty when none */
         const struct client_certificate *client; /* verified; NULL: it showed none */
 };

@@ -94,10 +94,11 @@ enum err h1_in_read(struct h1_in *in, struct worker *w, struct stream *s, bool *
 
 void h1_in_body_begin(struct h1_in *in, const struct http_head *head)
 {
-        assert(!in->body_buffer && in->buffer);
+        assert(!in->body_buffer && (in->buffer || head->bytes == 0));
         h1_body_init(&in->body, head);
-        in->buffer->pos += (uint32_t)head->bytes;
-        in->body_start = in->buffer->pos;
+        if (in->buffer)
+                in->buffer->pos += (uint32_t)head->bytes;
+        in->body_start = in->buffer ? in->buffer->pos : 0;
         in->in_body = true;
         in->scanned = 0;
         in->is_last = false;

@@ -39,7 +39,7 @@ struct str h1_in_bytes(const struct h1_in *in);
  */
 MUST_USE enum err h1_in_read(struct h1_in *in, struct worker *w, struct stream *s, bool *filled);
 
-/* A head of `head->bytes` was parsed at the front: what follows is its body. */
+/* A head of `head->bytes` (0: made up) was parsed at the front: what follows is its body. */
 void h1_in_body_begin(struct h1_in *in, const struct http_head *head);
 
 /*

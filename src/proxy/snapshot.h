@@ -52,6 +52,8 @@ struct proxy_limits {
 /* How a listener's connections are treated. */
 struct listen_conf {
         struct tls_context *tls; /* NULL: plain */
+        const struct route *
+                raw; /* not NULL: every connection is passed on by it as it is, after TLS where there is some */
         bool is_admin;
         bool redirects_to_https;
         bool takes_h2;             /* plain: HTTP/2 with prior knowledge; TLS contexts offer it themselves */

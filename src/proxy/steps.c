@@ -38,7 +38,8 @@ static enum step_result step_address(struct exchange *x)
                 return exchange_refuse(x, refusal.status, refusal.reason,
                                        "The request's target or Host is not in a form this gateway takes.");
         x->forward_target = x->target.text;
-        if (x->origin->server_name.len && !str_eq_nocase(x->origin->server_name, x->target.authority.host))
+        if (x->origin->server_name.len && !x->origin->raw &&
+            !str_eq_nocase(x->origin->server_name, x->target.authority.host))
                 return exchange_refuse(x, 421, "server_name",
                                        "This connection was made for another name. Make a new one.");
         return STEP_NEXT;
@@ -80,6 +81,10 @@ static enum step_result step_route(struct exchange *x)
         uint16_t status;
         unsigned allowed;
 
+        if (x->origin->raw) {
+                x->route = x->origin->raw;
+                return STEP_NEXT;
+        }
         if (x->origin->is_link) {
                 if (!(x->route = link_in_route(x)))
                         return exchange_refuse(x, 404, "link_target", "This agent offers no such target.");

@@ -203,7 +203,7 @@ static enum err connect_h1(struct exchange *x, struct target *t)
 {
         struct up_dial *d;
 
-        if (up_h1_reuse(x, t))
+        if (!x->request.is_raw && up_h1_reuse(x, t))
                 return ERR_OK;
         if (!(d = up_dial_start(x->w, x->snap, t, false, up_waits(x, t)->connect_ms, on_dialled)))
                 return ERR_NO_MEMORY;
@@ -245,6 +245,8 @@ enum err up_connect(struct exchange *x, struct target *t)
         x->target_in_use = t;
         if (t->agent.len)
                 return links_connect(x, t);
+        if (x->request.is_raw)
+                return connect_h1(x, t);
         if (protocol == PROTOCOL_AUTO && !t->is_tls) {
                 probe(x, t);
                 protocol = PROTOCOL_H1;

@@ -39,6 +39,7 @@ struct up_h1 {
         bool request_is_sent; /* its last byte was taken */
         bool saw_answer;      /* at least one byte of it */
         bool head_is_done, keeps_alive, is_tunnel;
+        bool is_raw; /* no HTTP is spoken: connected is accepted */
         uint8_t interim_count;
         uint32_t served_count;
 
@@ -205,6 +206,42 @@ static void first_byte(struct up_h1 *u)
         measure_first_byte(u->w, &u->target->measure, loop_now_us(u->w->loop) - u->side.x->up_start_us);
 }
 
+/* A final head, or that of a tunnel. */
+static void head_done(struct up_h1 *u, struct http_head *head)
+{
+        u->head_is_done = true;
+        u->is_tunnel = head->status == 101;
+        u->keeps_alive = head->keeps_alive && head->framing != HTTP_BODY_UNTIL_CLOSE && !u->is_tunnel;
+        if (u->is_tunnel)
+                head->framing = HTTP_BODY_UNTIL_CLOSE;
+        if (u->is_tunnel)
+                timer_start(u, waits(u)->tunnel_ms);
+        h1_in_body_begin(&u->in, head);
+        if (head->status < 500)
+                target_succeeded(u->target, loop_now(u->w->loop));
+        else
+                failure_note(u);
+        exchange_answer_head(u->side.x, head);
+}
+
+/* There is no head to come: connected is as good as a 101. */
+static void raw_accept(struct up_h1 *u)
+{
+        struct worker *w = u->w;
+        struct http_head head = { .status = 101,
+                                  .version_minor = 1,
+                                  .asks_upgrade = true,
+                                  .fields = w->scratch_fields,
+                                  .fields_max = ARRAY_SIZE(w->scratch_fields) };
+
+        first_byte(u);
+        if (http_add(&head, STR("Upgrade"), STR("tcp")) != ERR_OK ||
+            http_add(&head, STR("Connection"), STR("Upgrade")) != ERR_OK)
+                broken(u, ERR_NO_MEMORY);
+        else
+                head_done(u, &head);
+}
+
 /* True when a head, final or interim, was passed on; false when more must come or the connection is broken. */
 static bool head_parse(struct up_h1 *u)
 {
@@ -233,19 +270,7 @@ static bool head_parse(struct up_h1 *u)
                 exchange_answer_head(x, &head);
                 return u->state == UP_ACTIVE;
         }
-        u->head_is_done = true;
-        u->is_tunnel = head.status == 101;
-        u->keeps_alive = head.keeps_alive && head.framing != HTTP_BODY_UNTIL_CLOSE && !u->is_tunnel;
-        if (u->is_tunnel)
-                head.framing = HTTP_BODY_UNTIL_CLOSE;
-        if (u->is_tunnel)
-                timer_start(u, waits(u)->tunnel_ms);
-        h1_in_body_begin(&u->in, &head);
-        if (head.status < 500)
-                target_succeeded(u->target, loop_now(u->w->loop));
-        else
-                failure_note(u);
-        exchange_answer_head(x, &head);
+        head_done(u, &head);
         return true;
 }
 
@@ -295,7 +320,9 @@ static void answer_read(struct up_h1 *u)
         bool filled = true;
 
         for (int reads = 0; u->state == UP_ACTIVE && u->side.x && u->pulled; reads++) {
-                while (!u->head_is_done && head_parse(u))
+                if (u->is_raw && !u->head_is_done)
+                        raw_accept(u);
+                while (u->state == UP_ACTIVE && !u->head_is_done && head_parse(u))
                         ;
                 if (u->state != UP_ACTIVE || !u->side.x)
                         return;
@@ -401,6 +428,11 @@ static void op_head(struct side *s, struct http_head *head)
         struct h1_vector *v = h1_out_gather(&u->out, &u->w->up_vector);
 
         u->out.is_chunked = head->framing == HTTP_BODY_CHUNKED;
+        u->is_raw = head->is_raw;
+        if (u->is_raw) { /* that it is connected is told in the next turn */
+                stream_poke(&u->stream, STREAM_READABLE);
+                return;
+        }
         if (h1_request_write(head, x->forward_target, &x->arena, v) != ERR_OK) {
                 u->out.is_broken = true;
                 stream_poke(&u->stream, STREAM_READABLE);
