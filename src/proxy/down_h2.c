@@ -95,6 +95,7 @@ static void conn_close(struct down_h2 *c, enum stream_close_how how)
                 timer_clear(&st->timer);
                 if (st->side.x)
                         exchange_down_reset(st->side.x, ERR_CLOSED);
+                down_h2_stream_free_if_done(st); /* one that ended already, and whose exchange was about to */
         }
         c->session = NULL;
         h2_session_free(session);
