@@ -20,6 +20,9 @@ KINDS = {
 }
 
 
+PIECE = 1 << 20
+
+
 def openssl(*args):
     return subprocess.run(["openssl", *map(str, args)], check=True, capture_output=True, text=True).stdout
 
@@ -54,7 +57,7 @@ def status(gate):
     return wire.get(gate.admin, "/status").json
 
 
-def versions(ca, ciphers=None):
+def versions(ca):
     """A client's context for each version."""
     for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
         context = ca.client()
@@ -81,32 +84,38 @@ def signed(gate):
 def secrets_of(key):
     """Byte strings that only somebody with the private key has: numbers as they are written and as a CPU keeps them, and the
     lines of its file."""
-    found = [line.encode() for line in key.read_text().splitlines() if len(line) > 40 and "---" not in line]
+    lines = [line.encode() for line in key.read_text().splitlines() if "---" not in line]
+    found = lines[1:-1:4] if len(lines) > 5 else lines
     text = openssl("pkey", "-in", key, "-noout", "-text")
     for name in ("priv", "privateExponent", "prime1", "prime2"):
         number = re.search(rf"^{name}:\n((?:    .*\n)+)", text, re.M)
         if number:
             raw = bytes.fromhex("".join(number.group(1).split()).replace(":", "")).lstrip(b"\0")
             found += [raw, raw[::-1]]
-    # The first lines of a file are the same for many keys: the kind, and a public number.
+    # Each is looked for in everything: a few lines of a long file do.
     return [x for x in found if len(x) >= 24]
 
 
 def holds(pid, secrets):
     """Which of these stand in the memory of a process."""
-    found = set()
+    found, overlap, zeros = set(), max(map(len, secrets)), bytes(PIECE)
     with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as mem:
         for line in maps:
             span, rights = line.split()[:2]
             begin, end = (int(x, 16) for x in span.split("-"))
             if "r" not in rights or end - begin > 1 << 30 or "[v" in line:  # a sanitizer's shadow; the kernel's pages
                 continue
-            try:
-                mem.seek(begin)
-                content = mem.read(end - begin)
-            except OSError:
-                continue
-            found |= {s for s in secrets if s in content}
+            last = b""
+            for at in range(begin, end, PIECE):
+                try:
+                    mem.seek(at)
+                    piece = mem.read(min(PIECE, end - at))
+                except OSError:
+                    break
+                if piece != zeros[:len(piece)]:  # never touched, most of it
+                    content = last + piece
+                    found |= {s for s in secrets if s in content}
+                last = piece[-overlap:]
     return found
 
 
