@@ -24,9 +24,9 @@ static enum err because(const char **why, const char *text, enum err e)
         return e;
 }
 
-static bool path_of(const struct node_state *s, const char *name, char out[NODE_PATH_MAX + 32])
+static bool path_of(const char *folder, const char *name, char out[NODE_PATH_MAX + 32])
 {
-        return snprintf(out, NODE_PATH_MAX + 32, "%s/%s", s->folder, name) < NODE_PATH_MAX + 32;
+        return snprintf(out, NODE_PATH_MAX + 32, "%s/%s", folder, name) < NODE_PATH_MAX + 32;
 }
 
 enum err node_state_folder(char out[NODE_PATH_MAX])
@@ -52,13 +52,12 @@ static bool kind_folder(const char *folder, enum wire_kind kind, char out[NODE_P
 
 bool node_state_exists(const char *folder, enum wire_kind kind)
 {
-        struct node_state s;
-        char path[NODE_PATH_MAX + 32];
+        char own[NODE_PATH_MAX], path[NODE_PATH_MAX + 32];
 
-        if (!kind_folder(folder, kind, s.folder))
+        if (!kind_folder(folder, kind, own))
                 return false;
-        return (path_of(&s, "node.json", path) && access(path, F_OK) == 0) ||
-               (path_of(&s, "join.json", path) && access(path, F_OK) == 0);
+        return (path_of(own, "node.json", path) && access(path, F_OK) == 0) ||
+               (path_of(own, "join.json", path) && access(path, F_OK) == 0);
 }
 
 /* ---- the folder ---- */
@@ -75,7 +74,7 @@ static enum err folder_take(struct node_state *s, const char **why)
         if (st.st_uid != geteuid() || (st.st_mode & OTHERS))
                 return because(why, "the state folder must be this user's alone: chmod 700, chown",
                                ERR_DENIED);
-        path_of(s, "lock", path);
+        path_of(s->folder, "lock", path);
         s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, FILE_MODE);
         if (s->lock_fd < 0)
                 return because(why, "the state folder cannot be written to", err_from_errno(errno));
@@ -94,7 +93,7 @@ static enum err own_file(const struct node_state *s, const char *name, struct bu
         unsigned mode;
         enum err e;
 
-        path_of(s, name, path);
+        path_of(s->folder, name, path);
         if ((e = file_mode(path, &mode, &is_ours)) != ERR_OK)
                 return e;
         if (!is_ours || (mode & OTHERS))
@@ -107,7 +106,7 @@ static enum err write_file(const struct node_state *s, const char *name, struct 
 {
         char path[NODE_PATH_MAX + 32];
 
-        path_of(s, name, path);
+        path_of(s->folder, name, path);
         return file_write_atomic(path, content, FILE_MODE, false);
 }
 
@@ -115,7 +114,7 @@ static void remove_file(const struct node_state *s, const char *name)
 {
         char path[NODE_PATH_MAX + 32];
 
-        path_of(s, name, path);
+        path_of(s->folder, name, path);
         (void)unlink(path);
 }
 

@@ -1,0 +1,66 @@
+"""Real gateways at a real control: joined by a token, told what to serve, going on alone, removed."""
+
+from gateway.controlled import OWN, misses, own_goes_on, said, serves
+from lib.control_role import Control
+from lib.stage import eventually
+
+
+def gateway(t, control, name, token=None):
+    gate = t.gateway(options=["--join", token or control.join_token("gateway"), "--name", name],
+                     env={"SEKISHO_STATE": str(t.folder / f"state-{name}")}, routes=OWN)
+    said(gate, "control_connected")
+    return gate
+
+
+def service(control, name, host):
+    return control.made("/services", {"name": name, "hosts": [host], "access": {"kind": "public"}})
+
+
+def story_a_service_is_at_every_gateway(t, seconds=90):
+    control = Control(t).claim()
+    token = control.join_token("gateway", uses=3)
+    gates = [gateway(t, control, f"edge{n}", token) for n in range(3)]
+    made = service(control, "app", "app.example.com")
+    for gate in gates:
+        serves(gate, "app.example.com")
+    control.ask("PATCH", f"/services/{made['id']}", {"hosts": ["www.example.com"]})
+    for gate in gates:
+        serves(gate, "www.example.com")
+        misses(gate, "app.example.com")
+        own_goes_on(gate)
+    control.ask("DELETE", f"/services/{made['id']}")
+    for gate in gates:
+        misses(gate, "www.example.com")
+
+
+def story_control_is_killed_and_comes_back(t, seconds=120):
+    control = Control(t).claim()
+    gate = gateway(t, control, "edge")
+    service(control, "app", "app.example.com")
+    serves(gate, "app.example.com")
+    eventually(lambda: control.get("/gateways")["items"][0].get("behind") in (0, None, False), 10, "nothing was acknowledged")
+    control.kill()
+    serves(gate, "app.example.com", 1)
+    gate.stop()
+    other = type(gate)(t, t._name("gateway"), gate.config, env={"SEKISHO_STATE": str(t.folder / "state-edge")})
+    t.programs.append(other)
+    serves(other, "app.example.com", 1)
+    own_goes_on(other)
+    t.programs.remove(control)
+    back = Control(t, "control2", port=control.port, state=control.state)
+    back.key = control.key
+    service(back, "two", "two.example.com")
+    serves(other, "two.example.com", 60)
+    serves(other, "app.example.com")
+
+
+def story_a_gateway_is_removed(t):
+    control = Control(t).claim()
+    gate = gateway(t, control, "edge")
+    service(control, "app", "app.example.com")
+    serves(gate, "app.example.com")
+    node = control.get("/gateways")["items"][0]["id"]
+    assert control.ask("DELETE", f"/nodes/{node}").status in (200, 204)
+    misses(gate, "app.example.com")
+    own_goes_on(gate)
+    said(gate, "node_gone")
