@@ -51,4 +51,5 @@ void commands_help_print(const struct command *table);
 const struct command *commands_table(void);
 
 extern const struct command command_setup, command_connect, command_config, command_token, command_version,
-        command_completion, command_help, command_status, command_policy, command_wg;
+        command_completion, command_help, command_status, command_policy, command_wg, command_backup,
+        command_restore, command_store;

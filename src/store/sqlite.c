@@ -171,9 +171,9 @@ static enum err claim(struct sqlite_conn *c, const char *path, enum store_role r
 }
 
 /* SQLite would make it with the process' mask: it holds hashes and sealed keys. */
-static enum err make_file(const char *path, bool must_exist, struct report *r)
+static enum err touch(const char *path, int flags, struct report *r)
 {
-        int fd = open(path, O_RDWR | O_CLOEXEC | (must_exist ? 0 : O_CREAT), 0600);
+        int fd = open(path, flags | O_CLOEXEC, 0600);
 
         if (fd < 0) {
                 report_error(r, 0, 0, "cannot open the store %s: %s", path, strerror(errno));
@@ -245,12 +245,14 @@ static enum err sqlite_open(const struct store_url *url, enum store_role role, b
         map_init(&c->statements, key, STATEMENTS_MAX);
         snprintf(c->about, sizeof(c->about), "SQLite %s", sqlite3_libversion());
         if (role == STORE_WRITER) {
-                e = must_exist ? make_file(path, true, r) : ERR_OK;
+                e = must_exist ? touch(path, O_RDWR, r) : ERR_OK;
                 e = e == ERR_OK ? store_sqlite_lock(path, r, &c->lock_fd) : e;
-                e = e == ERR_OK ? make_file(path, must_exist, r) : e;
+                e = e == ERR_OK ? touch(path, O_RDWR | (must_exist ? 0 : O_CREAT), r) : e;
         }
         if (role == STORE_TARGET)
-                e = make_file(path, must_exist, r);
+                e = touch(path, O_RDWR | (must_exist ? 0 : O_CREAT), r);
+        if (role == STORE_SOURCE && (e = touch(path, O_RDONLY, r)) == ERR_OK)
+                e = store_sqlite_lock_if_any(path, r, &c->lock_fd);
         e = e == ERR_OK ? open_db(c, path, role, r) : e;
         if (e != ERR_OK) {
                 sqlite_close(&c->conn);

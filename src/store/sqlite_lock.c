@@ -30,17 +30,19 @@ static enum err in_use(const char *path, int fd, struct report *r)
         return ERR_EXISTS;
 }
 
-enum err store_sqlite_lock(const char *path, struct report *r, int *fd_out)
+static enum err lock(const char *path, int flags, struct report *r, int *fd_out)
 {
-        char name[PATH_MAX], text[32];
+        char name[PATH_MAX];
         int fd, n = snprintf(name, sizeof(name), "%s.lock", path);
 
         if (n < 0 || (size_t)n >= sizeof(name)) {
                 report_error(r, 0, 0, "the path of the store is too long");
                 return ERR_CONFIG;
         }
-        fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        fd = open(name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
         if (fd < 0) {
+                if (errno == ENOENT && !(flags & O_CREAT))
+                        return ERR_OK;
                 report_error(r, 0, 0, "cannot open %s: %s", name, strerror(errno));
                 return errno == ENOENT ? ERR_NOT_FOUND : err_from_errno(errno);
         }
@@ -49,12 +51,24 @@ enum err store_sqlite_lock(const char *path, struct report *r, int *fd_out)
                 close(fd);
                 return e;
         }
-        n = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
-        if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)n, 0) != n) {
-                /* Only the name of the holder is lost: the lock holds, so go on (a full disk must not stop a start). */
-                *fd_out = fd;
-                return ERR_OK;
-        }
         *fd_out = fd;
         return ERR_OK;
+}
+
+enum err store_sqlite_lock(const char *path, struct report *r, int *fd_out)
+{
+        char text[32];
+        int n = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
+        enum err e = lock(path, O_CREAT, r, fd_out);
+
+        /* Without it only the holder's name is lost, and the lock holds: a full disk must not stop a start. */
+        if (e == ERR_OK && (ftruncate(*fd_out, 0) != 0 || pwrite(*fd_out, text, (size_t)n, 0) != n))
+                return ERR_OK;
+        return e;
+}
+
+enum err store_sqlite_lock_if_any(const char *path, struct report *r, int *fd_out)
+{
+        *fd_out = -1;
+        return lock(path, 0, r, fd_out);
 }

@@ -11,3 +11,6 @@
  * in. ERR_EXISTS: another program has the store, the report names it.
  */
 MUST_USE enum err store_sqlite_lock(const char *path, struct report *r, int *fd_out);
+
+/* The same for who only reads: a file without a lock beside it (a backup) gets none, *fd_out is -1. */
+MUST_USE enum err store_sqlite_lock_if_any(const char *path, struct report *r, int *fd_out);

@@ -72,18 +72,25 @@ static void told(struct watch *w, unsigned events)
 }
 
 /* Check, migrate: what must be right before anyone is served. */
-static enum err prepare(struct store_conn *c, bool must_exist, struct report *r)
+static enum err prepare(struct store_conn *c, const struct store_options *options, struct report *r)
 {
         int version;
         enum err e = c->backend->check(c, false, r);
 
         if (e == ERR_OK && (e = store_schema_version(c, &version)) != ERR_OK)
                 report_error(r, 0, 0, "cannot read the store's schema: %s", c->reason);
-        if (e == ERR_OK && must_exist && version == 0) {
+        if (e == ERR_OK && (options->must_exist || options->is_read_only) && version == 0) {
                 report_error(r, 0, 0, "there is no store of sekisho there");
                 e = ERR_NOT_FOUND;
         }
-        return e == ERR_OK ? store_schema_migrate(c, store_steps_count, r) : e;
+        if (e != ERR_OK || !options->is_read_only)
+                return e == ERR_OK ? store_schema_migrate(c, store_steps_count, r) : e;
+        if (version == store_steps_count)
+                return ERR_OK;
+        report_error(r, 0, 0, "the schema is %d, this program's %d: %s", version, store_steps_count,
+                     version > store_steps_count ? "use the newer sekisho that wrote it"
+                                                 : "control brings it forward when it starts");
+        return ERR_UNSUPPORTED;
 }
 
 static enum err start_threads(struct store *s, const struct store_url *url, struct report *r)
@@ -115,9 +122,11 @@ enum err store_open(struct str text, const struct store_options *options, struct
 
         if ((e = store_url_parse(text, r, &url)) != ERR_OK)
                 return e;
-        if ((e = store_conn_open(&url, STORE_WRITER, options->must_exist, r, &writer)) != ERR_OK)
+        assert(!options->is_read_only || !options->loop);
+        if ((e = store_conn_open(&url, options->is_read_only ? STORE_SOURCE : STORE_WRITER,
+                                 options->must_exist, r, &writer)) != ERR_OK)
                 return e;
-        if ((e = prepare(writer, options->must_exist, r)) != ERR_OK || !(s = calloc(1, sizeof(*s)))) {
+        if ((e = prepare(writer, options, r)) != ERR_OK || !(s = calloc(1, sizeof(*s)))) {
                 store_conn_close(writer);
                 return e == ERR_OK ? ERR_NO_MEMORY : e;
         }
@@ -125,7 +134,8 @@ enum err store_open(struct str text, const struct store_options *options, struct
         s->told_fd = s->watch.fd = -1;
         s->on_change = options->on_change;
         s->context = options->context;
-        store_line_init(&s->writer, writer, true, options->clock ? options->clock : system_clock);
+        store_line_init(&s->writer, writer, !options->is_read_only,
+                        options->clock ? options->clock : system_clock);
         writer->backend->about(writer, &s->engine);
         if (s->loop && (e = start_threads(s, &url, r)) != ERR_OK) {
                 store_close(s);

@@ -54,8 +54,9 @@ struct store_job {
 };
 
 struct store_options {
-        struct loop *loop;      /* NULL: jobs by store_run only */
-        bool must_exist;        /* do not make a new one */
+        struct loop *loop; /* NULL: jobs by store_run only */
+        bool must_exist;   /* do not make a new one */
+        bool is_read_only; /* nothing is written, made or migrated: to look at a store, or at a backup. Without a loop */
         unix_ms (*clock)(void); /* NULL: the system's */
         /* The outbox grew, by this program's changes or another control's: read on from where you were (outbox.h). On the loop's
          * thread, after the `done` of the jobs that did it. May be NULL. */
