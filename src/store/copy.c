@@ -52,9 +52,10 @@ struct passage {
         struct arena kept;
 };
 
-static void passage_init(struct passage *p, const struct store_listed *table)
+static enum err passage_init(struct passage *p, const struct store_listed *table)
 {
         struct buf columns;
+        bool is_whole;
 
         *p = (struct passage){ .table = table, .keys_count = (unsigned)strlen(table->key_types) };
         arena_init(&p->kept, NULL, 0, PAGE_BYTES_MAX);
@@ -74,8 +75,10 @@ static void passage_init(struct passage *p, const struct store_listed *table)
         for (unsigned i = 0; i < p->columns_count; i++)
                 buf_addf(&p->insert, "%s$%u", i ? ", " : "", i + 1);
         buf_add_char(&p->insert, ')');
+        is_whole = !columns.full && !p->select.full && !p->insert.full;
         buf_fini(&columns);
-        assert(!p->select.full && !p->insert.full && p->keys_count <= ARRAY_SIZE(p->keys));
+        assert(p->keys_count <= ARRAY_SIZE(p->keys));
+        return is_whole ? ERR_OK : ERR_NO_MEMORY;
 }
 
 static void passage_fini(struct passage *p)
@@ -127,9 +130,8 @@ static enum err pass_table(const struct store_listed *table, struct store_txn *f
 {
         struct passage p;
         size_t count = PAGE_ROWS;
-        enum err e = ERR_OK;
+        enum err e = passage_init(&p, table);
 
-        passage_init(&p, table);
         while (e == ERR_OK && count == PAGE_ROWS) {
                 e = pass_page(&p, from, to, &count);
                 *total += (int64_t)count;
