@@ -1,11 +1,11 @@
 #include "cli/command.h"
 #include "cli/out.h"
 #include "crypto/text.h"
+#include "node/state.h"
 #include "store/copy.h"
 #include "json/writer.h"
 
 #include <limits.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -18,7 +18,7 @@ struct store_asked {
 
 static const struct option store_options[] = {
         { "store", 's', OPTION_TEXT, offsetof(struct store_asked, store), "URL",
-          "sqlite:PATH or postgresql://… (else control.db in $SEKISHO_STATE, or /var/lib/sekisho)" },
+          "sqlite:PATH or postgresql://… (else control.db in the state folder: $SEKISHO_STATE, or /var/lib/sekisho)" },
         { "json", 0, OPTION_FLAG, offsetof(struct store_asked, json), NULL, "as JSON" },
         { NULL },
 };
@@ -26,12 +26,12 @@ static const struct option store_options[] = {
 /* The store that was named, or control's own of this machine. */
 static void find_url(const struct store_asked *asked, struct buf *out)
 {
-        const char *state = getenv("SEKISHO_STATE");
+        char state[NODE_PATH_MAX];
 
         if (asked->store.len)
                 buf_add(out, asked->store);
-        else
-                buf_addf(out, "sqlite:%s/control.db", state && state[0] ? state : "/var/lib/sekisho");
+        else if (node_state_folder(state) == ERR_OK)
+                buf_addf(out, "sqlite:%s/control.db", state);
 }
 
 static enum exit_code code_of(enum err e)
@@ -182,7 +182,8 @@ const struct command command_backup = {
         .usage = "FILE [--store URL] [--json]",
         .text = "Checks the whole database, then writes it to FILE, a SQLite file whatever the database is; FILE must not exist. "
                 "The backup is checked before it gets its name. A SQLite database that control has open is refused: a "
-                "backup of that is control's to take. It holds hashes and sealed keys, no secret that could be used; guard it still.",
+                "backup of that is control's to take. It holds hashes and sealed keys; control.key of the state folder opens "
+                "them: keep that too, elsewhere.",
         .examples = (const char *const[]){ "sekisho backup /backup/control-monday.db",
                                            "sekisho backup control.db --store postgresql:///sekisho", NULL },
         .options = store_options,

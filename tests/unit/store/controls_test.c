@@ -162,7 +162,7 @@ static void test_they_hear_of_each_other(void **state)
         control_begin(&a, *state, "a");
         control_begin(&b, *state, "b");
         submit(&a, &ask, add_key, 1);
-        for (int i = 0; i < 50 && (!a.told || !b.told); i++)
+        for (int i = 0; i < 300 && (!a.told || !b.told); i++)
                 loop_turn(loop, 100);
         assert_int_equal(a.won, 1);
         assert_true(a.told > 0 && b.told > 0);
@@ -186,8 +186,8 @@ static void test_the_lead_moves_with_the_session(void **state)
         assert_true(leads(&a, &second));
         assert_int_equal(second, first);
         store_close(a.store); /* gone, as by a crash */
-        for (int i = 0; i < 50 && !leads(&b, &second); i++)
-                ;
+        for (int i = 0; i < 600 && !leads(&b, &second); i++)
+                loop_turn(loop, 50); /* until the server has noticed */
         assert_int_equal(second, first + 1);
         control_begin(&a, *state, "a, again");
         assert_false(leads(&a, &third));
