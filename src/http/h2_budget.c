@@ -1,5 +1,6 @@
 #include "http/h2_budget.h"
 
+#include <limits.h>
 #include <string.h>
 
 enum { MAGIC_BYTES = 24, FRAME_HEADER_BYTES = 9, END_STREAM = 1, END_HEADERS = 4, ACK = 1 };
@@ -47,8 +48,10 @@ static void refill(struct h2_budget *b, mono_ms now)
         }
 }
 
+/* Half of a bucket gone is a doubt of its own. */
 static const char *spend(struct h2_budget *b, enum h2_bucket kind)
 {
+        b->is_wasteful |= b->tokens[kind] <= buckets[kind].burst / 2;
         return b->tokens[kind]-- > 0 ? NULL : buckets[kind].reason;
 }
 
@@ -113,14 +116,17 @@ static const char *frame_begin(struct h2_budget *b)
 size_t h2_budget_receive(struct h2_budget *b, struct str in, mono_ms now, const char **reason_out)
 {
         size_t n = MIN(in.len, (size_t)b->magic_left), at;
-        int lists = 0, lists_max = h2_budget_is_doubtful(b, now) ? 1 : H2_BITE_LISTS;
+        bool is_doubtful = h2_budget_is_doubtful(b, now);
+        int lists = 0, lists_max = is_doubtful ? 1 : H2_BITE_LISTS;
+        int frames = 0, frames_max = is_doubtful ? H2_BITE_FRAMES : INT_MAX;
 
         refill(b, now);
         *reason_out = NULL;
         b->data_header = 0;
         b->magic_left = (uint8_t)(b->magic_left - n);
         for (at = n; at < in.len && !*reason_out && !b->data_header; at += n) {
-                if (lists == lists_max && !b->payload_left && !b->header_len)
+                if ((lists == lists_max || frames == frames_max || b->is_wasteful) && !b->payload_left &&
+                    !b->header_len)
                         break;
                 struct str rest = str_from(in, at);
 
@@ -140,6 +146,12 @@ size_t h2_budget_receive(struct h2_budget *b, struct str in, mono_ms now, const 
                 if (b->header[3] == DATA)
                         b->data_header = (uint8_t)n;
                 lists += b->header[3] == HEADERS;
+                frames++;
+        }
+        if (b->is_wasteful) {
+                b->is_wasteful = false;
+                b->doubts = H2_DOUBTS;
+                b->doubted_at = now;
         }
         return at;
 }

@@ -21,7 +21,8 @@ enum {
         H2_RESET_STREAMS = 500,         /* judged from here on: half of them reset is a flood */
         H2_RESET_AGE_MS = 1000,         /* a stream reset later than this was honest work */
         H2_DOUBTS = 8,                  /* so many streams that came to nothing, in a second */
-        H2_BITE_LISTS = 4               /* lists of fields looked at in one call; one when it is doubtful */
+        H2_BITE_LISTS = 4,              /* lists of fields looked at in one call; one when it is doubtful */
+        H2_BITE_FRAMES = 64             /* frames of any kind, when it is doubtful */
 };
 
 /* Each kind's bucket: frames at once, and how many come back in a second. */
@@ -57,6 +58,7 @@ struct h2_budget {
         uint16_t continuations;
         uint16_t streams, resets; /* of the present window of streams */
         uint16_t doubts;
+        bool is_wasteful;   /* during a call: half of a bucket is gone */
         mono_ms doubted_at; /* the first of them, or the last once it is doubtful */
         int32_t tokens[H2_BUCKETS];
         mono_ms filled_at;

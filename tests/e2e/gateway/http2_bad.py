@@ -219,10 +219,10 @@ def story_floods_end_their_connection(t, seconds=120, alone=True):
                 assert code == h2.ENHANCE_YOUR_CALM or (code is None and c.is_closed), f"{reason} {i}: {code}"
             eventually(lambda: gate.metrics().get(label, 0) > counted, 5, f"{reason} {i} was not counted")
         eventually(lambda: any(x.get("reason") == reason for x in gate.access_log()), 5, f"{reason} is not in the log")
+    eventually(lambda: len(honest.times) > 20, 5, "nobody is served")
     honest.stop = True
     honest.thread.join()
     same(honest.failed, [])
-    assert len(honest.times) > 10, honest.times
     assert sorted(honest.times)[len(honest.times) * 9 // 10] < 1.0, sorted(honest.times)[-20:]
     assert most[0] <= 101, most
     assert gate.rss_kib() < before + 40000, (before, gate.rss_kib())
