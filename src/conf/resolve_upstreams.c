@@ -22,6 +22,22 @@ void resolve_headers(struct loader *l, const struct draft_headers *d, struct con
         }
 }
 
+/* Workers show client certificates themselves: such a key is with them, and a listener's is not to be. */
+static void key_compare(struct loader *l, const struct draft_item *item, struct str key_pem)
+{
+        const struct conf_gateway *g = &l->conf->gateway;
+
+        for (size_t i = 0; i < g->certificates_count; i++)
+                if (!l->source->has_public_halves && str_eq(g->certificates[i].key_pem, key_pem)) {
+                        loader_warning_at(
+                                l, item->at,
+                                "%.*s.tls: this is a listener's key too (gateway.certificates), and so the "
+                                "workers have it, not the key holder alone; use another for upstreams",
+                                STR_FMT(item->path));
+                        return;
+                }
+}
+
 void resolve_client_tls(struct loader *l, const struct draft_item *item, const struct draft_client_tls *d,
                         struct conf_client_tls *out)
 {
@@ -39,6 +55,7 @@ void resolve_client_tls(struct loader *l, const struct draft_item *item, const s
         if (resolve_pair(l, item->path.ptr, &d->cert, &d->key, CONF_READ_SECRET, &pair)) {
                 out->cert_pem = pair.cert_pem;
                 out->key_pem = pair.key_pem;
+                key_compare(l, item, pair.key_pem);
         }
 }
 

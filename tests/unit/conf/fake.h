@@ -35,6 +35,8 @@ static const struct fake_text fake_texts[] = {
         { CONF_READ_KEY, "/etc/sekisho/a.key", pem_a_key, 0600 },
         { CONF_READ_FILE, "/etc/sekisho/b.pem", pem_b_cert, 0644 },
         { CONF_READ_KEY, "/etc/sekisho/b.key", pem_b_key, 0600 },
+        { CONF_READ_SECRET, "/etc/sekisho/a.key", pem_a_key, 0600 },
+        { CONF_READ_SECRET, "/etc/sekisho/b.key", pem_b_key, 0600 },
         { CONF_READ_FILE, "/etc/sekisho/broken.pem", "-----BEGIN CERTIFICATE-----\nno\n", 0644 },
         { CONF_READ_KEY, "/etc/sekisho/open.key", pem_a_key, 0604 },
 };

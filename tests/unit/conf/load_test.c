@@ -365,6 +365,28 @@ static void secrets_from_files(void **state)
         report_fini(&report);
 }
 
+static void a_key_for_both_sides_is_with_the_workers(void **state)
+{
+        static const char *const keys[] = { "a", "b" };
+        struct fake fake;
+        struct report report;
+        char text[512];
+
+        for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+                snprintf(
+                        text, sizeof(text),
+                        "{\"gateway\": {\"auth\": false, \"certificates\": [{\"cert\": \"a.pem\", \"key\": \"a.key\"}]},"
+                        " \"upstreams\": {\"app\": {\"targets\": [\"https://app.example\"],"
+                        " \"tls\": {\"cert\": \"%s.pem\", \"key\": \"%s.key\"}}}}",
+                        keys[i], keys[i]);
+                struct conf *c = load(&fake, text, &report);
+
+                assert_true(warns(&report, "this is a listener's key too") == (i == 0));
+                conf_free(c);
+                report_fini(&report);
+        }
+}
+
 static void a_plain_secret_in_an_open_file(void **state)
 {
         struct fake fake;
@@ -564,6 +586,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(defaults),
                 cmocka_unit_test(the_example),
+                cmocka_unit_test(a_key_for_both_sides_is_with_the_workers),
                 cmocka_unit_test(the_predecessors_file),
                 cmocka_unit_test(paths_of_routes),
                 cmocka_unit_test(urls_of_targets),
