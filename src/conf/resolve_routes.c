@@ -282,6 +282,23 @@ static void cache_resolve(struct loader *l, const struct draft_route *d, struct 
                                 STR_FMT(d->item.path));
 }
 
+/* Control asks for a token, and the operator's file asks nobody for one: that must not make it public. */
+static void published_check(struct loader *l, const struct draft_route *d, struct conf_route *r)
+{
+        if (d->item.at.line != DRAFT_LINE_PUBLISHED || d->access == DRAFT_PUBLIC || l->conf->gateway.auth)
+                return;
+        loader_warning_at(l, d->item.at,
+                          "%.*s: it is for holders of a token, and gateway.auth is off: not served",
+                          STR_FMT(d->item.path));
+        r->action = CONF_RESPOND;
+        r->upstream = NULL;
+        r->status = 503;
+        r->content_type = STR("application/json");
+        r->body =
+                STR("{\"error\":{\"code\":\"auth_off\",\"message\":\"this service is for holders of a token, "
+                    "which this gateway asks nobody for\"}}\n");
+}
+
 static void route_resolve(struct loader *l, const struct draft_route *d, struct conf_route *r)
 {
         *r = d->route;
@@ -304,6 +321,7 @@ static void route_resolve(struct loader *l, const struct draft_route *d, struct 
         timeouts_inherit(r);
         if (r->max_body_bytes == CONF_UNSET)
                 r->max_body_bytes = l->conf->gateway.limits.request_bytes;
+        published_check(l, d, r);
 }
 
 /* ---- no two routes for the same requests ---- */

@@ -116,6 +116,34 @@ static void what_comes_of_both(void **state)
         }
 }
 
+/* With auth off in the operator's file, what control publishes for some must not be open to all. */
+static void what_needs_a_token_does_not_become_public(void **state)
+{
+        static const char published[] = "{\"upstreams\":{" UPSTREAM(
+                "app",
+                "http://a:1") "},\"routes\":["
+                              "{\"name\":\"open\",\"host\":[\"a.example\"],\"upstream\":\"app\",\"access\":{\"token\":\"public\"}},"
+                              "{\"name\":\"some\",\"host\":[\"b.example\"],\"upstream\":\"app\",\"access\":{\"token\":\"proxy\"}}]}";
+        struct conf *c;
+        struct report r;
+        (void)state;
+
+        assert_err(load("{\"gateway\":{\"auth\":false}}", published, &r, &c), ERR_OK);
+        assert_int_equal(c->routes[0].action, CONF_TO_UPSTREAM);
+        assert_int_equal(c->routes[1].action, CONF_RESPOND);
+        assert_int_equal(c->routes[1].status, 503);
+        assert_null(c->routes[1].upstream);
+        conf_free(c);
+        report_fini(&r);
+        assert_err(
+                load("{\"gateway\":{\"apiTokens\":[{\"name\":\"a\",\"env\":\"TOKEN\"}]}}", published, &r, &c),
+                ERR_OK);
+        assert_int_equal(c->routes[1].action, CONF_TO_UPSTREAM);
+        assert_true(c->routes[1].access.needs_token);
+        conf_free(c);
+        report_fini(&r);
+}
+
 /* Its number tells that something was published, and workers build the very same from the bundle. */
 static void a_bundle_has_it_too(void **state)
 {
@@ -153,6 +181,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(what_comes_of_both),
+                cmocka_unit_test(what_needs_a_token_does_not_become_public),
                 cmocka_unit_test(a_bundle_has_it_too),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
