@@ -12,7 +12,7 @@ enum { PATH_BYTES_MAX = 4096 };
 
 struct gateway_arguments {
         struct str config;
-        struct str join, name;
+        struct str join, name, listen;
         bool auth, no_auth;
 };
 
@@ -20,7 +20,7 @@ static enum exit_code gateway_command(const struct command_call *call)
 {
         const struct gateway_arguments *a = call->options;
         struct gateway_options options = {
-                .auth = a->auth, .no_auth = a->no_auth, .join = a->join, .name = a->name
+                .auth = a->auth, .no_auth = a->no_auth, .join = a->join, .name = a->name, .listen = a->listen
         };
         struct buf path;
 
@@ -38,13 +38,15 @@ static enum exit_code gateway_command(const struct command_call *call)
 static const struct command command_gateway = {
         .name = "gateway",
         .summary = "serve: stand in front of the configured services and models",
-        .usage = "[--config PATH] [--auth|--no-auth] [--join TOKEN@URL] [--name NAME]",
+        .usage = "[--config PATH] [--auth|--no-auth] [--join TOKEN@URL] [--name NAME] [--listen ADDRESS]",
         .text = "Runs in the foreground until SIGTERM or Ctrl-C, then lets what is under way finish. SIGHUP reads the "
                 "configuration again; one with a mistake is refused and the old one stays in force. SIGUSR2 starts the program that "
                 "stands in its place now: it takes over the sockets, the old one finishes what is under way. SIGUSR1 "
                 "opens the access log's file anew.",
         .examples = (const char *const[]){ "sekisho gateway",
-                                           "sekisho gateway --config /etc/sekisho/sekisho.json", NULL },
+                                           "sekisho gateway --config /etc/sekisho/sekisho.json",
+                                           "sekisho gateway --join skauth-…@https://control.example.com:8000",
+                                           NULL },
         .options =
                 (const struct option[]){
                         { "config", 'c', OPTION_TEXT, offsetof(struct gateway_arguments, config), "PATH",
@@ -53,6 +55,8 @@ static const struct command command_gateway = {
                           "belong to the control at URL from now on; once, the state folder remembers it" },
                         { "name", 0, OPTION_TEXT, offsetof(struct gateway_arguments, name), "NAME",
                           "with --join: what control is to call this gateway (else the host's name)" },
+                        { "listen", 0, OPTION_TEXT, offsetof(struct gateway_arguments, listen), "ADDRESS",
+                          "of a control, without a configuration file: where to listen with TLS (else :443 and :80)" },
                         { "auth", 0, OPTION_FLAG, offsetof(struct gateway_arguments, auth), NULL,
                           "insist on tokens, whatever the file says" },
                         { "no-auth", 0, OPTION_FLAG, offsetof(struct gateway_arguments, no_auth), NULL,

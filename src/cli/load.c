@@ -42,22 +42,22 @@ static enum err load(struct loaded *l, struct str given, bool is_lenient)
         enum err found = place_config_find(given, &l->path);
 
         report_init(&l->report, buf_str(&l->path));
-        if (found == ERR_NOT_FOUND) {
+        /* What a gateway of this machine and user is told by its control is in force there, too. */
+        if (is_lenient || node_state_folder(folder) != ERR_OK || !node_state_exists(folder, WIRE_GATEWAY))
+                folder[0] = '\0';
+        if (found == ERR_NOT_FOUND && !folder[0]) {
                 l->report.file = STR_NULL;
                 report_error(&l->report, 0, 0,
                              "there is no sekisho.json, neither here nor below the home folder nor in "
                              "/etc/sekisho; 'sekisho setup' writes one");
         }
-        if (found != ERR_OK)
+        if (found != ERR_OK && !(found == ERR_NOT_FOUND && folder[0]))
                 return found;
         if (is_lenient)
                 source_lenient(&source, buf_str(&l->path));
         else
                 conf_source_system(&source, buf_str(&l->path), wall_now());
-        /* What a gateway of this machine and user is told by its control is in force there, too. */
-        if (is_lenient || node_state_folder(folder) != ERR_OK || !node_state_exists(folder, WIRE_GATEWAY))
-                folder[0] = '\0';
-        published_over(&published, &source, str_of(folder));
+        published_over(&published, &source, str_of(folder), STR_NULL);
         enum err e = conf_load(&published.source, &l->report, &l->conf);
         published_fini(&published);
         return e;

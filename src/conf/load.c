@@ -113,6 +113,7 @@ static enum err both_load(struct loader *l, const struct conf_text *text)
         buf_init(&published.bytes, CONF_TEXT_BYTES_MAX);
         crypto_sha256_add(&l->hash, buf_str(&text->bytes));
         e = l->source->read(l->source, CONF_READ_PUBLISHED, CONF_PUBLISHED, &published);
+        l->is_published = e == ERR_OK;
         if (e == ERR_OK)
                 crypto_sha256_add(&l->hash, buf_str(&published.bytes));
         if (e == ERR_OK || e == ERR_NOT_FOUND)

@@ -30,7 +30,8 @@ struct loader {
         struct buf path;                  /* the key in work: "gateway.listen[1].address" */
         bool is_default;                  /* a fallback of the table is read: it has no place */
         bool has_plain_secret;
-        bool is_agents; /* the file is an agent's: nobody is let in by it */
+        bool is_agents;       /* the file is an agent's: nobody is let in by it */
+        bool is_published;    /* control says what is served, too: without a token nobody is let in */
         bool is_control_only; /* the file is about `control`, and says nothing of a gateway */
         struct {
                 const struct conf_table *table;

@@ -104,7 +104,7 @@ static void tokens_resolve(struct loader *l, struct draft_gateway *d, struct con
                 if (errors == l->report->errors_count)
                         tokens_compare(l, drafts, g->tokens, g->tokens_count);
         }
-        if (g->auth && d->tokens.count == 0 && !l->is_agents && !l->is_control_only)
+        if (g->auth && d->tokens.count == 0 && !l->is_agents && !l->is_control_only && !l->is_published)
                 loader_error_at(
                         l, d->tokens.at.line ? d->tokens.at : d->at,
                         "gateway.apiTokens: gateway.auth is on, and there is no token; 'sekisho setup' makes one");

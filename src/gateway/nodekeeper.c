@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,6 +8,7 @@
 #include "gateway/nodeproc.h"
 #include "gateway/supervisor_priv.h"
 #include "gateway/version.h"
+#include "io/netif.h"
 #include "io/process.h"
 
 /*
@@ -15,24 +17,30 @@
  * ended goes back, and from there to control. A reload that was under way meanwhile is not taken for the answer.
  */
 
-enum { SHORT_LIFE_MS = 10 * 1000, RETRY_MS = 1000 };
+enum { SHORT_LIFE_MS = 10 * 1000, RETRY_MS = 1000, HOST_ADDRESSES_MAX = 32 };
 
-static _Noreturn void become_node(struct supervisor *s, int mailbox_fd)
+static _Noreturn void become_node(struct supervisor *s, int mailbox_fd, bool is_first)
 {
         char name[256] = "";
         struct nodeproc_input input = { .mailbox_fd = mailbox_fd,
                                         .folder = s->node.folder,
                                         .join = s->options->join,
-                                        .board = s->board,
-                                        .program = STR("sekisho/" SEKISHO_VERSION) };
+                                        .board = is_first ? board_new(1, process_wall_ms()) : s->board,
+                                        .program = STR("sekisho/" SEKISHO_VERSION),
+                                        .ends_with_document = is_first };
 
-        child_forget(s, NULL);
+        if (!is_first) {
+                child_forget(s, NULL);
+        } else {
+                log_sink_open(&s->log, STDERR_FILENO, NULL);
+                log_setup(log_sink_write, &s->log, process_wall_ms, LOG_INFO, LOG_JSON);
+        }
         envkeeper_fini(&s->environment);
         if (gethostname(name, sizeof(name) - 1) == 0)
                 input.name = str_sub(str_of(name), 0, str_find_char(str_of(name), '.'));
         if (s->options->name.len)
                 input.name = s->options->name;
-        _exit(nodeproc_run(&input));
+        _exit(input.board ? nodeproc_run(&input) : 1);
 }
 
 static void on_message(struct mailbox *m, uint32_t kind, struct str body, int *fds, size_t fds_count)
@@ -54,6 +62,52 @@ static void on_gone(struct mailbox *m)
         (void)m;
 }
 
+/* ---- where agents reach us ---- */
+
+static bool is_every(struct ip ip)
+{
+        return ip_eq(ip, (struct ip){ .family = ip.family });
+}
+
+static void address_add(struct buf *out, const struct listen_address *a)
+{
+        char text[LISTEN_ADDRESS_TEXT_MAX];
+
+        buf_add(out, listen_address_format(a, text));
+        buf_add_char(out, '\n');
+}
+
+/* A listener of every address has those of the host's interfaces. */
+static void addresses_add(struct buf *out, const struct listen_address *a)
+{
+        struct ip hosts[HOST_ADDRESSES_MAX];
+        size_t count;
+
+        if (!is_every(a->ip)) {
+                address_add(out, a);
+                return;
+        }
+        count = netif_addresses(hosts, ARRAY_SIZE(hosts));
+        for (size_t i = 0; i < count; i++)
+                if (hosts[i].family == 4 || a->ip.family == 6)
+                        address_add(out, &(struct listen_address){ .ip = hosts[i], .port = a->port });
+}
+
+static void addresses_say(struct supervisor *s)
+{
+        const struct conf_gateway *g = &s->conf->gateway;
+        struct buf text;
+
+        buf_init(&text, MAILBOX_BODY_BYTES_MAX);
+        for (size_t i = 0; i < g->listens_count; i++)
+                if (g->listens[i].is_tls && g->listens[i].address.ip.family)
+                        addresses_add(&text, &g->listens[i].address);
+        if (text.full ||
+            mailbox_send(&s->node.mailbox, MESSAGE_NODE_ADDRESSES, buf_str(&text), NULL, 0) != ERR_OK)
+                log_error("node_not_told", LOG_N("listeners", g->listens_count));
+        buf_fini(&text);
+}
+
 static void start(struct supervisor *s)
 {
         struct nodekeeper *n = &s->node;
@@ -65,7 +119,7 @@ static void start(struct supervisor *s)
         pid = fork();
         if (pid == 0) {
                 close(pair[0]);
-                become_node(s, pair[1]);
+                become_node(s, pair[1], false);
         }
         close(pair[1]);
         if (pid < 0) {
@@ -74,8 +128,10 @@ static void start(struct supervisor *s)
         }
         n->pid = pid;
         n->started_at = loop_now(s->loop);
-        if (mailbox_open(&n->mailbox, s->loop, pair[0], on_message, on_gone) == ERR_OK)
+        if (mailbox_open(&n->mailbox, s->loop, pair[0], on_message, on_gone) == ERR_OK) {
+                addresses_say(s);
                 return;
+        }
         kill(pid, SIGKILL);
         return;
 
@@ -102,6 +158,32 @@ void nodekeeper_init(struct supervisor *s)
         n->is_on = n->folder[0] && (s->options->join.len || node_state_exists(n->folder, WIRE_GATEWAY));
         if (!n->is_on)
                 n->folder[0] = '\0';
+}
+
+/* The same process, before there is anything to serve: it ends with the first document. */
+enum err nodekeeper_first(struct supervisor *s)
+{
+        int pair[2], status = 0;
+        pid_t pid;
+        enum err e;
+
+        if (!s->node.is_on || access(s->options->config_file.ptr, F_OK) == 0)
+                return ERR_OK;
+        if ((e = mailbox_pair(pair)) != ERR_OK)
+                return e;
+        if ((pid = fork()) == 0) {
+                close(pair[0]);
+                become_node(s, pair[1], true);
+        }
+        close(pair[1]);
+        while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+                continue;
+        close(pair[0]);
+        if (pid > 0 && status == 0)
+                return ERR_OK;
+        fprintf(stderr,
+                "sekisho: there is no configuration file and no control that says what to serve; nothing was started\n");
+        return ERR_DENIED;
 }
 
 void nodekeeper_start(struct supervisor *s)
@@ -146,6 +228,8 @@ void nodekeeper_told(struct supervisor *s, bool is_applied, struct str text)
 {
         struct message_read m = { .error = is_applied ? ERR_OK : ERR_CONFIG };
 
+        if (s->node.pid && is_applied)
+                addresses_say(s);
         if (!s->node.is_read || !s->node.pid)
                 return;
         s->node.is_read = false;

@@ -12,7 +12,13 @@
 #include "node/channel.h"
 #include "node/join.h"
 
-enum { RETRY_MS = 500, RETRY_MOST_MS = 10 * 1000, LEASE_CHECK_MS = 60 * 60 * 1000, NAMES_MAX = 16 };
+enum {
+        RETRY_MS = 500,
+        RETRY_MOST_MS = 10 * 1000,
+        LEASE_CHECK_MS = 60 * 60 * 1000,
+        NAMES_MAX = 16,
+        ADDRESSES_MAX = 64
+};
 
 struct nodeproc {
         const struct nodeproc_input *in;
@@ -24,7 +30,9 @@ struct nodeproc {
         struct node_channel *channel;
         struct wire_document *document; /* the last that was given; ours */
         struct timer timer, lease;
-        bool is_lease_over;
+        char addresses[MAILBOX_BODY_BYTES_MAX]; /* a line each */
+        size_t addresses_len;
+        bool is_lease_over, has_failed;
         const char *said; /* the last trouble, so that it is said once */
 };
 
@@ -60,6 +68,12 @@ static void on_lease(struct timer *t)
         p->is_lease_over = true;
 }
 
+static void enough(struct nodeproc *p, bool has_failed)
+{
+        p->has_failed = has_failed;
+        loop_stop(p->loop);
+}
+
 static void document_keep(struct nodeproc *p, struct wire_document *d)
 {
         wire_document_put(p->document);
@@ -69,6 +83,8 @@ static void document_keep(struct nodeproc *p, struct wire_document *d)
         atomic_store(&p->in->board->control.version, wire_document_header(d)->version);
         atomic_store(&p->in->board->control.lease_end, wire_document_lease_end(d));
         lease_plan(p);
+        if (p->in->ends_with_document)
+                enough(p, false);
 }
 
 /* ---- the channel ---- */
@@ -116,7 +132,14 @@ static void on_gone(void *context, struct str reason)
 static void report_say(struct nodeproc *p)
 {
         struct wire_message m = { .type = WIRE_REPORT, .report = { .program = p->in->program } };
+        struct str lines[ADDRESSES_MAX], rest = { p->addresses, p->addresses_len };
         struct utsname system;
+
+        while (m.report.addresses_count < ARRAY_SIZE(lines) &&
+               str_split(&rest, '\n', &lines[m.report.addresses_count]) &&
+               lines[m.report.addresses_count].len)
+                m.report.addresses_count++;
+        m.report.addresses = lines;
 
         if (uname(&system) == 0)
                 m.report.system = str_of(system.release);
@@ -144,10 +167,10 @@ static void channel_start(struct nodeproc *p)
                                           .context = p };
         e = node_channel_new(&conf, &p->channel);
         wire_document_put(d);
-        if (e != ERR_OK)
-                log_error("channel_not_started", LOG_C("folder", p->state.folder), LOG_E(e));
-        else
+        if (e == ERR_OK)
                 report_say(p);
+        else
+                log_error("channel_not_started", LOG_C("folder", p->state.folder), LOG_E(e));
 }
 
 /* ---- joining ---- */
@@ -172,6 +195,8 @@ static void on_joined(void *context, enum err e, struct str text)
         timer_set(p->loop, &p->timer, loop_now(p->loop) + RETRY_MS); /* frees it */
         if (e != ERR_OK) {
                 log_error("join_refused", LOG_S("reason", text), LOG_E(e));
+                if (p->in->ends_with_document)
+                        enough(p, true);
                 return;
         }
         log_info("joined", LOG_C("id", p->state.papers.id), LOG_C("name", p->state.papers.name),
@@ -193,9 +218,12 @@ static void join_start(struct nodeproc *p)
         if (p->state.is_pending) /* goes on where it was, whatever the command line says */
                 conf.token_url = STR("");
         enum err e = node_join_start(&conf, &p->join);
-        if (e != ERR_OK)
-                log_error("join_not_started", LOG_E(e),
-                          LOG_C("meaning", "the token must be skauth-….FINGERPRINT@https://CONTROL"));
+        if (e == ERR_OK)
+                return;
+        log_error("join_not_started", LOG_E(e),
+                  LOG_C("meaning", "the token must be skauth-….FINGERPRINT@https://CONTROL"));
+        if (p->in->ends_with_document)
+                enough(p, true);
 }
 
 static void begin(struct nodeproc *p)
@@ -212,6 +240,8 @@ static void begin(struct nodeproc *p)
         } else if (p->state.is_joined) {
                 log_warning("node_gone", LOG_C("reason", p->state.papers.gone),
                             LOG_C("meaning", "join again with a new token to be told what to serve"));
+                if (p->in->ends_with_document)
+                        enough(p, true);
         }
 }
 
@@ -245,6 +275,12 @@ static void on_message(struct mailbox *m, uint32_t kind, struct str body, int *f
         struct message_read read;
 
         (void)fds, (void)fds_count;
+        if (kind == MESSAGE_NODE_ADDRESSES && body.len <= sizeof(p->addresses)) {
+                memcpy(p->addresses, body.ptr, p->addresses_len = body.len);
+                if (p->channel)
+                        report_say(p);
+                return;
+        }
         if (kind != MESSAGE_NODE_APPLIED || body.len != sizeof(read) || !p->channel)
                 return;
         memcpy(&read, body.ptr, sizeof(read));
@@ -285,5 +321,5 @@ int nodeproc_run(const struct nodeproc_input *in)
         timer_set(p->loop, &p->timer, loop_now(p->loop));
         loop_run(p->loop);
         node_state_close(&p->state);
-        return 0;
+        return p->has_failed;
 }

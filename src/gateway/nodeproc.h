@@ -14,8 +14,10 @@ struct nodeproc_input {
         const char *folder; /* the state folder */
         struct str join;    /* "TOKEN@URL"; may be empty where it has joined */
         struct str name, program;
-        struct board *board; /* what others see of it */
+        struct board *board;     /* what others see of it */
+        bool ends_with_document; /* only to get the first one: what there is to serve stands in it */
 };
 
-/* Until the supervisor is gone. The exit status. */
+/* Until the supervisor is gone, or there is a document, where that is all that is wanted. The exit status: 1 also when such a
+ * one was refused. */
 int nodeproc_run(const struct nodeproc_input *in);

@@ -66,7 +66,7 @@ static enum err config_read(struct supervisor *s, enum reader_task task, struct 
 
         conf_source_system(&system, s->options->config_file, process_wall_ms());
         envkeeper_over(&s->environment, &system);
-        published_over(&published, &s->environment.source, str_of(s->node.folder));
+        published_over(&published, &s->environment.source, str_of(s->node.folder), s->options->listen);
         overlay_init(&overlay, &published.source,
                      s->options->no_auth ? STR("false")
                      : s->options->auth  ? STR("true")
@@ -111,7 +111,7 @@ static enum err keys_read(struct supervisor *s, struct message_read *m, int fds[
         if (e != ERR_OK || (e = conf_bundle_open(&bundle, bytes)) != ERR_OK)
                 return e;
         conf_source_system(&system, s->options->config_file, process_wall_ms());
-        published_over(&published, &system, str_of(s->node.folder));
+        published_over(&published, &system, str_of(s->node.folder), s->options->listen);
         buf_init(&keys, CONF_BUNDLE_BYTES_MAX);
         while (conf_bundle_next(&bundle, CONF_READ_KEY, &at, &name)) {
                 struct conf_text text = { 0 };

@@ -220,6 +220,8 @@ int gateway_run(const struct gateway_options *options)
                 s->handed_count = service_sockets_take(s->handed);
         envkeeper_init(&s->environment);
         nodekeeper_init(s);
+        if (nodekeeper_first(s) != ERR_OK)
+                return 1;
         if (loop_new(&s->loop) != ERR_OK ||
             reader_start(&s->reader, s, READER_FIRST, on_first_read) != ERR_OK)
                 return 1;

@@ -136,6 +136,9 @@ void reload_over(struct supervisor *s, bool is_applied, struct str text);
 /* ---- nodekeeper.c ---- */
 
 void nodekeeper_init(struct supervisor *s); /* before the first reading */
+/* Without a configuration file what there is to serve stands in control's document: waits for the first one. ERR_DENIED: there
+ * will be none, and why was said. Blocks. */
+MUST_USE enum err nodekeeper_first(struct supervisor *s);
 void nodekeeper_start(struct supervisor *s);
 void nodekeeper_died(struct supervisor *s, int status);
 void nodekeeper_end(struct supervisor *s);

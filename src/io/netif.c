@@ -3,9 +3,11 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
 #include <linux/fib_rules.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -296,4 +298,47 @@ enum err netif_set_src_valid_mark(void)
         enum err e = write(fd, "1\n", 2) == 2 ? ERR_OK : err_from_errno(errno);
         close(fd);
         return e;
+}
+
+/* ---- where the host is ---- */
+
+static bool address_of(const struct ifaddrs *at, struct ip *out)
+{
+        const struct sockaddr_in *in4 = (const void *)at->ifa_addr;
+        const struct sockaddr_in6 *in6 = (const void *)at->ifa_addr;
+
+        if (!at->ifa_addr || !(at->ifa_flags & IFF_UP))
+                return false;
+        if (at->ifa_addr->sa_family == AF_INET)
+                *out = ip_from_bytes(4, (const uint8_t *)&in4->sin_addr);
+        else if (at->ifa_addr->sa_family == AF_INET6)
+                *out = ip_from_bytes(6, (const uint8_t *)&in6->sin6_addr);
+        else
+                return false;
+        return !ip_is_link_local(*out);
+}
+
+static size_t addresses_pick(const struct ifaddrs *all, bool is_loopback, struct ip *out, size_t max)
+{
+        size_t n = 0;
+        struct ip ip;
+
+        for (const struct ifaddrs *at = all; at && n < max; at = at->ifa_next)
+                if (address_of(at, &ip) && ip_is_loopback(ip) == is_loopback)
+                        out[n++] = ip;
+        return n;
+}
+
+size_t netif_addresses(struct ip *out, size_t max)
+{
+        struct ifaddrs *all;
+        size_t n;
+
+        if (getifaddrs(&all) != 0)
+                return 0;
+        n = addresses_pick(all, false, out, max);
+        if (n == 0)
+                n = addresses_pick(all, true, out, max);
+        freeifaddrs(all);
+        return n;
 }

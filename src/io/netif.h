@@ -27,6 +27,10 @@ MUST_USE enum err netif_set_gso_bytes(uint32_t index, uint32_t bytes_max);
 /* How many packets of the host wait for the interface before the next is dropped (txqueuelen). */
 MUST_USE enum err netif_set_queue(uint32_t index, uint32_t packets_max);
 
+/* Where this host can be reached: the addresses of all its interfaces but link-local ones; those of loopback only when there
+ * are no others. Returns how many; more than `max` are left out. */
+size_t netif_addresses(struct ip *out, size_t max);
+
 /* With the length of its network. ERR_EXISTS. */
 MUST_USE enum err netif_add_address(uint32_t index, const struct ip_prefix *address);
 

@@ -236,6 +236,19 @@ static void on_certificate(struct json_writer *w, const struct wire_item *item, 
         json_write_object_end(w);
 }
 
+/* Links need a TLS listener, and that a certificate, before anything is published. */
+static void own_certificate_write(struct json_writer *w, const struct wire_document *d)
+{
+        size_t begin, end = wire_document_section(d, STR("certificates"), &begin);
+
+        if (begin != end)
+                return;
+        json_write_object_begin(w);
+        json_write_member_str(w, STR("cert"), STR(PUBLISHED_FOLDER "node.pem"));
+        json_write_member_str(w, STR("key"), STR(PUBLISHED_FOLDER "identity.pem"));
+        json_write_object_end(w);
+}
+
 static void on_agent(struct json_writer *w, const struct wire_item *item, const struct json_value *v,
                      void *context)
 {
@@ -264,7 +277,8 @@ static void links_write(struct json_writer *w, const struct wire_document *d)
         json_write_object_end(w);
 }
 
-enum err published_text(const struct wire_document *d, unix_ms now, struct buf *out, size_t *unusable)
+enum err published_text(const struct wire_document *d, bool has_papers, unix_ms now, struct buf *out,
+                        size_t *unusable)
 {
         struct routes routes = { .is_over = now / 1000 > wire_document_lease_end(d) };
         struct json_writer w;
@@ -281,6 +295,8 @@ enum err published_text(const struct wire_document *d, unix_ms now, struct buf *
         json_write_key(&w, STR("certificates"));
         json_write_array_begin(&w);
         each(&w, d, STR("certificates"), on_certificate, NULL);
+        if (has_papers)
+                own_certificate_write(&w, d);
         json_write_array_end(&w);
         if (!routes.is_over)
                 links_write(&w, d);
@@ -355,12 +371,44 @@ static enum err own_read(struct published *p, struct str name, struct buf *out)
         return out->full ? ERR_TOO_LARGE : ERR_OK;
 }
 
+/* Where the operator wrote no file of his own. */
+static enum err no_file_write(struct str listen, struct buf *out)
+{
+        struct json_writer w;
+
+        json_writer_init(&w, out, 2);
+        json_write_object_begin(&w);
+        json_write_key(&w, STR("gateway"));
+        json_write_object_begin(&w);
+        json_write_key(&w, STR("listen"));
+        json_write_array_begin(&w);
+        json_write_object_begin(&w);
+        json_write_member_str(&w, STR("address"), listen.len ? listen : STR(":443"));
+        json_write_member_bool(&w, STR("tls"), true);
+        json_write_object_end(&w);
+        json_write_array_end(&w);
+        if (!listen.len)
+                json_write_member_str(&w, STR("redirectHttp"), STR(":80"));
+        json_write_object_end(&w);
+        json_write_object_end(&w);
+        json_writer_finish(&w);
+        return out->full ? ERR_TOO_LARGE : ERR_OK;
+}
+
 static enum err published_read(struct conf_source *s, enum conf_read_kind kind, struct str name,
                                struct conf_text *out)
 {
         struct published *p = CONTAINER_OF(s, struct published, source);
         struct str folder = STR(PUBLISHED_FOLDER);
 
+        if (p->is_on && kind == CONF_READ_CONFIG) {
+                enum err e = p->inner->read(p->inner, kind, name, out);
+
+                if (e != ERR_NOT_FOUND)
+                        return e;
+                out->mode = 0600;
+                return no_file_write(p->listen, &out->bytes);
+        }
         if (p->is_on && kind == CONF_READ_PUBLISHED) {
                 out->mode = 0600;
                 buf_add(&out->bytes, buf_str(&p->text));
@@ -381,7 +429,8 @@ static bool document_take(struct published *p)
 
         if (e == ERR_NOT_FOUND)
                 return false;
-        if (e == ERR_OK && (e = published_text(p->document, p->source.now, &p->text, &unusable)) != ERR_OK)
+        if (e == ERR_OK && (e = published_text(p->document, p->state.papers.certificate[0], p->source.now,
+                                               &p->text, &unusable)) != ERR_OK)
                 why = "it is larger than a configuration may be";
         if (e != ERR_OK) {
                 log_error("document_not_used", LOG_C("reason", why), LOG_E(e));
@@ -399,13 +448,14 @@ static bool document_take(struct published *p)
         return true;
 }
 
-void published_over(struct published *p, struct conf_source *inner, struct str folder)
+void published_over(struct published *p, struct conf_source *inner, struct str folder, struct str listen)
 {
         char path[NODE_PATH_MAX];
         const char *why = "";
 
         memset(p, 0, sizeof(*p));
         p->inner = inner;
+        p->listen = listen;
         p->source = (struct conf_source){ .read = published_read, .file = inner->file, .now = inner->now };
         buf_init(&p->text, CONF_TEXT_BYTES_MAX);
         if (folder.len == 0 || folder.len >= sizeof(path))

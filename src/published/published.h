@@ -24,19 +24,22 @@ struct published {
         struct conf_source *inner;
         bool is_on;
         struct node_state state;
+        struct str listen;
         struct wire_document *document;
         struct buf text;
 };
 
 /*
  * Over `inner`, which is kept. `folder`: the state folder; empty: nothing is published. Where there is no document, or one that cannot
- * be used (said in the log), the source is as `inner`.
+ * be used (said in the log), the source is as `inner`. Where there is one and no file of the operator,
+ * `listen` is what is listened on with TLS; empty: port 443, and 80 for redirects.
  */
-void published_over(struct published *p, struct conf_source *inner, struct str folder);
+void published_over(struct published *p, struct conf_source *inner, struct str folder, struct str listen);
 bool published_is_on(const struct published *p);
 void published_off(struct published *p); /* from here on as `inner`: when it was the reason of a refusal */
 void published_fini(struct published *p);
 
-/* Appends the text: for a document, at a time. In `unusable` the count of services that this gateway cannot serve yet. */
-MUST_USE enum err published_text(const struct wire_document *d, unix_ms now, struct buf *out,
+/* Appends the text: for a document, at a time. `has_papers`: where no certificate is published, the node's own is presented. In
+ * `unusable` the count of services that this gateway cannot serve yet. */
+MUST_USE enum err published_text(const struct wire_document *d, bool has_papers, unix_ms now, struct buf *out,
                                  size_t *unusable);

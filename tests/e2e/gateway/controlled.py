@@ -2,11 +2,14 @@
 
 import os
 import signal
+import socket
+import ssl
+import subprocess
 
 from gateway.upgrade import Line
 from lib import proc, wire
 from lib.control import Control
-from lib.stage import eventually, same
+from lib.stage import eventually, free_port, same
 
 OWN = [{"name": "own", "host": ["own.example"], "respond": {"body": "own"}, "access": "public"}]
 
@@ -311,3 +314,49 @@ def story_a_new_program_goes_on_where_the_old_one_was(t):
     serves(gate, "b.example")
     same(len(control.open()), 1, "connections of one gateway")
     line.end()
+
+
+def without_file(t, *args):
+    """A gateway of this machine that no file tells anything."""
+    home = t.folder / "nobody"
+    home.mkdir(exist_ok=True)
+    env = {k: v for k, v in t.env.items() if k not in ("SEKISHO_CONFIG", "XDG_CONFIG_HOME")}
+    log = open(home / "gateway.log", "w")
+    return subprocess.Popen([str(t.sekisho), "gateway", *args], cwd=home, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                            env={**env, "HOME": str(home), "SEKISHO_STATE": str(home / "state")}), home / "gateway.log"
+
+
+def https_status(port, host):
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        with context.wrap_socket(socket.create_connection(("127.0.0.1", port), 5), server_hostname=host) as c:
+            c.sendall(f"GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+            return int(c.recv(4096).split()[1])
+    except (OSError, IndexError):
+        return None
+
+
+def story_a_gateway_without_a_file_serves_what_control_says(t):
+    control, port = Control(t), free_port()
+    control.sections = {}
+    gate, log = without_file(t, "--join", control.token_url, "--listen", f"127.0.0.1:{port}")
+    try:
+        control.wait_open()
+        same(gate.poll(), None)  # nothing to serve yet: it waits
+        control.publish(sections("a.example"))
+        eventually(lambda: https_status(port, "a.example") == 503, 20, log.read_text)
+        eventually(lambda: any(m["type"] == "report" and m.get("addresses") == [f"127.0.0.1:{port}"] for m in control.messages), 15,
+                   "agents are not told where it is")
+    finally:
+        gate.send_signal(signal.SIGTERM)
+        same(gate.wait(30), 0)
+
+
+def story_a_gateway_without_a_file_that_is_refused_says_so_and_ends(t):
+    control = Control(t)
+    url = control.token_url
+    gate, log = without_file(t, "--join", ("A" if url[10] != "A" else "B").join((url[:10], url[11:])))
+    same(gate.wait(30), 1)
+    text = log.read_text()
+    assert "join_refused" in text and "nothing was started" in text, text

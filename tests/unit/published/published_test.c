@@ -66,7 +66,7 @@ static struct conf *load(struct wire_document *d, unix_ms now, struct published 
         assert_err(node_state_save_papers(&state, &papers), ERR_OK);
         assert_err(node_state_document_store(&state, d), ERR_OK);
         node_state_close(&state);
-        published_over(p, &file, str_of(folder));
+        published_over(p, &file, str_of(folder), STR_NULL);
         report_init(&r, STR("/f.json"));
         enum err e = conf_load(&p->source, &r, &c);
         if (e != ERR_OK && r.entries_count)
@@ -138,7 +138,7 @@ static void who_may_use_it(void **state)
         (void)state;
 
         buf_init(&text, 1 << 20);
-        assert_err(published_text(d, NOW, &text, &unusable), ERR_OK);
+        assert_err(published_text(d, false, NOW, &text, &unusable), ERR_OK);
         assert_int_equal(unusable, 2);
         static const struct {
                 const char *name, *scope;
