@@ -6,6 +6,7 @@
 #include <ucontext.h>
 
 #if defined(WITH_ASAN)
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #include <sanitizer/lsan_interface.h>
 #endif
@@ -64,12 +65,15 @@ static void arrive(void *fake, const void **stack, size_t *bytes)
         __sanitizer_finish_switch_fiber(fake, stack, bytes);
 }
 
+/* What was mapped there before (a stack with frames on it, a block of AddressSanitizer's heap) leaves its marks behind. */
 static void watch_stack(const struct fibre *f, bool is_watched)
 {
-        if (is_watched)
+        if (is_watched) {
+                __asan_unpoison_memory_region(f->mapping + PAGE, STACK_BYTES);
                 __lsan_register_root_region(f->mapping + PAGE, STACK_BYTES);
-        else
+        } else {
                 __lsan_unregister_root_region(f->mapping + PAGE, STACK_BYTES);
+        }
 }
 #else
 static void change(ucontext_t *from, ucontext_t *to)
