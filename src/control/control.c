@@ -12,6 +12,7 @@
 #include "control/hub.h"
 #include "control/join.h"
 #include "crypto/secret.h"
+#include "crypto/text.h"
 #include "io/file.h"
 #include "io/process.h"
 #include "io/service.h"
@@ -19,7 +20,14 @@
 #include "store/keys.h"
 #include "store/store.h"
 
-enum { STOP_MS = 3000, DAY_MS = 24 * 3600 * 1000, MINUTE_MS = 60 * 1000, WAIT_MS = 1000, LAST_TURNS = 10 };
+enum {
+        STOP_MS = 3000,
+        DAY_MS = 24 * 3600 * 1000,
+        MINUTE_MS = 60 * 1000,
+        WAIT_MS = 1000,
+        LAST_TURNS = 10,
+        PIN_BYTES = 16
+};
 
 /* ---- the configuration ---- */
 
@@ -389,11 +397,16 @@ static enum err worker_start(struct control *c)
 /* The one time the link is shown: to who started us, never to the log. */
 static void link_show(struct control *c)
 {
+        uint8_t fingerprint[CERTS_FINGERPRINT_BYTES];
+        char pin[CRYPTO_HEX_SIZE(PIN_BYTES)];
+
         if (!c->secrets.has_owner_link)
                 return;
+        certs_authority_fingerprint(c->secrets.authority, fingerprint);
+        crypto_hex_format((struct str){ (const char *)fingerprint, PIN_BYTES }, pin);
         printf("\nNobody owns this control server yet. Open this link within 24 hours to become its owner:\n\n"
-               "    %s/setup#%s\n\nor, on a machine with sekisho:\n\n    sekisho login '%s/setup#%s'\n\n",
-               c->url, c->secrets.owner_link, c->url, c->secrets.owner_link);
+               "    %s/setup#%s.%s\n\nor, on a machine with sekisho:\n\n    sekisho login '%s/setup#%s.%s'\n\n",
+               c->url, c->secrets.owner_link, pin, c->url, c->secrets.owner_link, pin);
         fflush(stdout);
         crypto_wipe(c->secrets.owner_link, sizeof(c->secrets.owner_link));
 }

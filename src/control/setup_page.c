@@ -6,17 +6,17 @@
 #include "crypto/text.h"
 #include "proxy/reply.h"
 
-#define SCRIPT                                                                                               \
-        "const say=t=>document.getElementById('say').textContent=t,go=document.getElementById('go');"        \
-        "const token=location.hash.slice(1);history.replaceState(null,'',location.pathname);"                \
-        "if(!token){say('This page needs the link that control printed when it started.');go.hidden=true}"   \
-        "go.onclick=async()=>{go.disabled=true;const r=await fetch('/api/v1/owner',{method:'POST',"          \
-        "headers:{'Content-Type':'application/json'},body:JSON.stringify({token})});const a=await r.json();" \
-        "if(!r.ok){say(a.error.message);return}go.hidden=true;"                                              \
-        "say('You are the owner. This is your key; it is not shown again:');"                                \
-        "document.getElementById('key').textContent=a.key;"                                                  \
-        "document.getElementById('how').textContent="                                                        \
-        "'export SEKISHO_SERVER='+location.origin+' SEKISHO_TOKEN='+a.key}"
+#define SCRIPT                                                                                                 \
+        "const say=t=>document.getElementById('say').textContent=t,go=document.getElementById('go');"          \
+        "const [token,pin]=location.hash.slice(1).split('.');history.replaceState(null,'',location.pathname);" \
+        "if(!token){say('This page needs the link that control printed when it started.');go.hidden=true}"     \
+        "go.onclick=async()=>{go.disabled=true;const r=await fetch('/api/v1/owner',{method:'POST',"            \
+        "headers:{'Content-Type':'application/json'},body:JSON.stringify({token})});const a=await r.json();"   \
+        "if(!r.ok){say(a.error.message);return}go.hidden=true;"                                                \
+        "say('You are the owner. This is your key; it is not shown again:');"                                  \
+        "document.getElementById('key').textContent=a.key;"                                                    \
+        "document.getElementById('how').textContent="                                                          \
+        "\"export SEKISHO_SERVER='\"+location.origin+(pin?'#'+pin:'')+\"' SEKISHO_TOKEN=\"+a.key}"
 
 #define PAGE                                                                                                       \
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Sekisho control</title>"                  \

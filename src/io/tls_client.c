@@ -161,7 +161,8 @@ static enum err expectations_set(struct tls_context *c, const struct tls_client_
         if (conf->root_sha256.len > 0)
                 memcpy(c->root_sha256, conf->root_sha256.ptr, conf->root_sha256.len);
         c->root_len = conf->root_sha256.len;
-        memcpy(c->uri_name, conf->uri_name.ptr, conf->uri_name.len);
+        if (conf->uri_name.len > 0)
+                memcpy(c->uri_name, conf->uri_name.ptr, conf->uri_name.len);
         SSL_CTX_set_cert_verify_callback(c->ssl_ctx, verify, c);
         return ERR_OK;
 }

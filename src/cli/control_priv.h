@@ -1,0 +1,52 @@
+/*
+ * cli/control_priv.h - what the commands that ask control share: one way to list, one to change.
+ */
+#pragma once
+
+#include "cli/out.h"
+#include "cli/remote.h"
+
+struct control_options {
+        struct str server, token, name, host, to, kind, listen, path, access, allow, uses, expires, agent,
+                scopes, limit, label, node_name, cert, key;
+        bool json, approval, wildcard;
+};
+
+#define SERVER_OPTIONS                                                                            \
+        { "server",    0,                                                                         \
+          OPTION_TEXT, offsetof(struct control_options, server),                                  \
+          "URL",       "where control is (else $SEKISHO_SERVER, or where `sekisho login` was)" }, \
+                { "token",       0,                                                               \
+                  OPTION_SECRET, offsetof(struct control_options, token),                         \
+                  "KEY",         "the API key (else $SEKISHO_TOKEN)" },                           \
+        {                                                                                         \
+                "json", 0, OPTION_FLAG, offsetof(struct control_options, json), NULL,             \
+                        "print the answer as it came"                                             \
+        }
+
+struct column {
+        const char *title, *member; /* "counts.agents" goes down; NULL ends */
+};
+
+/* All pages of a list, as a table or as one JSON array. */
+enum exit_code control_list(const struct control_options *o, const char *path, const struct column *columns);
+
+/* One object found by name or id among a list's, with that. */
+enum exit_code control_show(const struct control_options *o, const char *path, const char *what,
+                            struct str name);
+
+/* A call about one object of a list: "PATCH", with a body, or "DELETE". Prints `done` (with its name) or the JSON. */
+enum exit_code control_touch(const struct control_options *o, const char *path, const char *what,
+                             struct str name, const char *method, struct str body, const char *done);
+
+/* A POST whose answer is printed by `say`, or as JSON. */
+typedef void control_say_fn(const struct control_options *o, const struct remote *r);
+enum exit_code control_make(const struct control_options *o, const char *path, struct str body,
+                            control_say_fn *say);
+
+/* The argument, or EXIT_WRONG said. */
+MUST_USE bool control_argument(const struct command_call *call, size_t index, const char *what,
+                               struct str *out);
+
+/* "a,b" as a JSON array, into an object being written. */
+void control_write_list(struct json_writer *w, const char *name, struct str commas);
