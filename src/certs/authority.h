@@ -4,7 +4,7 @@
  * Does:   make one, issue certificates for public keys it is given. Source: RFC 5280.
  * Not:    proof that somebody holds the private half (the join's signature is that), storing, revoking: lives are short and
  *         control refuses who is removed.
- * Thread: an open authority may issue in any one thread at a time.
+ * Thread: any number may issue from an open authority: it is only read.
  */
 #pragma once
 

@@ -6,6 +6,8 @@
 #include "control/hub_priv.h"
 #include "control/routes_priv.h"
 #include "control/shares.h"
+#include "store/idempotency.h"
+#include "store/outbox.h"
 #include "store/services.h"
 
 /*
@@ -15,7 +17,10 @@
  * tells the node the difference. What nodes say is kept on their channels and written down together.
  */
 
-enum { NOTES_MS = 100, RETRY_MS = 1000, NOTES_MAX = 500, SHARES_PAGE = 200 };
+enum { NOTES_MS = 100, RETRY_MS = 1000, NOTES_MAX = 500, SHARES_PAGE = 200, PRUNE_LIMIT = 1000 };
+
+#define OUTBOX_KEEP_MS  (INT64_C(7) * 86400 * 1000)
+#define ANSWERS_KEEP_MS (INT64_C(24) * 3600 * 1000)
 
 static void refresh(struct hub *h);
 
@@ -658,15 +663,26 @@ static enum err nodes_expire(struct minute_job *j, struct store_txn *t)
         return e == ERR_OK && c ? store_change_finish(c) : e;
 }
 
+/* What nobody reads any more, a part each minute. */
+static enum err old_forget(struct store_txn *t)
+{
+        int64_t removed;
+        enum err e = store_outbox_prune(t, store_now(t) - OUTBOX_KEEP_MS, PRUNE_LIMIT, &removed);
+
+        if (e != ERR_OK)
+                return e;
+        return store_idempotency_prune(t, store_now(t) - ANSWERS_KEEP_MS, PRUNE_LIMIT, &removed);
+}
+
 static enum err minute_run(struct store_job *job, struct store_txn *t)
 {
         struct minute_job *j = CONTAINER_OF(job, struct minute_job, job);
         enum err e;
 
         arena_reset(&j->arena);
-        if ((e = shares_end(j, t)) != ERR_OK)
+        if ((e = shares_end(j, t)) != ERR_OK || (e = nodes_expire(j, t)) != ERR_OK)
                 return e;
-        return nodes_expire(j, t);
+        return old_forget(t);
 }
 
 static void minute_done(struct store_job *job, enum err e)

@@ -260,3 +260,18 @@ static const struct schema_field status_fields[] = {
         { "counts", SCHEMA_OBJECT, SCHEMA_OUT, AT(status, nodes), .schema = &object_counts_schema },
 };
 SCHEMA(status, "Status", "How control is.");
+
+static const struct schema_field backup_fields[] = {
+        { "path", SCHEMA_TEXT, SCHEMA_OUT, AT(backup, path), .doc = "on control's machine" },
+        { "bytes", SCHEMA_NUMBER, SCHEMA_OUT, AT(backup, bytes) },
+        { "time", SCHEMA_TIME, SCHEMA_OUT, AT(backup, time) },
+};
+SCHEMA(backup, "Backup", "A copy of the store.");
+
+static const struct schema_field verified_fields[] = {
+        { "rows", SCHEMA_NUMBER, SCHEMA_OUT, AT(verified, rows) },
+        { "records", SCHEMA_NUMBER, SCHEMA_OUT, AT(verified, records), .doc = "of the audit trail" },
+        { "last_hash", SCHEMA_TEXT, SCHEMA_OUT, AT(verified, last_hash),
+          .doc = "of the audit trail: kept somewhere else it shows a trail that was cut" },
+};
+SCHEMA(verified, "Verified", "The store was found whole.");

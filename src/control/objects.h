@@ -91,6 +91,17 @@ struct object_counts {
         int64_t gateways, agents, connected, pending, behind, services;
 };
 
+struct object_backup {
+        struct str path;
+        int64_t bytes;
+        unix_ms time;
+};
+
+struct object_verified {
+        int64_t rows, records;
+        struct str last_hash;
+};
+
 struct object_status {
         struct str version, organisation, url, store, authority_sha256;
         unix_ms started, time;
@@ -101,4 +112,4 @@ struct object_status {
 extern const struct schema object_node_schema, object_token_schema, object_target_schema,
         object_service_schema, object_share_schema, object_domain_schema, object_certificate_schema,
         object_key_schema, object_owner_schema, object_me_schema, object_settings_schema, object_audit_schema,
-        object_status_schema;
+        object_status_schema, object_backup_schema, object_verified_schema;

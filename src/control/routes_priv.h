@@ -80,6 +80,8 @@ API_RUN(settings_get);
 API_RUN(settings_change);
 API_RUN(audit_list);
 API_RUN(events_get);
+API_RUN(backup_make);
+API_RUN(store_check);
 
 /* settings: as they are, with defaults. */
 MUST_USE enum err settings_read(struct store_txn *t, int64_t org, struct arena *a,
