@@ -68,13 +68,13 @@ static const struct command command_gateway = {
 };
 
 struct agent_arguments {
-        struct str config;
+        struct str config, join, name;
 };
 
 static enum exit_code agent_command(const struct command_call *call)
 {
         const struct agent_arguments *a = call->options;
-        struct agent_options options = { 0 };
+        struct agent_options options = { .join = a->join, .name = a->name };
         struct buf path;
 
         buf_init(&path, PATH_BYTES_MAX);
@@ -90,7 +90,7 @@ static enum exit_code agent_command(const struct command_call *call)
 static const struct command command_agent = {
         .name = "agent",
         .summary = "serve what stands beside this machine through gateways, by dialling out",
-        .usage = "[--config PATH]",
+        .usage = "[--config PATH] [--join TOKEN@URL] [--name NAME]",
         .text = "Runs in the foreground until SIGTERM or Ctrl-C, then lets what is under way finish. It listens nowhere: it keeps "
                 "links to the gateways of `agent.gateways` and answers what they ask for of `agent.services`. SIGHUP reads the "
                 "configuration again; one with a mistake is refused and the old one stays in force.",
@@ -99,6 +99,10 @@ static const struct command command_agent = {
                 (const struct option[]){
                         { "config", 'c', OPTION_TEXT, offsetof(struct agent_arguments, config), "PATH",
                           "the configuration file (else $SEKISHO_CONFIG, ./sekisho.json, the user's, /etc/sekisho)" },
+                        { "join", 0, OPTION_SECRET, offsetof(struct agent_arguments, join), "TOKEN@URL",
+                          "belong to the control at URL from now on; once, the state folder remembers it" },
+                        { "name", 0, OPTION_TEXT, offsetof(struct agent_arguments, name), "NAME",
+                          "with --join: what control is to call this agent (else the host's name)" },
                         { NULL },
                 },
         .options_bytes = sizeof(struct agent_arguments),

@@ -6,6 +6,7 @@
 
 #include "agent/allow.h"
 #include "agent/build.h"
+#include "agent/joined.h"
 #include "agent/links.h"
 #include "conf/source.h"
 #include "io/logsink.h"
@@ -28,6 +29,7 @@ struct agent {
         struct signals signals;
         struct log_sink log, access;
         struct agent_links *links;
+        struct joined *joined; /* NULL: from its own file alone */
         struct health *health;
         struct timer drain_timer;
         const struct agent_options *options;
@@ -48,15 +50,20 @@ static void report_print(const struct report *r)
 
 /* ---- configurations ---- */
 
+static void reload(struct agent *a);
+static void on_news(void *context);
+
+static const struct joined_events joined_events = { on_news };
+
 static enum err conf_read(const struct agent *a, struct report *r, struct conf **out)
 {
         struct conf_source source;
         enum err e;
 
         conf_source_system(&source, a->options->config_file, process_wall_ms());
-        if ((e = conf_load(&source, r, out)) != ERR_OK)
+        if ((e = conf_load(a->joined ? joined_over(a->joined, &source) : &source, r, out)) != ERR_OK)
                 return e;
-        if ((*out)->agent.gateways_count)
+        if ((*out)->agent.gateways_count || a->joined)
                 return ERR_OK;
         report_error(
                 r, 0, 0,
@@ -95,6 +102,15 @@ static void access_log_place(struct agent *a)
         w->record_context = &a->access;
 }
 
+/* Papers that were renewed, and services, are read like any other change. */
+static void on_news(void *context)
+{
+        struct agent *a = context;
+
+        if (!a->is_stopping)
+                reload(a);
+}
+
 static void reload(struct agent *a)
 {
         struct conf *conf = NULL;
@@ -112,6 +128,8 @@ static void reload(struct agent *a)
                         log_error("config_problem", LOG_S("file", report.entries[i].file),
                                   LOG_N("line", report.entries[i].line),
                                   LOG_S("problem", report.entries[i].text));
+        if (a->joined)
+                joined_said(a->joined, e, report.entries_count ? report.entries[0].text : STR_NULL);
         report_fini(&report);
         if (e == ERR_OK && (e = agent_links_set(a->links, conf)) != ERR_OK)
                 snapshot_put(snap);
@@ -133,7 +151,7 @@ static void reload(struct agent *a)
 static bool may_dial(const struct worker *w, const struct target *t, const struct dial_target *to)
 {
         const struct conf_agent *c = &((const struct conf *)w->snap->conf)->agent;
-        const struct allow_ask ask = { .host = t->host, .to = to, .is_own = true };
+        const struct allow_ask ask = { .host = t->host, .to = to, .is_own = !t->upstream->is_published };
 
         return allow_may_dial(c->allow, c->allow_count, &ask);
 }
@@ -212,7 +230,19 @@ static enum err start(struct agent *a, struct conf *conf, struct report *r)
         if ((e = agent_links_set(a->links, conf)) != ERR_OK)
                 return e;
         a->health = health_start(&a->worker, snap);
-        return ERR_OK;
+        return a->joined ? joined_start(a->joined, a->loop, a->worker.resolver, &joined_events, a) : ERR_OK;
+}
+
+/* False: said to the operator. */
+static bool join_open(struct agent *a)
+{
+        const char *why = "";
+        enum err e = joined_open(STR_NULL, a->options->join, a->options->name, &a->joined, &why);
+
+        if (e == ERR_OK || e == ERR_NOT_FOUND)
+                return true;
+        fprintf(stderr, "sekisho: the state folder cannot be used: %s\n", why);
+        return false;
 }
 
 int agent_run(const struct agent_options *options)
@@ -223,6 +253,8 @@ int agent_run(const struct agent_options *options)
         struct report report;
 
         a->options = options;
+        if (!join_open(a))
+                return 2;
         report_init(&report, options->config_file);
         enum err e = conf_read(a, &report, &conf);
         report_print(&report);

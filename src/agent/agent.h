@@ -7,6 +7,7 @@
 
 struct agent_options {
         struct str config_file; /* a NUL after it */
+        struct str join, name;  /* "TOKEN@URL": belong to that control from now on; under this name */
 };
 
 /* In the foreground. 0 after a clean stop; 2 when the configuration is wrong. */

@@ -1,5 +1,6 @@
 #include "agent/links.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/units.h"
@@ -139,6 +140,25 @@ struct agent_links *agent_links_new(struct worker *w)
         return a;
 }
 
+/* A gateway is known by its URI name: one of our own organisation, whatever else its certificate is good for. */
+static enum err tls_make(struct tls_client_conf *conf, struct report *r, struct tls_context **out)
+{
+        char pattern[NODE_ORG_BYTES_MAX + 32];
+        struct tls_context *own = NULL;
+        struct node_name name;
+        enum err e = tls_client_new(conf, r, &own);
+
+        if (e != ERR_OK)
+                return e;
+        e = node_name_own(own, &name);
+        tls_context_put(own);
+        if (e != ERR_OK)
+                return e;
+        snprintf(pattern, sizeof(pattern), "sekisho://%.*s/gateway/*", STR_FMT(node_org(&name)));
+        conf->uri_name = str_of(pattern);
+        return tls_client_new(conf, r, out);
+}
+
 enum err agent_links_set(struct agent_links *a, const struct conf *conf)
 {
         const struct conf_agent *c = &conf->agent;
@@ -154,12 +174,16 @@ enum err agent_links_set(struct agent_links *a, const struct conf *conf)
         struct report report;
         enum err e = gateways ? ERR_OK : ERR_NO_MEMORY;
 
+        if (c->authority_pem.len == 0) { /* not joined yet */
+                free(gateways);
+                return ERR_OK;
+        }
         for (size_t i = 0; e == ERR_OK && i < c->gateways_count; i++)
                 gateways[i] = (struct keeper_gateway){
                         { c->gateways[i].host, c->gateways[i].ip, c->gateways[i].port }, c->gateways[i].id
                 };
         report_init(&report, conf->file);
-        if (e == ERR_OK && (e = tls_client_new(&tls, &report, &wanted.tls)) == ERR_OK)
+        if (e == ERR_OK && (e = tls_make(&tls, &report, &wanted.tls)) == ERR_OK)
                 e = keeper_set(a->keeper, &wanted);
         report_fini(&report);
         tls_context_put(wanted.tls);

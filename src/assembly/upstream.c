@@ -88,6 +88,7 @@ enum err assembly_upstream(const struct assembly *a, const struct conf_upstream 
         bool needs_tls = false, has_links = false;
 
         *u = (struct upstream){ .name = c->name,
+                                .is_published = c->is_published,
                                 .targets_count = c->targets_count,
                                 .protocol = protocol_of(c->protocol),
                                 .balance = balance_of(c->balance),

@@ -269,6 +269,7 @@ enum conf_proxy_protocol { CONF_PROXY_OFF, CONF_PROXY_V1, CONF_PROXY_V2 };
 
 struct conf_upstream {
         struct str name;
+        bool is_published; /* control's word, not the file's */
         struct conf_target *targets;
         size_t targets_count;
         enum conf_balance balance;

@@ -107,6 +107,25 @@ static const struct json_value *gateway_join(struct loader *l, const struct json
         return own;
 }
 
+/* Where an agent's own file names gateways or papers, it stands alone in these; what may be dialled is its word only. */
+static const struct json_value *agent_join(struct loader *l, const struct json_value *own,
+                                           const struct json_value *other)
+{
+        static const struct str papers[] = { STR_INIT("authority"), STR_INIT("cert"), STR_INIT("key") };
+
+        if (!json_is(other, JSON_OBJECT) || (own && !json_is(own, JSON_OBJECT)))
+                return own;
+        if (!json_find(own, STR("authority"))) {
+                for (size_t i = 0; i < ARRAY_SIZE(papers); i++)
+                        own = with_member(l, own, papers[i], json_find(other, papers[i]));
+                own = with_member(
+                        l, own, STR("gateways"),
+                        lists_join(l, json_find(own, STR("gateways")), json_find(other, STR("gateways"))));
+        }
+        return with_member(l, own, STR("services"),
+                           maps_join(l, json_find(own, STR("services")), json_find(other, STR("services"))));
+}
+
 /* Its places mean nothing to the operator: what is said of it names no line. As deep as the reader let it be. */
 static void places_forget(const struct json_value *v)
 {
@@ -126,7 +145,7 @@ const struct json_value *loader_merge(struct loader *l, const struct json_value 
                                       const struct json_value *other)
 {
         static const struct str routes = STR_INIT("routes"), upstreams = STR_INIT("upstreams"),
-                                gateway = STR_INIT("gateway");
+                                gateway = STR_INIT("gateway"), agent = STR_INIT("agent");
 
         if (!json_is(own, JSON_OBJECT) || !json_is(other, JSON_OBJECT))
                 return own;
@@ -134,6 +153,7 @@ const struct json_value *loader_merge(struct loader *l, const struct json_value 
         own = with_member(l, own, routes, lists_join(l, json_find(own, routes), json_find(other, routes)));
         own = with_member(l, own, upstreams,
                           maps_join(l, json_find(own, upstreams), json_find(other, upstreams)));
+        own = with_member(l, own, agent, agent_join(l, json_find(own, agent), json_find(other, agent)));
         return with_member(l, own, gateway,
                            gateway_join(l, json_find(own, gateway), json_find(other, gateway)));
 }

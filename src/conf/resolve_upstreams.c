@@ -170,6 +170,7 @@ static void upstream_resolve(struct loader *l, struct draft_upstream *d, struct 
 {
         *u = d->upstream;
         u->name = d->item.name;
+        u->is_published = d->item.at.line == DRAFT_LINE_PUBLISHED;
         u->health.path = d->health_path.text;
         if (!conf_name_is_valid(u->name))
                 loader_error_at(l, d->item.at,

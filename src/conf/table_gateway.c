@@ -202,8 +202,7 @@ static const struct conf_key links_keys[] = {
         { "authority", CONF_TYPE_TEXT, 0, AT(draft_gateway, links_authority), .unless = "no agent is taken",
           .doc = "PEM file of the authority whose certificates agents show, with the name `sekisho://ORG/agent/ID` in them." },
         { "cert", CONF_TYPE_TEXT, 0, AT(draft_gateway, links_cert), .unless = "required with `authority`",
-          .doc = "PEM file of the gateway's own certificate from that authority: `sekisho://ORG/gateway/ID`, and the names "
-                 "`link.sekisho.internal` and `*.link.sekisho.internal`." },
+          .doc = "PEM file of the gateway's own certificate from that authority: `sekisho://ORG/gateway/ID`." },
         { "key", CONF_TYPE_TEXT, 0, AT(draft_gateway, links_key), .unless = "required with `authority`",
           .doc = "PEM file of its key." },
         { "agents", CONF_TYPE_MAP, 0, AT(draft_gateway, links_agents), "{}", .table = &conf_table_link_agent,

@@ -74,6 +74,7 @@ struct upstream {
         uint64_t random;      /* the choices' state */
         int64_t slow_start_ms;
         enum upstream_protocol protocol;
+        bool is_published;          /* control's word, not the operator's own file's */
         bool is_raw;                /* byte streams only: its targets speak no HTTP */
         bool may_speak_h2;          /* a target does, or may: it can refuse a request it has not looked at */
         struct tls_context *tls;    /* shared by the targets; NULL when none is https */
