@@ -8,6 +8,14 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static void check_query(struct str shown)
+{
+        struct str query = str_from(shown, str_find_char(shown, '?'));
+
+        assert(!str_has_prefix(query, STR("?password=secret")));
+        assert(str_find(query, STR("&password=secret")) == STR_NONE);
+}
+
 static void check_url(struct str text)
 {
         struct store_url url, again;
@@ -19,7 +27,9 @@ static void check_url(struct str text)
         if (store_url_parse(text, &report, &url) == ERR_OK) {
                 assert(report.errors_count == 0);
                 store_url_show(&url, &shown);
-                assert(!shown.full && str_find(buf_str(&shown), STR("password=secret")) == STR_NONE);
+                assert(!shown.full);
+                if (url.kind == STORE_POSTGRESQL)
+                        check_query(buf_str(&shown));
                 assert(store_url_parse(buf_str(&shown), &report, &again) == ERR_OK && again.kind == url.kind);
                 if (url.kind == STORE_SQLITE)
                         assert(str_eq(again.text, url.text));

@@ -1,5 +1,7 @@
 #include "store/url.h"
 
+#include <string.h>
+
 static bool has_control(struct str s)
 {
         for (size_t i = 0; i < s.len; i++)
@@ -59,7 +61,7 @@ static void show_query(struct str query, struct buf *out)
 
 void store_url_show(const struct store_url *url, struct buf *out)
 {
-        struct str rest = url->text, authority, user;
+        struct str rest = url->text;
         size_t end, at = STR_NONE, query;
 
         if (url->kind == STORE_SQLITE) {
@@ -70,16 +72,17 @@ void store_url_show(const struct store_url *url, struct buf *out)
         end = str_find(rest, STR("://")) + 3;
         buf_add(out, str_sub(rest, 0, end));
         rest = str_from(rest, end);
-        query = str_find_char(rest, '?');
-        authority = str_sub(rest, 0, query); /* a password may hold a '/' that nobody coded */
-        for (size_t i = 0; i < authority.len; i++)
-                at = authority.ptr[i] == '@' ? i : at;
+        /* Up to the last '@' anything may be a password that nobody coded: of that the user's name is shown, no more. */
+        for (size_t i = 0; i < rest.len; i++)
+                at = rest.ptr[i] == '@' ? i : at;
         if (at != STR_NONE) {
-                user = str_sub(authority, 0, at);
-                buf_add(out, str_sub(user, 0, str_find_char(user, ':')));
-                authority = str_from(authority, at);
+                for (end = 0; end < at && !memchr(":/?", rest.ptr[end], 3); end++)
+                        ;
+                buf_add(out, str_sub(rest, 0, end));
+                rest = str_from(rest, at);
         }
-        buf_add(out, authority);
+        query = str_find_char(rest, '?');
+        buf_add(out, str_sub(rest, 0, query));
         if (query != STR_NONE)
                 show_query(str_from(rest, query + 1), out);
 }

@@ -63,6 +63,7 @@ static void test_urls_are_shown_without_passwords(void **state)
                   "postgres://h/db?user=u&password=***&sslmode=disable" },
                 { "postgresql://h/db?passfile=/x", "postgresql://h/db?passfile=***" },
                 { "postgresql://h/db?p%61ssword=secret", "postgresql://h/db?p%61ssword=***" },
+                { "postgresql://u:se?cr:et@h/db", "postgresql://u@h/db" },
                 { "postgresql:///db", "postgresql:///db" },
         };
 
