@@ -137,8 +137,7 @@ void channel_close(struct channel *ch, enum websocket_code code, const char *why
         log_info("node_channel_closed", LOG_C("node", ch->id), LOG_C("reason", why ? why : "asked for"));
         websocket_write_close(&ch->out, code, str_of(why), NULL);
         ch->is_closing = true;
-        if (ch->hub)
-                hub_remove(ch->hub, ch);
+        hub_remove(ch->hub, ch);
         timer_set(ch->hub->control->loop, &ch->timer, loop_now(ch->hub->control->loop) + CLOSE_MS);
         out_flush(ch);
 }

@@ -21,7 +21,6 @@ struct reading {
         int64_t org;
         struct hash_key id_key;
         unix_ms now;
-        struct store_node *nodes; /* beside d->nodes */
 };
 
 /* ---- items ---- */
@@ -162,18 +161,14 @@ static enum err nodes_read(struct reading *r)
                 if (r->d->nodes_count + page.count > cap) {
                         cap = (r->d->nodes_count + page.count) * 2;
                         struct desired_node *nodes = ARENA_ARRAY(r->a, struct desired_node, cap);
-                        struct store_node *kept = ARENA_ARRAY(r->a, struct store_node, cap);
 
-                        if (!nodes || !kept)
+                        if (!nodes)
                                 return ERR_NO_MEMORY;
-                        if (r->d->nodes_count) {
+                        if (r->d->nodes)
                                 memcpy(nodes, r->d->nodes, r->d->nodes_count * sizeof(*nodes));
-                                memcpy(kept, r->nodes, r->d->nodes_count * sizeof(*kept));
-                        }
                         r->d->nodes = nodes;
-                        r->nodes = kept;
                 }
-                for (size_t i = 0; i < page.count; i++) {
+                for (size_t i = 0; r->d->nodes && i < page.count; i++) {
                         struct desired_node *n = &r->d->nodes[r->d->nodes_count];
 
                         page.after = rows[i].id;
@@ -187,7 +182,7 @@ static enum err nodes_read(struct reading *r)
                         id_format(r->id_key, rows[i].kind == STORE_GATEWAY ? ID_GATEWAY : ID_AGENT,
                                   rows[i].id, n->id);
                         moment_note(r, rows[i].expires);
-                        r->nodes[r->d->nodes_count++] = rows[i];
+                        r->d->nodes_count++;
                         if ((e = node_items(r, &rows[i], n)) != ERR_OK)
                                 return e;
                 }

@@ -433,7 +433,7 @@ static enum err join_again(struct api_call *c, struct store_txn *t, const struct
                            struct str memory, struct store_node *node)
 {
         size_t colon = str_find_char(memory, ':');
-        uint64_t row;
+        uint64_t row = 0;
         enum err e;
 
         if (colon == STR_NONE || units_parse_u64(str_sub(memory, 0, colon), INT64_MAX, &row) != ERR_OK ||
@@ -473,7 +473,7 @@ enum err join_finish(struct api_call *c, struct store_txn *t, const struct ident
 {
         struct wire_join_proof proof;
         struct store_setting memory;
-        struct store_node node;
+        struct store_node node = { 0 };
         const char *why = NULL;
         enum err e = wire_join_proof_read(&c->work, c->body, &proof, &why);
 

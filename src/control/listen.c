@@ -40,8 +40,9 @@ static void pair_fini(struct pair *p)
         buf_wipe(&p->key);
 }
 
-static enum err pair_make(struct control *c, struct pair *p, struct certs_request *r)
+static enum err pair_make(struct control *c, struct pair *p, const struct certs_request *wanted)
 {
+        struct certs_request r = *wanted;
         uint8_t spki[CERTS_SPKI_BYTES];
         unix_ms now = process_wall_ms();
         enum err e;
@@ -51,11 +52,11 @@ static enum err pair_make(struct control *c, struct pair *p, struct certs_reques
         if ((e = certs_key_new(&p->key)) != ERR_OK ||
             (e = certs_key_public(buf_str(&p->key), spki)) != ERR_OK)
                 return e;
-        r->spki = (struct str){ (const char *)spki, sizeof(spki) };
-        r->from = now - CLOCK_SLACK_MS;
-        r->to = now + CERTIFICATE_LIFE_MS;
-        r->for_servers = true;
-        if ((e = certs_issue(c->secrets.authority, r, &p->chain)) != ERR_OK)
+        r.spki = (struct str){ (const char *)spki, sizeof(spki) };
+        r.from = now - CLOCK_SLACK_MS;
+        r.to = now + CERTIFICATE_LIFE_MS;
+        r.for_servers = true;
+        if ((e = certs_issue(c->secrets.authority, &r, &p->chain)) != ERR_OK)
                 return e;
         buf_add(&p->chain,
                 certs_authority_pem(c->secrets.authority)); /* a node that joins looks for the root */
