@@ -40,7 +40,7 @@ static size_t message_make(const struct parts *p, uint8_t *out)
                 memcpy(out + n, p->extensions.ptr, p->extensions.len);
                 n += p->extensions.len;
         }
-        size_t len = (size_t)((int)n - 4 + p->length_off);
+        size_t len = n - 4 + (size_t)(ptrdiff_t)p->length_off;
         out[0] = p->message_kind;
         out[1] = 0;
         out[2] = (uint8_t)(len >> 8);
