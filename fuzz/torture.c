@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/units.h"
 #include "calls.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -179,16 +180,21 @@ static int is_shown(const struct dirent *d)
 int main(int argc, char **argv)
 {
         const char *time_text = getenv("TORTURE");
-        int64_t start = now_ms(), ms = time_text ? atoll(time_text) : MILLISECONDS_DEFAULT;
+        int64_t start = now_ms();
+        uint64_t given = MILLISECONDS_DEFAULT;
         struct dirent **entries = NULL;
         int count = argc == 2 ? scandir(argv[1], &entries, is_shown, by_name) : 0, wrong = 0;
 
+        if (time_text && units_parse_u64(str_of(time_text), 1000000000, &given) != ERR_OK) {
+                fprintf(stderr, "torture: $TORTURE is a number of milliseconds\n");
+                return 1;
+        }
         note = mmap(NULL, sizeof(*note), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
         for (int i = 0; i < count; i++) {
                 char path[4096];
 
                 snprintf(path, sizeof(path), "%s/%s", argv[1], entries[i]->d_name);
-                wrong += !torture(path, start + ms * (i + 1) / count);
+                wrong += !torture(path, start + (int64_t)given * (i + 1) / count);
                 free(entries[i]);
         }
         free(entries);
