@@ -58,7 +58,7 @@ static enum err words_say(struct reading *r, const struct schema_field *f, struc
         size_t count = 0;
 
         buf_addf(r->problem, "\"%s\" must be one of", f->name);
-        for (; f->words[count] && count < ARRAY_SIZE(words); count++) {
+        for (; count < ARRAY_SIZE(words) && f->words[count]; count++) {
                 words[count] = str_of(f->words[count]);
                 buf_addf(r->problem, "%s \"%s\"", count ? "," : "", f->words[count]);
         }
