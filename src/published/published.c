@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/units.h"
 #include "crypto/sealedbox.h"
 #include "crypto/text.h"
 #include "json/reader.h"
@@ -209,6 +210,35 @@ static void member_copy(struct json_writer *w, const struct json_value *v, struc
                 json_write_member_raw(w, key, member->raw);
 }
 
+/* Control's words and ours: `token` opens services of access token, `owner` those and the owner's (access_write). */
+static void scopes_write(struct json_writer *w, const struct json_value *scopes)
+{
+        json_write_key(w, STR("scopes"));
+        json_write_array_begin(w);
+        for (size_t i = 0; json_is(scopes, JSON_ARRAY) && i < scopes->count; i++) {
+                struct str scope = json_str(json_item(scopes, i));
+
+                if (str_eq(scope, STR("token")))
+                        json_write_str(w, STR("proxy"));
+                else if (str_eq(scope, STR("owner")))
+                        json_write_str(w, STR("admin"));
+        }
+        json_write_array_end(w);
+}
+
+/* Seconds since 1970; 0: never. What is no such number has expired. */
+static void expires_write(struct json_writer *w, const struct json_value *v)
+{
+        char text[UNITS_TIME_TEXT_MAX];
+        int64_t at = 1;
+
+        if (json_get_int64(v, &at) == ERR_OK && at == 0)
+                return;
+        if (at < 0 || at > INT64_MAX / 1000)
+                at = 1;
+        json_write_member_str(w, STR("expires"), units_format_time(at * 1000, text));
+}
+
 static void on_token(struct json_writer *w, const struct wire_item *item, const struct json_value *v,
                      void *context)
 {
@@ -216,8 +246,8 @@ static void on_token(struct json_writer *w, const struct wire_item *item, const 
         json_write_object_begin(w);
         json_write_member_str(w, STR("name"), item->id);
         member_copy(w, v, STR("sha256"));
-        member_copy(w, v, STR("scopes"));
-        member_copy(w, v, STR("expires"));
+        scopes_write(w, json_find(v, STR("scopes")));
+        expires_write(w, json_find(v, STR("expires")));
         json_write_object_end(w);
 }
 

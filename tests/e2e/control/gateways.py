@@ -2,7 +2,7 @@
 
 from gateway.controlled import OWN, misses, own_goes_on, said, serves
 from lib.control_role import Control
-from lib.stage import eventually
+from lib.stage import eventually, same
 
 
 def gateway(t, control, name, token=None):
@@ -64,3 +64,27 @@ def story_a_gateway_is_removed(t):
     misses(gate, "app.example.com")
     own_goes_on(gate)
     said(gate, "node_gone")
+
+
+def story_a_key_opens_services_for_holders_of_a_token(t):
+    control = Control(t).claim()
+    gate = t.gateway(options=["--join", control.join_token("gateway"), "--name", "edge"],
+                     env={"SEKISHO_STATE": str(t.folder / "state-edge")}, routes=OWN)
+    said(gate, "control_connected")
+    visitor = control.made("/api-keys", {"name": "visitor", "scopes": ["use"]})
+    owner = control.made("/api-keys", {"name": "mine", "scopes": ["use", "use-owner"]})
+    control.made("/services", {"name": "app", "hosts": ["app.example.com"], "access": {"kind": "token"}})
+    control.made("/services", {"name": "mine", "hosts": ["mine.example.com"], "access": {"kind": "owner"}})
+
+    def status(host, key):
+        fields = [("Authorization", f"Bearer {key['key']}")] if key else []
+        return gate.get("/", {"Host": host, **dict(fields)}, token=False).status
+
+    for host in ("app.example.com", "mine.example.com"):
+        eventually(lambda: status(host, None) == 401, 20, f"{host} is not known")
+    same(status("app.example.com", visitor), 503)  # let in; no target yet
+    same(status("mine.example.com", visitor), 403)
+    same(status("mine.example.com", owner), 503)
+    same(status("app.example.com", owner), 503)
+    control.ask("DELETE", f"/api-keys/{visitor['id']}")
+    eventually(lambda: status("app.example.com", visitor) in (401, 429), 20, "a revoked key still opens")
