@@ -210,5 +210,5 @@ COMP_WORDS=(sekisho config sh) COMP_CWORD=2; _sekisho; echo "${COMPREPLY[*]}"
 COMP_WORDS=(sekisho token new --na) COMP_CWORD=3; _sekisho; echo "${COMPREPLY[*]}"
 """
     done = subprocess.run(["bash", "-u", "-c", script], capture_output=True, text=True, timeout=60)
-    same((done.stdout.splitlines(), done.stderr), (["connect config completion", "show", "--name"], ""))
+    same((done.stdout.splitlines(), done.stderr), (["control connect config completion", "show", "--name"], ""))
     run(t, "completion", "fish", code=2)

@@ -115,7 +115,7 @@ def story_who_may_use_the_channel(t):
     node = control.node("agent", "home")
     # No certificate; a certificate of another authority; another node's key in our name.
     from lib.control_role import unverified
-    _, head = node.upgrade(unverified())
+    _, head, _ = node.upgrade(unverified())
     assert head.startswith("HTTP/1.1 403 "), head
     other = control.node("agent", "other")
     own = (node.folder / "cert.pem").read_text()
@@ -124,7 +124,7 @@ def story_who_may_use_the_channel(t):
     cert, key = stranger.issue("x")
     context.load_cert_chain(str(cert), str(key))
     try:
-        _, head = node.upgrade(context)
+        _, head, _ = node.upgrade(context)
         assert not head.startswith("HTTP/1.1 101"), head
     except OSError:
         pass  # the handshake is refused

@@ -200,7 +200,7 @@ class Node:
         return context
 
     def upgrade(self, context=None):
-        """The connection, and the answer's head."""
+        """The connection, the answer's head, and what came behind it."""
         sock = self._connection(context or self.context())
         key = base64.b64encode(secrets.token_bytes(16)).decode()
         sock.sendall((f"GET /api/v1/node/channel HTTP/1.1\r\nHost: {INTERNAL}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -211,11 +211,11 @@ class Node:
             if not part:
                 break
             head += part
-        head, _, self.buffer = head.partition(b"\r\n\r\n")
-        return sock, head.decode()
+        head, _, rest = head.partition(b"\r\n\r\n")
+        return sock, head.decode(), rest
 
     def connect(self, hello=True):
-        self.sock, head = self.upgrade()
+        self.sock, head, self.buffer = self.upgrade()
         assert head.startswith("HTTP/1.1 101 "), head
         assert "sekisho.1" in head
         if hello:

@@ -46,10 +46,11 @@ static enum err edit_key(struct store_txn *t, void *context)
 
         if (e == ERR_OK)
                 e = store_change_finish(c);
+        if (e != ERR_OK)
+                return e;
         c = store_change_begin(t, 1, &kit_actor, "key.edit");
         key->scopes = STR("all");
-        if (e == ERR_OK)
-                e = store_key_update(c, key);
+        e = store_key_update(c, key);
         return e == ERR_OK ? store_change_finish(c) : e;
 }
 
