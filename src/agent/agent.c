@@ -8,6 +8,7 @@
 #include "agent/build.h"
 #include "agent/joined.h"
 #include "agent/links.h"
+#include "agent/offered.h"
 #include "conf/source.h"
 #include "io/logsink.h"
 #include "io/process.h"
@@ -29,7 +30,9 @@ struct agent {
         struct signals signals;
         struct log_sink log, access;
         struct agent_links *links;
-        struct joined *joined; /* NULL: from its own file alone */
+        struct joined joined;
+        struct conf_source system; /* the own file, while it is read */
+        struct offered offered;    /* over it, where joined.is_on */
         struct health *health;
         struct timer drain_timer;
         const struct agent_options *options;
@@ -50,20 +53,9 @@ static void report_print(const struct report *r)
 
 /* ---- configurations ---- */
 
-static void reload(struct agent *a);
-static void on_news(void *context);
-
-static const struct joined_events joined_events = { on_news };
-
-static enum err conf_read(const struct agent *a, struct report *r, struct conf **out)
+static enum err conf_check(const struct agent *a, struct report *r, struct conf **out)
 {
-        struct conf_source source;
-        enum err e;
-
-        conf_source_system(&source, a->options->config_file, process_wall_ms());
-        if ((e = conf_load(a->joined ? joined_over(a->joined, &source) : &source, r, out)) != ERR_OK)
-                return e;
-        if ((*out)->agent.gateways_count || a->joined)
+        if ((*out)->agent.gateways_count || a->joined.is_on)
                 return ERR_OK;
         report_error(
                 r, 0, 0,
@@ -71,6 +63,43 @@ static enum err conf_read(const struct agent *a, struct report *r, struct conf *
         conf_free(*out);
         *out = NULL;
         return ERR_CONFIG;
+}
+
+/* Its own file, and below it what control published. */
+static enum err conf_read(struct agent *a, struct report *r, struct conf **out)
+{
+        conf_source_system(&a->system, a->options->config_file, process_wall_ms());
+        if (a->joined.is_on)
+                offered_over(&a->offered, &a->system, a->joined.folder);
+        enum err e = conf_load(a->joined.is_on ? &a->offered.source : &a->system, r, out);
+        return e == ERR_OK ? conf_check(a, r, out) : e;
+}
+
+static void conf_read_end(struct agent *a)
+{
+        if (a->joined.is_on)
+                offered_fini(&a->offered);
+}
+
+/* What control published may have been refused once, or by another version of the program: the own file is served all the same. */
+static enum err conf_read_first(struct agent *a, struct conf **out)
+{
+        struct report report;
+
+        report_init(&report, a->options->config_file);
+        enum err e = conf_read(a, &report, out);
+        report_print(&report);
+        report_fini(&report);
+        if (e == ERR_CONFIG && a->joined.is_on && offered_is_on(&a->offered)) {
+                fprintf(stderr, "sekisho: starting without what control published\n");
+                report_init(&report, a->options->config_file);
+                offered_off(&a->offered);
+                e = conf_load(&a->offered.source, &report, out);
+                report_print(&report);
+                report_fini(&report);
+        }
+        conf_read_end(a);
+        return e;
 }
 
 static enum err snapshot_make(struct agent *a, struct conf *conf, struct report *r, struct snapshot **out)
@@ -102,15 +131,6 @@ static void access_log_place(struct agent *a)
         w->record_context = &a->access;
 }
 
-/* Papers that were renewed, and services, are read like any other change. */
-static void on_news(void *context)
-{
-        struct agent *a = context;
-
-        if (!a->is_stopping)
-                reload(a);
-}
-
 static void reload(struct agent *a)
 {
         struct conf *conf = NULL;
@@ -123,16 +143,16 @@ static void reload(struct agent *a)
         if ((e = conf_read(a, &report, &conf)) == ERR_OK &&
             (e = snapshot_make(a, conf, &report, &snap)) != ERR_OK)
                 conf_free(conf);
+        conf_read_end(a);
         for (size_t i = 0; i < report.entries_count; i++)
                 if (report.entries[i].severity == REPORT_ERROR)
                         log_error("config_problem", LOG_S("file", report.entries[i].file),
                                   LOG_N("line", report.entries[i].line),
                                   LOG_S("problem", report.entries[i].text));
-        if (a->joined)
-                joined_said(a->joined, e, report.entries_count ? report.entries[0].text : STR_NULL);
-        report_fini(&report);
         if (e == ERR_OK && (e = agent_links_set(a->links, conf)) != ERR_OK)
                 snapshot_put(snap);
+        joined_said(&a->joined, e, report.entries_count ? report.entries[0].text : STR_NULL);
+        report_fini(&report);
         if (e != ERR_OK) {
                 log_error("config_reload_refused", LOG_E(e),
                           LOG_C("kept", "the old configuration stays in force"));
@@ -205,6 +225,31 @@ static void on_signal(struct signals *s, int number)
         }
 }
 
+/* ---- control ---- */
+
+static void on_news(void *context)
+{
+        struct agent *a = context;
+
+        if (!a->is_stopping)
+                reload(a);
+}
+
+/* With gateways of its own it goes on without a control. */
+static void on_refused(void *context)
+{
+        struct agent *a = context;
+
+        if (a->is_stopping || conf_now(a)->agent.gateways_count)
+                return;
+        log_error("agent_without_gateways",
+                  LOG_C("meaning", "no file names a gateway and no control says what to serve"));
+        a->exit_status = 1;
+        stop(a);
+}
+
+static const struct joined_events joined_events = { on_news, on_refused };
+
 /* ---- the beginning ---- */
 
 static enum err start(struct agent *a, struct conf *conf, struct report *r)
@@ -230,19 +275,13 @@ static enum err start(struct agent *a, struct conf *conf, struct report *r)
         if ((e = agent_links_set(a->links, conf)) != ERR_OK)
                 return e;
         a->health = health_start(&a->worker, snap);
-        return a->joined ? joined_start(a->joined, a->loop, a->worker.resolver, &joined_events, a) : ERR_OK;
-}
-
-/* False: said to the operator. */
-static bool join_open(struct agent *a)
-{
-        const char *why = "";
-        enum err e = joined_open(STR_NULL, a->options->join, a->options->name, &a->joined, &why);
-
-        if (e == ERR_OK || e == ERR_NOT_FOUND)
-                return true;
-        fprintf(stderr, "sekisho: the state folder cannot be used: %s\n", why);
-        return false;
+        if (!a->joined.is_on)
+                return ERR_OK;
+        return joined_start(&a->joined, &(struct joined_conf){ .loop = a->loop,
+                                                               .join = a->options->join,
+                                                               .name = a->options->name,
+                                                               .events = &joined_events,
+                                                               .context = a });
 }
 
 int agent_run(const struct agent_options *options)
@@ -253,12 +292,8 @@ int agent_run(const struct agent_options *options)
         struct report report;
 
         a->options = options;
-        if (!join_open(a))
-                return 2;
-        report_init(&report, options->config_file);
-        enum err e = conf_read(a, &report, &conf);
-        report_print(&report);
-        report_fini(&report);
+        joined_init(&a->joined, options->join);
+        enum err e = conf_read_first(a, &conf);
         if (e != ERR_OK) {
                 fprintf(stderr, "sekisho: the configuration cannot be used (%s); nothing was started\n",
                         err_text(e));
@@ -279,6 +314,8 @@ int agent_run(const struct agent_options *options)
                  LOG_N("services", conf->agent.services_count), LOG_S("config", conf->version));
         service_say("READY=1");
         loop_run(a->loop);
+        if (a->joined.is_on)
+                joined_end(&a->joined);
         log_info("agent_stopped", LOG_N("status", a->exit_status));
         log_sink_close(&a->access);
         return a->exit_status;

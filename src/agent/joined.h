@@ -1,34 +1,44 @@
 /*
- * agent/joined.h - an agent that belongs to a control: it joins, hears what it is to serve, and reads that as configuration.
+ * agent/joined.h - an agent that belongs to a control, or is about to (node/member.h).
  *
- * The document's services and gateways are a layer below the agent's own file (conf/source.h): `upstreams`, `agent.services`,
- * `agent.gateways`, and the papers. What may be dialled stays the own file's word (agent.allow). Stored documents are read at the
- * start, so that an agent serves while control is away.
+ * Says when there is something newer to be read: what it is stands in the state folder (agent/offered.h).
+ * Thread: the loop's.
  */
 #pragma once
 
-#include "conf/source.h"
-#include "io/loop.h"
-#include "io/resolver.h"
-
-struct joined;
+#include "node/member.h"
 
 struct joined_events {
-        /* There is something newer to be read: give joined_said the outcome. */
+        /* There is something newer to be read: do, and give joined_said the outcome. */
         void (*on_news)(void *context);
+        /* Control wants this agent not, or no more; said in the log. */
+        void (*on_refused)(void *context);
 };
 
-/* `folder`: of the state. ERR_NOT_FOUND: it has not joined and `join` is empty. Other errors: *why for the operator. */
-MUST_USE enum err joined_open(struct str folder, struct str join, struct str name, struct joined **out,
-                              const char **why);
-void joined_free(struct joined *j); /* NULL is fine; the loop ends with it */
+/* Embedded in its owner. */
+struct joined {
+        bool is_on;
+        char folder[NODE_PATH_MAX]; /* of the state; is_on */
+        /* private */
+        struct node_member member;
+        const struct joined_events *events;
+        void *context;
+        bool is_asked; /* control waits for a word */
+};
 
-/* Begins to speak with control. */
-MUST_USE enum err joined_start(struct joined *j, struct loop *l, struct resolver *r,
-                               const struct joined_events *events, void *context);
-/* What on_news brought is in force, or refused because of `problem`. */
+/* Looks whether there is, or with `join` is to be, a control; decides is_on. */
+void joined_init(struct joined *j, struct str join);
+
+struct joined_conf {
+        struct loop *loop;
+        struct str join, name;
+        const struct joined_events *events;
+        void *context;
+};
+
+/* Begins to speak with control; keeps what `conf` refers to. ERR_NO_MEMORY. */
+MUST_USE enum err joined_start(struct joined *j, const struct joined_conf *conf);
+void joined_end(struct joined *j); /* when the process ends */
+
+/* What on_news brought is in force, or refused because of `problem`. Of no weight when nothing was asked. */
 void joined_said(struct joined *j, enum err e, struct str problem);
-
-/* A source over `inner` (kept) with the document in force now, for one conf_load. Without a file of its own an agent has an
- * empty one. */
-struct conf_source *joined_over(struct joined *j, struct conf_source *inner);

@@ -157,6 +157,8 @@ static void certificate_take(struct node_channel *c, struct str certificate, str
         c->tls = tls;
         log_info("certificate_renewed", LOG_N("not_after", tls_not_after(tls)));
         renew_plan(c);
+        if (c->conf.events->on_papers)
+                c->conf.events->on_papers(c->conf.context);
 }
 
 /* ---- what the session wants ---- */

@@ -33,6 +33,8 @@ struct node_channel_events {
         void (*on_gone)(void *context, struct str reason);
         /* SHARED, UNSHARED or ERROR. May be NULL. */
         void (*on_message)(void *context, const struct wire_message *m);
+        /* The certificate was renewed; it is stored. May be NULL. */
+        void (*on_papers)(void *context);
 };
 
 struct node_channel_conf {

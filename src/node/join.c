@@ -152,7 +152,8 @@ static bool copy(char *out, size_t size, struct str text)
 {
         if (text.len >= size)
                 return false;
-        memcpy(out, text.ptr, text.len);
+        if (text.len)
+                memcpy(out, text.ptr, text.len);
         out[text.len] = '\0';
         return true;
 }

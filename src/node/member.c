@@ -83,6 +83,13 @@ static void on_gone(void *context, struct str reason)
         m->conf.events->on_turn(m->conf.context);
 }
 
+static void on_papers(void *context)
+{
+        struct node_member *m = context;
+
+        m->conf.events->on_turn(m->conf.context);
+}
+
 static void report_say(struct node_member *m)
 {
         struct wire_message message = { .type = WIRE_REPORT, .report = m->report };
@@ -99,7 +106,7 @@ static void report_say(struct node_member *m)
 
 static void channel_start(struct node_member *m)
 {
-        static const struct node_channel_events events = { on_document, on_change, on_gone, NULL };
+        static const struct node_channel_events events = { on_document, on_change, on_gone, NULL, on_papers };
         struct wire_document *d = NULL;
         const char *why = "";
         enum err e = node_state_document_load(&m->state, &d, &why);

@@ -16,7 +16,8 @@ struct node_member_events {
         /* A newer document, or (`is_renewal`) only a longer lease; see node_channel_events. `d` is also given once for what was
          * stored already (`is_stored`), which needs no answer. */
         void (*on_document)(void *context, struct wire_document *d, bool is_renewal, bool is_stored);
-        /* What is in force means something else now: the lease is over, goes on, or control wants us no more. */
+        /* What is stored means something else now: the lease is over, goes on, control wants us no more, or our certificate
+         * was renewed. */
         void (*on_turn)(void *context);
         void (*on_connected)(void *context, bool is_up); /* may be NULL */
         /* There will be no document: the token was refused, or control wants us no more. May be NULL. */

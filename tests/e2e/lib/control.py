@@ -118,8 +118,8 @@ class Channel:
 class Control:
     """`token_url` is what a gateway is started with."""
 
-    def __init__(self, t, org="default"):
-        self.t, self.org = t, org
+    def __init__(self, t, org="default", kind="gateway"):
+        self.t, self.org, self.kind = t, org, kind
         self.folder = t.folder / "control"
         self.folder.mkdir()
         self.port = free_port()
@@ -159,14 +159,22 @@ class Control:
         """For a node's key, as control would issue it."""
         public = self.folder / "node.pub"
         public.write_bytes(_openssl("pkey", "-pubin", "-inform", "DER", data=spki))
-        return self._issue(self.folder / "control.csr", f"URI:sekisho://{self.org}/gateway/{node},DNS:link.sekisho.internal,"
-                           "DNS:*.link.sekisho.internal", "-force_pubkey", public)
+        return self._issue(self.folder / "control.csr", f"URI:sekisho://{self.org}/{self.kind}/{node}" +
+                           (",DNS:link.sekisho.internal,DNS:*.link.sekisho.internal" if self.kind == "gateway" else ""),
+                           "-force_pubkey", public)
+
+    def renew(self):
+        """A new certificate for the node that joined last; gives its serial number as OpenSSL writes it."""
+        asked = list(self.joins.values())[-1][0]
+        text = self.certificate(base64.b64decode(asked["keys"]["identity"]), self.node)
+        self.say({"type": "certificate", "certificate": text, "authority": (self.folder / "ca.pem").read_text()})
+        return _openssl("x509", "-noout", "-serial", data=text.encode()).decode().strip().partition("=")[2]
 
     # ---- documents ----
 
     def document(self, sections, key="document", **header):
         """A signed one. `key="other"`: signed by somebody else; header members may be wrong on purpose."""
-        h = {"format": 1, "kind": "gateway", "node": self.node, "org": self.org, "epoch": self.epoch, "version": self.version,
+        h = {"format": 1, "kind": self.kind, "node": self.node, "org": self.org, "epoch": self.epoch, "version": self.version,
              "issued": int(time.time()), "lease": 2592000, **header}
         lines = "".join(f"{section} {item} {hashlib.sha256(compact(value).encode()).hexdigest()}\n"
                         for section in sorted(sections) for item, value in sorted(sections[section].items()))
@@ -303,8 +311,8 @@ class Control:
             _openssl("dgst", "-sha256", "-verify", f / "proof.pub", "-signature", f / "proof.sig", f / "proof.bin")
         except subprocess.CalledProcessError:
             return 400, {"error": {"code": "proof", "message": "the signature is not that of the key"}}
-        self.node = self.node or "gw-" + "abcdefghijklmnop"
-        named = {"id": self.node, "name": asked_first["name"] or "gateway", "org": self.org}
+        self.node = self.node or ("gw-" if self.kind == "gateway" else "ag-") + "abcdefghijklmnop"
+        named = {"id": self.node, "name": asked_first["name"] or self.kind, "org": self.org}
         if self.is_pending:
             return 201, {"node": named, "state": "pending"}
         return 201, {"node": named, "state": "active", "certificate": self.certificate(spki, self.node),

@@ -23,6 +23,14 @@ class Nodes(certs.Authority):
         super().__init__(folder)
         self.org = org
 
+    @classmethod
+    def of(cls, control):
+        """The authority of a stand-in control (lib/control.py)."""
+        nodes = cls.__new__(cls)
+        nodes.folder, nodes.org = control.folder, control.org
+        nodes.key, nodes.cert = control.folder / "ca.key", control.folder / "ca.pem"
+        return nodes
+
     def node(self, kind, name, uris=None, dns=(), days="2"):
         """(certificate, key) of a gateway or agent."""
         uris = uris or [f"sekisho://{self.org}/{kind}/{name}"]
