@@ -138,6 +138,8 @@ bool down_h1_is_whole(const struct down_h1 *c)
 {
         const struct exchange *x = c->side.x;
 
+        if (c->is_raw) /* its end may come at once and ends one way only */
+                return false;
         return c->in.is_last || (x && x->is_waiting && !x->up && x->request.framing == HTTP_BODY_NONE);
 }
 

@@ -31,8 +31,8 @@ static void test_round_trip(void **state)
                                         struct str in = str_sub(buf_str(&out), at, piece);
 
                                         while (websocket_read(&r, &in, &m) == ERR_OK) {
-                                                assert_str(m.bytes,
-                                                           (got ? STR("p") : (struct str){ text, lengths[i] }));
+                                                assert_str(m.bytes, (got ? STR("p")
+                                                                         : (struct str){ text, lengths[i] }));
                                                 assert_int_equal(m.kind,
                                                                  got ? WEBSOCKET_PING : WEBSOCKET_TEXT);
                                                 got++;
