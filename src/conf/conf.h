@@ -56,11 +56,15 @@ struct conf_token {
         struct units_rate rate_limit;      /* count 0: none */
 };
 
+/* Addresses of the gateway and the admin together: as many sockets as go to a worker at once. */
+enum { CONF_LISTENS_MAX = 60 };
+
 struct conf_listen {
         struct listen_address address;
         bool is_tls;
         bool takes_proxy_protocol;
         bool redirects_to_https; /* answers every request with a redirect (gateway.redirectHttp) */
+        bool is_published;       /* control's word: that it cannot be opened stops nothing else */
         struct str upstream_name;
         const struct conf_upstream *upstream; /* every connection is passed on to it as it is; NULL: HTTP */
         struct conf_prefixes allowed_ips;     /* beside gateway.allowedIps; empty: no more */
@@ -123,7 +127,8 @@ struct conf_links {
 struct conf_gateway {
         struct str host; /* as written; `listens` has the parsed form */
         uint64_t port;
-        /* host:port first (left out when the file has `listen` and neither of both), then `listen`, then redirectHttp. */
+        /* host:port first (left out when the file has `listen` and neither of both), then `listen`, then redirectHttp,
+         * then what control published. */
         struct conf_listen *listens;
         size_t listens_count;
         bool auth; /* true: at least one token is there */

@@ -114,9 +114,10 @@ void resolve_admin(struct loader *l, struct draft_admin *d);
 void resolve_log(struct loader *l, struct draft_log *d);
 void resolve_links(struct loader *l,
                    struct draft_gateway *d); /* after the gateway's certificates and listeners */
-void resolve_raw_listens(struct loader *l, struct draft_gateway *d); /* after the upstreams */
-void resolve_agent(struct loader *l, struct draft_agent *d);         /* after the upstreams */
-void resolve_trace(struct loader *l, struct draft_trace *d);         /* after the upstreams */
+void resolve_raw_listens(struct loader *l, struct draft_gateway *d);       /* after the upstreams */
+void resolve_published_listens(struct loader *l, struct draft_gateway *d); /* after all other listeners */
+void resolve_agent(struct loader *l, struct draft_agent *d);               /* after the upstreams */
+void resolve_trace(struct loader *l, struct draft_trace *d);               /* after the upstreams */
 void resolve_control(struct loader *l, struct draft_control *d);
 
 /* A certificate and its key, both or a report; read, and found to fit and to be in date. The key's kind is CONF_READ_KEY

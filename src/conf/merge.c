@@ -1,8 +1,10 @@
 #include "conf/loader_priv.h"
 
 /*
- * What control published, below what the operator wrote: one more tree with upstreams, routes, tokens, certificates and links.
- * Maps are joined by key, lists one behind the other, and where both say something of the same name the operator is right.
+ * What control published, below what the operator wrote: one more tree with upstreams, routes, listeners, tokens, certificates
+ * and links.
+ * Maps are joined by key, lists one behind the other, and where both say something of the same name the operator is right
+ * (of the same address to listen on: resolve_published_listens).
  * Of the second tree only these places are looked at.
  */
 
@@ -95,7 +97,8 @@ static const struct json_value *with_member(struct loader *l, const struct json_
 static const struct json_value *gateway_join(struct loader *l, const struct json_value *own,
                                              const struct json_value *other)
 {
-        static const struct str lists[] = { STR_INIT("apiTokens"), STR_INIT("certificates") };
+        static const struct str lists[] = { STR_INIT("apiTokens"), STR_INIT("certificates"),
+                                            STR_INIT("listen") };
 
         if (!json_is(other, JSON_OBJECT) || (own && !json_is(own, JSON_OBJECT)))
                 return own;

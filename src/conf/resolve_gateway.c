@@ -263,7 +263,11 @@ static bool has_tls(const struct conf_gateway *g)
 static void listens_resolve(struct loader *l, struct draft_gateway *d, struct conf_gateway *g)
 {
         struct draft_listen *drafts = d->listen.items;
-        bool host_given = d->host.at.line || d->port.at.line || d->listen.count == 0;
+        size_t own_count = 0;
+
+        while (own_count < d->listen.count && drafts[own_count].item.at.line != DRAFT_LINE_PUBLISHED)
+                own_count++; /* what was published stands behind (merge.c), and switches no default off */
+        bool host_given = d->host.at.line || d->port.at.line || own_count == 0;
 
         if (!(g->listens = ARENA_ARRAY(l->arena, struct conf_listen, d->listen.count + 2)))
                 return;
@@ -275,7 +279,7 @@ static void listens_resolve(struct loader *l, struct draft_gateway *d, struct co
                 if (host_port_resolve(l, d, &first.address))
                         listen_add(l, g, &first, d->host.at);
         }
-        for (size_t i = 0; i < d->listen.count; i++) {
+        for (size_t i = 0; i < own_count; i++) {
                 struct conf_listen more = { .is_tls = drafts[i].is_tls,
                                             .takes_proxy_protocol = drafts[i].takes_proxy_protocol,
                                             .upstream_name = drafts[i].upstream.text,

@@ -153,3 +153,52 @@ void resolve_raw_listens(struct loader *l, struct draft_gateway *d)
                 if (g->listens[i].upstream_name.ptr)
                         raw_listen_resolve(l, d, &g->listens[i]);
 }
+
+/* ---- what control has listened on ---- */
+
+static bool is_taken(const struct conf *c, const struct listen_address *a)
+{
+        if (c->admin.is_on && listen_address_overlaps(a, &c->admin.listen))
+                return true;
+        for (size_t i = 0; i < c->gateway.listens_count; i++)
+                if (listen_address_overlaps(a, &c->gateway.listens[i].address))
+                        return true;
+        return false;
+}
+
+/* Whoever listens there already is right, the operator first of all; the others of the document are served all the same. */
+static const char *published_refusal(const struct conf *c, const struct conf_listen *listen)
+{
+        if (is_taken(c, &listen->address))
+                return "something of this gateway listens there already";
+        if (!listen->upstream_name.ptr) /* HTTP where bytes were meant would be another door */
+                return "it names no upstream";
+        if (c->gateway.listens_count + c->admin.is_on >= CONF_LISTENS_MAX)
+                return "there are too many addresses";
+        return NULL;
+}
+
+void resolve_published_listens(struct loader *l, struct draft_gateway *d)
+{
+        struct draft_listen *drafts = d->listen.items;
+        struct conf_gateway *g = &l->conf->gateway;
+
+        for (size_t i = 0; i < d->listen.count && g->listens; i++) {
+                struct conf_listen more = { .is_published = true,
+                                            .upstream_name = drafts[i].upstream.text,
+                                            .allowed_ips = drafts[i].allowed_ips };
+
+                if (drafts[i].item.at.line != DRAFT_LINE_PUBLISHED ||
+                    !resolve_listen(l, drafts[i].item.path.ptr, &drafts[i].address, &more.address))
+                        continue;
+                const char *why = published_refusal(l->conf, &more);
+                if (why) {
+                        loader_warning_at(l, drafts[i].item.at,
+                                          "%.*s of the service \"%.*s\" is not listened on: %s",
+                                          STR_FMT(drafts[i].address.text), STR_FMT(more.upstream_name), why);
+                        continue;
+                }
+                raw_listen_resolve(l, d, &more);
+                g->listens[g->listens_count++] = more;
+        }
+}

@@ -216,6 +216,8 @@ void ready_look(struct supervisor *s)
         s->was_ready = true;
         for (size_t i = 0; i < s->listens_count; i++) {
                 char text[LISTEN_ADDRESS_TEXT_MAX];
+                if (!socket_is_open(s->places[0].fds[i]))
+                        continue;
                 log_info("listening", LOG_S("address", listen_address_format(&s->addresses[i], text)),
                          LOG_B("admin", s->conf->admin.is_on && i + 1 == s->listens_count));
         }

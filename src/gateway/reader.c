@@ -33,6 +33,9 @@ static void report_log(const struct report *r)
                 if (entry->severity == REPORT_ERROR)
                         log_error("config_problem", LOG_S("file", entry->file), LOG_N("line", entry->line),
                                   LOG_N("column", entry->column), LOG_S("problem", entry->text));
+                else
+                        log_warning("config_warning", LOG_S("file", entry->file), LOG_N("line", entry->line),
+                                    LOG_S("problem", entry->text));
         }
         if (r->errors_count)
                 log_error("config_reload_refused", LOG_N("errors", r->errors_count),

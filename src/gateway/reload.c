@@ -66,7 +66,7 @@ static void come_into_force(struct supervisor *s, struct reading *what)
         size_t wanted_count;
 
         if (addresses_list(what->conf, wanted, &wanted_count) != ERR_OK ||
-            sockets_change(s, wanted, wanted_count) != ERR_OK) {
+            sockets_change(s, what->conf, wanted, wanted_count) != ERR_OK) {
                 refuse(s, what, "an address cannot be listened on, see the log");
                 return;
         }

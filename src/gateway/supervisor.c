@@ -168,7 +168,7 @@ static enum err start(struct supervisor *s, int keys_fd)
                 fprintf(stderr, "sekisho: more than %d addresses to listen on\n", LISTENS_MAX);
                 return e;
         }
-        if ((e = user_find(s)) != ERR_OK || (e = sockets_change(s, wanted, wanted_count)) != ERR_OK)
+        if ((e = user_find(s)) != ERR_OK || (e = sockets_change(s, s->conf, wanted, wanted_count)) != ERR_OK)
                 return e;
         access_file_open(s);
         if ((e = shared_init(&s->shared, s->workers_count)) != ERR_OK ||

@@ -150,9 +150,11 @@ void nodekeeper_told(struct supervisor *s, bool is_applied, struct str text); /*
 /* gateway.listens, then the admin's: the order of the snapshot. ERR_TOO_LARGE. */
 MUST_USE enum err addresses_list(const struct conf *c, struct listen_address out[LISTENS_MAX], size_t *count);
 /* Opens what the new list has and the old has not, keeps what both have, and only then closes what is no longer wanted.
- * On an error, which was told, nothing changed. */
-MUST_USE enum err sockets_change(struct supervisor *s, const struct listen_address *wanted,
-                                 size_t wanted_count);
+ * On an error, which was told, nothing changed. What control published (`c` knows) and cannot be opened is told, too, stays
+ * closed and is tried again with the next change. */
+MUST_USE enum err sockets_change(struct supervisor *s, const struct conf *c,
+                                 const struct listen_address *wanted, size_t wanted_count);
+bool socket_is_open(int fd); /* a listening socket, no placeholder */
 void fds_close(const int *fds, size_t count);
 
 bool listen_address_eq(const struct listen_address *a, const struct listen_address *b);

@@ -74,6 +74,20 @@ struct str listen_address_format(const struct listen_address *a, char out[LISTEN
         return (struct str){ out, (size_t)MIN(n, LISTEN_ADDRESS_TEXT_MAX - 1) };
 }
 
+static bool takes(const struct listen_address *wide, struct ip ip)
+{
+        return ip_eq(wide->ip, ip) || ip_eq(wide->ip, (struct ip){ .family = 6 }) ||
+               (ip.family == 4 && ip_eq(wide->ip, (struct ip){ .family = 4 }));
+}
+
+bool listen_address_overlaps(const struct listen_address *a, const struct listen_address *b)
+{
+        if (a->ip.family == 0 || b->ip.family == 0)
+                return a->ip.family == b->ip.family && a->is_handed == b->is_handed &&
+                       str_eq(a->path, b->path);
+        return a->port == b->port && a->port && (takes(a, b->ip) || takes(b, a->ip));
+}
+
 /* A socket file that nobody listens on any more, left by a process that was killed. */
 static bool is_stale(int fd, const union address *a, socklen_t len)
 {

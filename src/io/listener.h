@@ -21,6 +21,9 @@ MUST_USE
 enum err listen_address_parse(struct str text, struct listen_address *out);
 struct str listen_address_format(const struct listen_address *a, char out[LISTEN_ADDRESS_TEXT_MAX]);
 
+/* Whether both could not be listened on at once by two who do not know of each other: the same, or one is every address of the port. */
+bool listen_address_overlaps(const struct listen_address *a, const struct listen_address *b);
+
 /*
  * A bound, listening, non-blocking, close-on-exec socket. ERR_EXISTS: in use. ERR_DENIED: a port below 1024. An IPv6
  * address other than :: is IPV6_V6ONLY; :: takes IPv4 too (and is 0.0.0.0 where the system has no IPv6). A stale Unix

@@ -7,155 +7,11 @@
 #include "base/units.h"
 #include "crypto/sealedbox.h"
 #include "crypto/text.h"
+#include "published/service.h"
 #include "json/reader.h"
 #include "json/writer.h"
 
 enum { ITEM_MEMORY_MAX = 4 * 1024 * 1024, CERTIFICATE_KEY_MAX = 64 * 1024 };
-
-/* ---- services ---- */
-
-/* Members of a service's settings that are not control's to say there. */
-static bool is_ours(struct str key)
-{
-        static const struct str ours[] = { STR_INIT("name"),     STR_INIT("host"),   STR_INIT("path"),
-                                           STR_INIT("upstream"), STR_INIT("access"), STR_INIT("redirect"),
-                                           STR_INIT("respond") };
-
-        for (size_t i = 0; i < ARRAY_SIZE(ours); i++)
-                if (str_eq(key, ours[i]))
-                        return true;
-        return false;
-}
-
-static bool is_http(const struct json_value *service)
-{
-        return str_eq(json_str(json_find(service, STR("kind"))), STR("http"));
-}
-
-static void upstream_write(struct json_writer *w, struct str id, const struct json_value *service)
-{
-        const struct json_value *targets = json_find(service, STR("targets"));
-        const struct json_value *balance = json_find(json_find(service, STR("settings")), STR("balance"));
-
-        json_write_key(w, id);
-        json_write_object_begin(w);
-        if (balance)
-                json_write_member_raw(w, STR("balance"), balance->raw);
-        json_write_key(w, STR("targets"));
-        json_write_array_begin(w);
-        for (size_t i = 0; json_is(targets, JSON_ARRAY) && i < targets->count; i++) {
-                const struct json_value *target = json_item(targets, i);
-                struct str agent = json_str(json_find(target, STR("agent")));
-                struct str target_id = json_str(json_find(target, STR("id")));
-                const struct json_value *weight = json_find(target, STR("weight"));
-                char url[2 * WIRE_ID_MAX + 16];
-                if (!wire_id_is_valid(agent) || !wire_id_is_valid(target_id))
-                        continue;
-                int n = snprintf(url, sizeof(url), "link://%.*s/%.*s", STR_FMT(agent), STR_FMT(target_id));
-                json_write_object_begin(w);
-                json_write_member_str(w, STR("url"), (struct str){ url, (size_t)n });
-                if (weight)
-                        json_write_member_raw(w, STR("weight"), weight->raw);
-                json_write_object_end(w);
-        }
-        json_write_array_end(w);
-        json_write_object_end(w);
-}
-
-static bool has_targets(const struct json_value *service)
-{
-        const struct json_value *targets = json_find(service, STR("targets"));
-
-        for (size_t i = 0; json_is(targets, JSON_ARRAY) && i < targets->count; i++)
-                if (wire_id_is_valid(json_str(json_find(json_item(targets, i), STR("agent")))) &&
-                    wire_id_is_valid(json_str(json_find(json_item(targets, i), STR("id")))))
-                        return true;
-        return false;
-}
-
-/* public: everybody; token: the scope `proxy`; owner, and whatever we do not know: the scope `admin`. */
-static void access_write(struct json_writer *w, const struct json_value *service)
-{
-        const struct json_value *access = json_find(service, STR("access"));
-        struct str kind = json_str(json_find(access, STR("kind")));
-        const struct json_value *ips = json_find(access, STR("allowedIps"));
-
-        json_write_key(w, STR("access"));
-        json_write_object_begin(w);
-        json_write_member_str(w, STR("token"),
-                              str_eq(kind, STR("public"))  ? STR("public")
-                              : str_eq(kind, STR("token")) ? STR("proxy")
-                                                           : STR("admin"));
-        if (json_is(ips, JSON_ARRAY))
-                json_write_member_raw(w, STR("allowedIps"), ips->raw);
-        json_write_object_end(w);
-}
-
-/* "/": all; "/x": it and what is below; what has a star or braces already stays as it is. */
-static void path_write(struct json_writer *w, const struct json_value *service)
-{
-        struct str path = json_str(json_find(service, STR("path")));
-        char text[1024];
-
-        if (path.len == 0 || str_eq(path, STR("/")) || path.len >= sizeof(text) - 3)
-                return;
-        if (str_find_char(path, '*') != STR_NONE || str_find_char(path, '{') != STR_NONE) {
-                json_write_member_str(w, STR("path"), path);
-                return;
-        }
-        while (path.len > 1 && path.ptr[path.len - 1] == '/')
-                path.len--;
-        int n = snprintf(text, sizeof(text), "%.*s/*", STR_FMT(path));
-        json_write_member_str(w, STR("path"), (struct str){ text, (size_t)n });
-}
-
-static void answer_write(struct json_writer *w, struct str code, const char *message)
-{
-        char body[256];
-        int n = snprintf(body, sizeof(body), "{\"error\":{\"code\":\"%.*s\",\"message\":\"%s\"}}\n",
-                         STR_FMT(code), message);
-
-        json_write_key(w, STR("respond"));
-        json_write_object_begin(w);
-        json_write_member_uint(w, STR("status"), 503);
-        json_write_member_str(w, STR("contentType"), STR("application/json"));
-        json_write_member_str(w, STR("body"), (struct str){ body, (size_t)n });
-        json_write_object_end(w);
-}
-
-static void route_write(struct json_writer *w, struct str id, const struct json_value *service, bool is_over)
-{
-        const struct json_value *settings = json_find(service, STR("settings"));
-        const struct json_value *hosts = json_find(service, STR("hosts"));
-
-        json_write_object_begin(w);
-        json_write_member_str(w, STR("name"), id);
-        json_write_member_raw(w, STR("host"), hosts->raw);
-        path_write(w, service);
-        access_write(w, service);
-        if (is_over) {
-                answer_write(w, STR("lease_expired"),
-                             "this gateway has not heard from its control for too long");
-        } else if (!has_targets(service)) {
-                answer_write(w, STR("no_target"), "this service has no target yet");
-        } else {
-                json_write_member_str(w, STR("upstream"), id);
-                for (size_t i = 0; json_is(settings, JSON_OBJECT) && i < settings->count; i++)
-                        if (!is_ours(settings->members[i].key) &&
-                            !str_eq(settings->members[i].key, STR("balance")))
-                                json_write_member_raw(w, settings->members[i].key,
-                                                      settings->members[i].value.raw);
-        }
-        json_write_object_end(w);
-}
-
-/* Without a host a service of control would catch what the operator's file leaves open. */
-static bool is_usable(const struct json_value *service)
-{
-        const struct json_value *hosts = json_find(service, STR("hosts"));
-
-        return is_http(service) && json_is(hosts, JSON_ARRAY) && hosts->count > 0;
-}
 
 /* ---- sections ---- */
 
@@ -182,8 +38,17 @@ static void on_upstream(struct json_writer *w, const struct wire_item *item, con
                         void *context)
 {
         (void)context;
-        if (is_usable(v) && has_targets(v))
-                upstream_write(w, item->id, v);
+        if ((service_is_route(v) || service_is_stream(v)) && service_has_targets(v))
+                service_upstream_write(w, item->id, v);
+}
+
+/* Without a target nothing is listened on: nobody is there. */
+static void on_stream(struct json_writer *w, const struct wire_item *item, const struct json_value *v,
+                      void *context)
+{
+        (void)context;
+        if (service_is_stream(v) && service_has_targets(v))
+                service_listens_write(w, item->id, v);
 }
 
 struct routes {
@@ -196,9 +61,9 @@ static void on_route(struct json_writer *w, const struct wire_item *item, const 
 {
         struct routes *r = context;
 
-        if (is_usable(v))
-                route_write(w, item->id, v, r->is_over);
-        else
+        if (service_is_route(v))
+                service_route_write(w, item->id, v, r->is_over);
+        else if (!service_is_stream(v))
                 r->unusable++;
 }
 
@@ -327,6 +192,11 @@ enum err published_text(const struct wire_document *d, bool has_papers, unix_ms 
         each(&w, d, STR("certificates"), on_certificate, NULL);
         if (has_papers)
                 own_certificate_write(&w, d);
+        json_write_array_end(&w);
+        json_write_key(&w, STR("listen"));
+        json_write_array_begin(&w);
+        if (!routes.is_over)
+                each(&w, d, STR("services"), on_stream, NULL);
         json_write_array_end(&w);
         if (!routes.is_over)
                 links_write(&w, d);
@@ -470,7 +340,8 @@ static bool document_take(struct published *p)
                 log_warning(
                         "services_not_served", LOG_N("services", unusable),
                         LOG_C("meaning",
-                              "they have no host, or are of a kind that this gateway does not serve yet"));
+                              "they have no host, are of a kind that this gateway does not serve yet, or are raw TCP that "
+                              "asks for a token or for a range of ports"));
         if (p->source.now / 1000 > wire_document_lease_end(p->document))
                 log_error("lease_expired",
                           LOG_C("meaning",

@@ -1,5 +1,7 @@
 #include "fake.h"
 
+#include <stdio.h>
+
 /* What control published stands below what the operator wrote. */
 
 struct two {
@@ -116,6 +118,99 @@ static void what_comes_of_both(void **state)
         }
 }
 
+static size_t said_of_control(const struct report *r)
+{
+        size_t count = 0;
+
+        for (size_t i = 0; i < r->entries_count; i++)
+                count += str_has_prefix(r->entries[i].text, STR("published by control: "));
+        return count;
+}
+
+/* Listeners in force, in order; control's with a star. */
+static void what_is_listened_on(void **state)
+{
+#define LISTEN(address) "{\"address\":\"" address "\",\"upstream\":\"s\"}"
+#define OWN(keys)       "{\"gateway\":{\"auth\":false" keys "}}"
+        static const struct {
+                const char *why, *own, *published, *listens;
+                size_t warnings;
+        } cases[] = {
+                { "nothing published", OWN(""), "", "127.0.0.1:3000", 0 },
+                { "the default listener stays", OWN(""), LISTEN("0.0.0.0:22"), "127.0.0.1:3000 0.0.0.0:22*",
+                  0 },
+                { "beside the operator's list", OWN(",\"listen\":[\"127.0.0.1:80\"]"), LISTEN("127.0.0.1:22"),
+                  "127.0.0.1:80 127.0.0.1:22*", 0 },
+                { "an empty list is none", OWN(",\"listen\":[]"), LISTEN("127.0.0.1:22"),
+                  "127.0.0.1:3000 127.0.0.1:22*", 0 },
+                { "beside host and port", OWN(",\"port\":81,\"listen\":[\"127.0.0.1:80\"]"),
+                  LISTEN("127.0.0.1:22"), "127.0.0.1:81 127.0.0.1:80 127.0.0.1:22*", 0 },
+                { "the operator's address, others go on", OWN(",\"listen\":[\"127.0.0.1:80\"]"),
+                  LISTEN("127.0.0.1:80") "," LISTEN("127.0.0.1:22"), "127.0.0.1:80 127.0.0.1:22*", 1 },
+                { "his by default", OWN(""), LISTEN("127.0.0.1:3000"), "127.0.0.1:3000", 1 },
+                { "wider than his", OWN(",\"listen\":[\"127.0.0.1:80\"]"), LISTEN("0.0.0.0:80"),
+                  "127.0.0.1:80", 1 },
+                { "narrower than his", OWN(",\"listen\":[\":80\"]"), LISTEN("192.0.2.1:80"), "[::]:80", 1 },
+                { "another family's", OWN(",\"listen\":[\"0.0.0.0:80\"]"), LISTEN("[::1]:80"),
+                  "0.0.0.0:80 [::1]:80*", 0 },
+                { "the admin's", OWN(""), LISTEN("127.0.0.1:9400"), "127.0.0.1:3000", 1 },
+                { "two of control's", OWN(""), LISTEN("127.0.0.1:22") "," LISTEN(":22"),
+                  "127.0.0.1:3000 127.0.0.1:22*", 1 },
+                { "an upstream of HTTP is no door", OWN(""), "{\"address\":\"127.0.0.1:22\"}",
+                  "127.0.0.1:3000", 1 },
+        };
+        (void)state;
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                char published[1024], text[LISTEN_ADDRESS_TEXT_MAX];
+                struct conf *c = NULL;
+                struct report r;
+                struct buf got;
+
+                snprintf(published, sizeof(published),
+                         "{\"gateway\":{\"listen\":[%s]},\"upstreams\":{" UPSTREAM("s",
+                                                                                   "link://ag-1/tg-1") "}}",
+                         cases[i].published);
+                if (load(cases[i].own, published, &r, &c) != ERR_OK)
+                        fail_msg("%s: %.*s", cases[i].why, STR_FMT(r.entries[0].text));
+                buf_init(&got, 1024);
+                for (size_t n = 0; n < c->gateway.listens_count; n++) {
+                        const struct conf_listen *listen = &c->gateway.listens[n];
+                        buf_addf(&got, "%s%s%s", n ? " " : "",
+                                 listen_address_format(&listen->address, text).ptr,
+                                 listen->is_published ? "*" : "");
+                        assert_true(listen->is_published == (listen->upstream != NULL));
+                }
+                if (!str_eq(buf_str(&got), str_of(cases[i].listens)) ||
+                    said_of_control(&r) != cases[i].warnings)
+                        fail_msg("%s: %.*s, %zu warnings", cases[i].why, STR_FMT(buf_str(&got)),
+                                 r.entries_count);
+                buf_fini(&got);
+                conf_free(c);
+                report_fini(&r);
+        }
+}
+
+static void more_than_can_be_listened_on(void **state)
+{
+        struct conf *c = NULL;
+        struct buf published;
+        struct report r;
+        (void)state;
+
+        buf_init(&published, 1 << 16);
+        buf_addf(&published, "{\"upstreams\":{" UPSTREAM("s", "link://a/t") "},\"gateway\":{\"listen\":[");
+        for (unsigned i = 0; i < 100; i++)
+                buf_addf(&published, "%s{\"address\":\"127.0.0.1:%u\",\"upstream\":\"s\"}", i ? "," : "",
+                         5000 + i);
+        buf_add(&published, (struct str){ "]}}", 4 }); /* with its NUL */
+        assert_err(load("{\"gateway\":{\"auth\":false}}", buf_str(&published).ptr, &r, &c), ERR_OK);
+        assert_int_equal(c->gateway.listens_count + 1, CONF_LISTENS_MAX);
+        assert_int_equal(said_of_control(&r), 100 - (CONF_LISTENS_MAX - 2));
+        buf_fini(&published);
+        conf_free(c);
+        report_fini(&r);
+}
+
 /* With auth off in the operator's file, what control publishes for some must not be open to all. */
 static void what_needs_a_token_does_not_become_public(void **state)
 {
@@ -181,6 +276,8 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(what_comes_of_both),
+                cmocka_unit_test(what_is_listened_on),
+                cmocka_unit_test(more_than_can_be_listened_on),
                 cmocka_unit_test(what_needs_a_token_does_not_become_public),
                 cmocka_unit_test(a_bundle_has_it_too),
         };

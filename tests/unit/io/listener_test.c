@@ -315,9 +315,43 @@ static void test_no_descriptor_left(void **state)
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+static void addresses_that_meet(void **state)
+{
+        static const struct {
+                const char *a, *b;
+                bool meet;
+        } cases[] = {
+                { "127.0.0.1:80", "127.0.0.1:80", true },
+                { "127.0.0.1:80", "127.0.0.1:81", false },
+                { "127.0.0.1:80", "127.0.0.2:80", false },
+                { "0.0.0.0:80", "127.0.0.2:80", true },
+                { "0.0.0.0:80", "[::1]:80", false },
+                { "[::]:80", "[::1]:80", true },
+                { ":80", "127.0.0.1:80", true },
+                { ":80", "0.0.0.0:80", true },
+                { ":80", ":81", false },
+                { "127.0.0.1:0", "127.0.0.1:0", false },
+                { "unix:/a", "unix:/a", true },
+                { "unix:/a", "unix:/b", false },
+                { "unix:/a", "systemd:/a", false },
+                { "unix:/a", ":80", false },
+        };
+        (void)state;
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                struct listen_address a, b;
+
+                assert_err(listen_address_parse(str_of(cases[i].a), &a), ERR_OK);
+                assert_err(listen_address_parse(str_of(cases[i].b), &b), ERR_OK);
+                if (listen_address_overlaps(&a, &b) != cases[i].meet ||
+                    listen_address_overlaps(&b, &a) != cases[i].meet)
+                        fail_msg("%s and %s", cases[i].a, cases[i].b);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(addresses_that_meet),
                 cmocka_unit_test(test_address_text),
                 T(test_accepts),
                 T(test_stop_from_the_callback),

@@ -93,6 +93,11 @@ static const struct given services[] = {
           "{\"name\":\"f\",\"kind\":\"http\",\"hosts\":[\"f.example\"],\"access\":{\"kind\":\"token\"},\"targets\":[]}" },
 };
 
+#define TCP(listen, access)                                                         \
+        "{\"name\":\"t\",\"kind\":\"tcp\",\"listen\":" listen ",\"access\":" access \
+        ",\"targets\":[{\"id\":\"tg-1\",\"agent\":\"ag-1\"}],\"settings\":{}}"
+#define PUBLIC "{\"kind\":\"public\",\"allowedIps\":[]}"
+
 static const struct conf_route *route(const struct conf *c, const char *name)
 {
         for (size_t i = 0; i < c->routes_count; i++)
@@ -156,6 +161,77 @@ static void who_may_use_it(void **state)
         }
         buf_fini(&text);
         wire_document_put(d);
+}
+
+static void raw_tcp_becomes_listeners(void **state)
+{
+        static const struct {
+                const char *why, *json;
+                size_t listeners, unusable, allowed;
+        } cases[] = {
+                { "one address", TCP("[\"0.0.0.0:2222\"]", PUBLIC), 1, 0, 0 },
+                { "several, of both families", TCP("[\"127.0.0.1:22\",\"[::1]:22\",\":23\"]", PUBLIC), 3, 0,
+                  0 },
+                { "the rule of addresses goes along",
+                  TCP("[\"0.0.0.0:22\"]", "{\"kind\":\"public\",\"allowedIps\":[\"10.0.0.0/8\",\"::1\"]}"), 1,
+                  0, 2 },
+                { "bytes bring no token", TCP("[\"0.0.0.0:22\"]", "{\"kind\":\"token\",\"allowedIps\":[]}"),
+                  0, 1, 0 },
+                { "nor say who they are", TCP("[\"0.0.0.0:22\"]", "{\"kind\":\"owner\",\"allowedIps\":[]}"),
+                  0, 1, 0 },
+                { "a kind of access we do not know", TCP("[\"0.0.0.0:22\"]", "{\"kind\":\"new\"}"), 0, 1, 0 },
+                { "no word of it", TCP("[\"0.0.0.0:22\"]", "{}"), 0, 1, 0 },
+                { "a rule that cannot be read is not none",
+                  TCP("[\"0.0.0.0:22\"]", "{\"kind\":\"public\",\"allowedIps\":\"10.0.0.0/8\"}"), 0, 1, 0 },
+                { "a range", TCP("[\"0.0.0.0:2000-2010\"]", PUBLIC), 0, 1, 0 },
+                { "no address", TCP("[]", PUBLIC), 0, 1, 0 },
+                { "a file of this machine", TCP("[\"unix:/tmp/x\"]", PUBLIC), 0, 1, 0 },
+                { "the service manager's", TCP("[\"systemd:web\"]", PUBLIC), 0, 1, 0 },
+                { "any port", TCP("[\"0.0.0.0:0\"]", PUBLIC), 0, 1, 0 },
+                { "no text", TCP("[22]", PUBLIC), 0, 1, 0 },
+                { "no target yet: closed, and nothing to complain of",
+                  "{\"kind\":\"tcp\",\"listen\":[\"0.0.0.0:22\"],\"access\":" PUBLIC ",\"targets\":[]}", 0, 0,
+                  0 },
+                { "its datagrams are not served yet",
+                  "{\"kind\":\"udp\",\"listen\":[\"0.0.0.0:22\"],\"access\":" PUBLIC ",\"targets\":[]}", 0, 1,
+                  0 },
+        };
+        (void)state;
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                const struct given item = { "services", "sv-t", cases[i].json };
+                struct wire_document *d = document_of(&item, 1, 1000);
+                struct published p;
+                struct conf *c = load(d, NOW, &p, false);
+                size_t unusable, found = 0;
+                struct buf text;
+
+                if (!c)
+                        fail_msg("%s: refused", cases[i].why);
+                for (size_t n = 0; n < c->gateway.listens_count; n++) {
+                        const struct conf_listen *listen = &c->gateway.listens[n];
+                        if (!listen->is_published)
+                                continue;
+                        found++;
+                        assert_str(listen->upstream->name, STR("sv-t"));
+                        assert_str(listen->upstream->targets[0].url.text, STR("link://ag-1/tg-1"));
+                        assert_int_equal(listen->allowed_ips.count, cases[i].allowed);
+                        assert_false(listen->is_tls);
+                }
+                buf_init(&text, 1 << 20);
+                assert_err(published_text(d, false, NOW, &text, &unusable), ERR_OK);
+                if (found != cases[i].listeners || unusable != cases[i].unusable)
+                        fail_msg("%s: %zu listeners, %zu unusable", cases[i].why, found, unusable);
+                assert_int_equal(c->gateway.listens_count, found + 1); /* the file's default stays */
+                assert_int_equal(c->routes_count, 0);
+                buf_fini(&text);
+                conf_free(c);
+                published_fini(&p);
+                c = load(d, NOW + 1000 * 1000, &p, false); /* the lease is over: the port is closed */
+                assert_int_equal(c->gateway.listens_count, 1);
+                conf_free(c);
+                published_fini(&p);
+                wire_document_put(d);
+        }
 }
 
 static void a_lease_that_is_over(void **state)
@@ -262,7 +338,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 T(services_become_routes), cmocka_unit_test(who_may_use_it),
                 T(a_lease_that_is_over),   T(who_is_gone_serves_nothing_of_it),
-                T(keys_are_opened_here),
+                T(keys_are_opened_here),   T(raw_tcp_becomes_listeners),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

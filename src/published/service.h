@@ -1,0 +1,22 @@
+/*
+ * published/service.h - one service of the document as the configuration has it: a route or listeners, and an upstream.
+ *
+ * Does:   kind `http` with a host → a route; kind `tcp` that is public → an entry of `gateway.listen` an address. Pure.
+ * Not:    what is wrong in the values themselves; the loader of the configuration says that.
+ */
+#pragma once
+
+#include "json/reader.h"
+#include "json/writer.h"
+
+bool service_is_route(const struct json_value *service);
+bool service_is_stream(const struct json_value *service); /* all of its addresses can be listened on */
+bool service_has_targets(const struct json_value *service);
+
+/* A member of `upstreams`; only with targets. */
+void service_upstream_write(struct json_writer *w, struct str id, const struct json_value *service);
+/* An item of `routes`, for what is a route. `is_over`: the lease; it answers 503 then. */
+void service_route_write(struct json_writer *w, struct str id, const struct json_value *service,
+                         bool is_over);
+/* Items of `gateway.listen`, for what is a stream with targets. */
+void service_listens_write(struct json_writer *w, struct str id, const struct json_value *service);
