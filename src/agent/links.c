@@ -9,7 +9,11 @@
 #include "proxy/reply.h"
 #include "proxy/route.h"
 
-enum { WATCH_MS = 1000, SILENT_MS = 15 * 1000 /* a gateway asks an idle link every ten seconds */ };
+enum {
+        WATCH_MS = 1000,
+        SILENT_MS = 15 * 1000 /* a gateway asks an idle link every ten seconds */,
+        GATEWAYS_BYTES_MAX = 8 << 20
+};
 
 struct agent_links {
         struct worker *w;
@@ -159,35 +163,58 @@ static enum err tls_make(struct tls_client_conf *conf, struct report *r, struct 
         return tls_client_new(conf, r, out);
 }
 
-enum err agent_links_set(struct agent_links *a, const struct conf *conf)
+/* The keeper copies; what is borrowed here lives in the configuration and in `arena`. */
+static struct keeper_gateway *gateways_make(struct arena *arena, const struct conf_agent *c)
+{
+        struct keeper_gateway *gateways = ARENA_ARRAY(arena, struct keeper_gateway, c->gateways_count + 1);
+
+        for (size_t i = 0; gateways && i < c->gateways_count; i++) {
+                const struct conf_agent_gateway *g = &c->gateways[i];
+                struct keeper_address *at = ARENA_ARRAY(arena, struct keeper_address, g->addresses_count);
+
+                if (!at)
+                        return NULL;
+                for (size_t k = 0; k < g->addresses_count; k++)
+                        at[k] = (struct keeper_address){ g->addresses[k].host, g->addresses[k].ip,
+                                                         g->addresses[k].port };
+                gateways[i] = (struct keeper_gateway){ at, g->addresses_count, g->id };
+        }
+        return gateways;
+}
+
+static enum err gateways_set(struct agent_links *a, const struct conf *conf, struct arena *arena)
 {
         const struct conf_agent *c = &conf->agent;
-        struct keeper_gateway *gateways = calloc(c->gateways_count + 1, sizeof(*gateways));
         struct tls_client_conf tls = { .ca_pem = c->authority_pem,
                                        .cert_pem = c->certificate.cert_pem,
                                        .key_pem = c->certificate.key_pem,
                                        .offer_h2 = true };
         struct keeper_conf wanted = { .proxy = { c->proxy.host, c->proxy.ip, c->proxy.port },
                                       .links = (unsigned)c->links,
-                                      .gateways = gateways,
+                                      .gateways = gateways_make(arena, c),
                                       .gateways_count = c->gateways_count };
         struct report report;
-        enum err e = gateways ? ERR_OK : ERR_NO_MEMORY;
 
-        if (c->authority_pem.len == 0) { /* not joined yet */
-                free(gateways);
-                return ERR_OK;
-        }
-        for (size_t i = 0; e == ERR_OK && i < c->gateways_count; i++)
-                gateways[i] = (struct keeper_gateway){
-                        { c->gateways[i].host, c->gateways[i].ip, c->gateways[i].port }, c->gateways[i].id
-                };
+        if (!wanted.gateways)
+                return ERR_NO_MEMORY;
         report_init(&report, conf->file);
-        if (e == ERR_OK && (e = tls_make(&tls, &report, &wanted.tls)) == ERR_OK)
+        enum err e = tls_make(&tls, &report, &wanted.tls);
+        if (e == ERR_OK)
                 e = keeper_set(a->keeper, &wanted);
         report_fini(&report);
         tls_context_put(wanted.tls);
-        free(gateways);
+        return e;
+}
+
+enum err agent_links_set(struct agent_links *a, const struct conf *conf)
+{
+        struct arena arena;
+
+        if (conf->agent.authority_pem.len == 0) /* not joined yet, or gone: no gateways either */
+                return keeper_set(a->keeper, &(struct keeper_conf){ .links = 1 });
+        arena_init(&arena, NULL, 0, GATEWAYS_BYTES_MAX);
+        enum err e = gateways_set(a, conf, &arena);
+        arena_fini(&arena);
         return e;
 }
 

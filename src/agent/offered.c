@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "conf/conf.h"
 #include "json/reader.h"
 #include "json/writer.h"
 
@@ -46,17 +47,21 @@ static void targets_write(struct json_writer *w, const struct json_value *servic
         }
 }
 
-/* Its first address: another one is for those who cannot reach that. */
 static void gateway_write(struct json_writer *w, struct str id, const struct json_value *gateway)
 {
         const struct json_value *addresses = json_find(gateway, STR("addresses"));
-        const struct json_value *first =
-                json_is(addresses, JSON_ARRAY) && addresses->count ? &addresses->items[0] : NULL;
+        size_t count =
+                json_is(addresses, JSON_ARRAY) ? MIN(addresses->count, (size_t)CONF_AGENT_ADDRESSES_MAX) : 0;
 
-        if (!json_is(first, JSON_STRING))
+        if (count == 0)
                 return;
         json_write_object_begin(w);
-        json_write_member_raw(w, STR("address"), first->raw);
+        json_write_key(w, STR("address"));
+        json_write_array_begin(w);
+        for (size_t i = 0; i < count; i++)
+                if (json_is(&addresses->items[i], JSON_STRING))
+                        json_write_raw(w, addresses->items[i].raw);
+        json_write_array_end(w);
         json_write_member_str(w, STR("id"), id);
         json_write_object_end(w);
 }

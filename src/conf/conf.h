@@ -356,10 +356,17 @@ struct conf_route {
 
 /* ---- agent ---- */
 
-struct conf_agent_gateway {
+enum { CONF_AGENT_ADDRESSES_MAX = 16 }; /* of one gateway */
+
+struct conf_agent_address {
         struct str host; /* name or address */
         struct ip ip;    /* when it is an address; else family 0 */
         uint16_t port;
+};
+
+struct conf_agent_gateway {
+        struct conf_agent_address *addresses; /* at least one */
+        size_t addresses_count;
         struct str id; /* what its certificate must say; empty: any gateway of the authority */
 };
 

@@ -183,7 +183,8 @@ enum { DRAFT_PUBLIC = 1 << 8 };
 
 struct draft_agent_gateway {
         struct draft_item item;
-        struct draft_text address, id;
+        struct conf_strs addresses;
+        struct draft_text id;
 };
 
 struct draft_agent_service {

@@ -9,6 +9,37 @@ enum { GATEWAYS_MAX = 1000, SERVICES_MAX = 10000, ALLOW_MAX = 1000, GATEWAY_PORT
 
 /* ---- the way out ---- */
 
+static void address_resolve(struct loader *l, const struct draft_agent_gateway *d, struct str text,
+                            struct conf_agent_address *out)
+{
+        struct http_authority authority = { 0 };
+
+        *out = (struct conf_agent_address){ 0 };
+        if (http_authority_parse(text, l->arena, &authority) != ERR_OK) {
+                loader_error_at(l, d->item.at,
+                                "%.*s.address: \"%.*s\" is no address; write \"gw.example.com:443\"",
+                                STR_FMT(d->item.path), STR_FMT(text));
+                return;
+        }
+        out->host = arena_copy(l->arena, authority.host);
+        out->port = authority.port ? authority.port : GATEWAY_PORT;
+        if (ip_parse(out->host, &out->ip) != ERR_OK)
+                out->ip = (struct ip){ 0 };
+}
+
+static void addresses_resolve(struct loader *l, const struct draft_agent_gateway *d,
+                              struct conf_agent_gateway *g)
+{
+        size_t count = d->addresses.count;
+
+        if (count == 0 || count > CONF_AGENT_ADDRESSES_MAX)
+                loader_error_at(l, d->item.at, "%.*s.address: %zu addresses; a gateway has 1 to %d",
+                                STR_FMT(d->item.path), count, CONF_AGENT_ADDRESSES_MAX);
+        else if ((g->addresses = ARENA_ARRAY(l->arena, struct conf_agent_address, count)))
+                for (size_t i = 0; i < count; i++)
+                        address_resolve(l, d, d->addresses.items[i], &g->addresses[g->addresses_count++]);
+}
+
 static void gateways_resolve(struct loader *l, struct draft_agent *d, struct conf_agent *a)
 {
         struct draft_agent_gateway *drafts = d->gateways.items;
@@ -19,19 +50,9 @@ static void gateways_resolve(struct loader *l, struct draft_agent *d, struct con
         a->gateways_count = d->gateways.count;
         for (size_t i = 0; i < a->gateways_count; i++) {
                 struct conf_agent_gateway *g = &a->gateways[i];
-                struct http_authority authority = { 0 };
 
-                *g = (struct conf_agent_gateway){ .id = drafts[i].id.text };
-                if (http_authority_parse(drafts[i].address.text, l->arena, &authority) != ERR_OK) {
-                        loader_error_at(l, drafts[i].address.at,
-                                        "%.*s.address: \"%.*s\" is no address; write \"gw.example.com:443\"",
-                                        STR_FMT(drafts[i].item.path), STR_FMT(drafts[i].address.text));
-                        continue;
-                }
-                g->host = arena_copy(l->arena, authority.host);
-                g->port = authority.port ? authority.port : GATEWAY_PORT;
-                if (ip_parse(g->host, &g->ip) != ERR_OK)
-                        g->ip = (struct ip){ 0 };
+                g->id = drafts[i].id.text;
+                addresses_resolve(l, &drafts[i], g);
                 if (g->id.ptr && !node_word_is_valid(g->id))
                         loader_error_at(l, drafts[i].id.at, "%.*s.id: \"%.*s\" is no gateway's id",
                                         STR_FMT(drafts[i].item.path), STR_FMT(g->id));

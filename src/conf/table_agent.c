@@ -5,8 +5,9 @@
 #define AT(type, member) .offset = offsetof(struct type, member)
 
 static const struct conf_key gateway_keys[] = {
-        { "address", CONF_TYPE_TEXT, CONF_REQUIRED, AT(draft_agent_gateway, address),
-          .doc = "Where it listens with TLS: `gw.example.com`, `203.0.113.7:8443`; without a port 443." },
+        { "address", CONF_TYPE_TEXTS, CONF_REQUIRED, AT(draft_agent_gateway, addresses),
+          .doc = "Where it listens with TLS: `gw.example.com`, `203.0.113.7:8443`; without a port 443. Of several (at "
+                 "most 16) the next is tried where one does not answer." },
         { "id", CONF_TYPE_TEXT, 0, AT(draft_agent_gateway, id), .unless = "any gateway of the authority",
           .doc = "Which gateway its certificate must name." },
 };

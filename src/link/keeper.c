@@ -82,6 +82,7 @@ static void kept_free(struct kept *g)
         timer_clear(&g->timer);
         loop_unpost(&g->task);
         list_remove(&g->node);
+        free(g->places);
         free(g);
 }
 
@@ -134,6 +135,19 @@ static void wait_after_failure(struct kept *g)
         wait_before(g, MIN(most, (int64_t)RETRY_MS_MOST));
 }
 
+/* True: there is one that was not tried yet. Of several attempts at one address the first counts. */
+static bool place_next(struct kept *g, const struct keeper_link *l)
+{
+        if (l->at == &g->places[g->place]) {
+                g->place = (g->place + 1) % g->places_count;
+                g->tried++;
+        }
+        if (g->tried < g->places_count)
+                return true;
+        g->tried = 0;
+        return false;
+}
+
 void keeper_link_failed(struct keeper_link *l, const char *problem)
 {
         struct kept *g = l->gateway;
@@ -144,10 +158,10 @@ void keeper_link_failed(struct keeper_link *l, const char *problem)
 
                 g->problem = problem;
                 if (is_news || g->failures < 3)
-                        log_warning("gateway_not_reached", LOG_S("gateway", str_of(g->at.host)),
-                                    LOG_N("port", g->at.port), LOG_S("problem", str_of(problem)),
+                        log_warning("gateway_not_reached", LOG_S("gateway", str_of(l->at->host)),
+                                    LOG_N("port", l->at->port), LOG_S("problem", str_of(problem)),
                                     LOG_N("attempt", g->failures + 1));
-                if (!g->is_waiting)
+                if (!place_next(g, l) && !g->is_waiting)
                         wait_after_failure(g);
         }
         look_later(g);
@@ -215,23 +229,47 @@ static bool place_copy(struct keeper_place *to, const struct keeper_address *fro
         return true;
 }
 
+static bool is_same(const struct kept *g, const struct keeper_gateway *wanted)
+{
+        if (g->places_count != wanted->at_count || !str_eq(str_of(g->id), wanted->id))
+                return false;
+        for (size_t i = 0; i < g->places_count; i++)
+                if (g->places[i].port != wanted->at[i].port ||
+                    !str_eq(str_of(g->places[i].host), wanted->at[i].host))
+                        return false;
+        return true;
+}
+
 static struct kept *kept_find(struct keeper *k, const struct keeper_gateway *wanted)
 {
         list_for_each(node, &k->gateways) {
                 struct kept *g = CONTAINER_OF(node, struct kept, node);
 
-                if (!g->is_gone && g->at.port == wanted->at.port &&
-                    str_eq(str_of(g->at.host), wanted->at.host) && str_eq(str_of(g->id), wanted->id))
+                if (!g->is_gone && is_same(g, wanted))
                         return g;
         }
         return NULL;
+}
+
+static bool places_copy(struct kept *g, const struct keeper_gateway *wanted)
+{
+        if (!(g->places = calloc(wanted->at_count, sizeof(*g->places))))
+                return false;
+        while (g->places_count < wanted->at_count &&
+               place_copy(&g->places[g->places_count], &wanted->at[g->places_count]))
+                g->places_count++;
+        if (g->places_count == wanted->at_count)
+                return true;
+        free(g->places);
+        return false;
 }
 
 static struct kept *kept_new(struct keeper *k, const struct keeper_gateway *wanted)
 {
         struct kept *g = wanted->id.len <= NODE_ID_BYTES_MAX ? calloc(1, sizeof(*g)) : NULL;
 
-        if (!g || !place_copy(&g->at, &wanted->at)) {
+        assert(wanted->at_count);
+        if (!g || !places_copy(g, wanted)) {
                 free(g);
                 return NULL;
         }
@@ -285,9 +323,7 @@ static enum err fresh_make(struct keeper *k, const struct keeper_conf *conf, str
 static bool is_wanted(const struct kept *g, const struct keeper_conf *conf)
 {
         for (size_t i = 0; i < conf->gateways_count; i++)
-                if (g->at.port == conf->gateways[i].at.port &&
-                    str_eq(str_of(g->at.host), conf->gateways[i].at.host) &&
-                    str_eq(str_of(g->id), conf->gateways[i].id))
+                if (is_same(g, &conf->gateways[i]))
                         return true;
         return false;
 }
@@ -295,18 +331,19 @@ static bool is_wanted(const struct kept *g, const struct keeper_conf *conf)
 enum err keeper_set(struct keeper *k, const struct keeper_conf *conf)
 {
         struct keeper_place proxy;
-        struct node_name own;
+        struct node_name own = { 0 };
         struct list fresh;
         enum err e;
 
-        if (node_name_own(conf->tls, &own) != ERR_OK || own.kind != NODE_AGENT)
+        assert(conf->tls || conf->gateways_count == 0);
+        if (conf->tls && (node_name_own(conf->tls, &own) != ERR_OK || own.kind != NODE_AGENT))
                 return ERR_CONFIG;
         if (!place_copy(&proxy, &conf->proxy))
                 return ERR_NO_MEMORY;
         if ((e = fresh_make(k, conf, &fresh)) != ERR_OK)
                 return e;
         tls_context_put(k->tls);
-        k->tls = tls_context_get(conf->tls);
+        k->tls = conf->tls ? tls_context_get(conf->tls) : NULL;
         k->own = own;
         k->proxy = proxy;
         k->links = MAX(conf->links, 1u);
@@ -385,9 +422,12 @@ size_t keeper_look(const struct keeper *k, struct keeper_standing *out, size_t m
 
                 if (g->is_gone)
                         continue;
+                const struct keeper_place *at = &g->places[g->place];
+
                 if (count++ < max)
                         out[count - 1] = (struct keeper_standing){
-                                .at = { str_of(g->at.host), g->at.ip, g->at.port },
+                                .at = { str_of(at->host), at->ip, at->port },
+                                .wanted = str_of(g->id),
                                 .id = g->is_found ? node_id(&g->found) : STR_NULL,
                                 .workers = g->workers,
                                 .links = links_open(g),

@@ -6,7 +6,8 @@
  * A gateway has several workers, each of which wants links of its own. The first connection goes to whichever worker accepts it
  * (link.sekisho.internal); what it tells (keeper_told) is which worker that is and how many there are, and the others
  * are dialled by name (wI.link.sekisho.internal). While no link to a gateway is open only one connection at a time asks, after
- * half a second doubling to thirty, a random part of it, so that a gateway that comes back meets no crowd.
+ * half a second doubling to thirty, a random part of it, so that a gateway that comes back meets no crowd. Of several addresses
+ * of a gateway the one that worked stays; all are tried before it waits.
  *
  * Not:    what is spoken on a link, which gateways there are.
  * Thread: the loop's. Source: docs/protocol/nodes.md 5; RFC 9110 9.3.6 (CONNECT).
@@ -27,12 +28,15 @@ struct keeper_address {
 };
 
 struct keeper_gateway {
-        struct keeper_address at;
-        struct str id; /* what its certificate must say; empty: any gateway of our organisation */
+        const struct keeper_address
+                *at;     /* where it may be reached: the next one after an attempt that failed */
+        size_t at_count; /* at least one */
+        struct str id;   /* what its certificate must say; empty: any gateway of our organisation */
 };
 
 struct keeper_conf {
-        struct tls_context *tls;     /* a client's, with our certificate and the one authority; shared */
+        struct tls_context
+                *tls; /* a client's, with our certificate and the one authority; shared. NULL: no gateways */
         struct keeper_address proxy; /* host empty: none */
         unsigned links;              /* to each worker */
         const struct keeper_gateway *gateways;
@@ -71,7 +75,7 @@ void keeper_free(struct keeper *k);
 /* How it stands, for status pages. */
 struct keeper_standing {
         struct keeper_address at;
-        struct str id;           /* as found; empty: never reached */
+        struct str wanted, id;   /* asked for, may be empty; as found, empty: never reached */
         unsigned workers, links; /* of the gateway; open */
         const char *problem;     /* why the last attempt failed, or NULL */
 };

@@ -102,6 +102,7 @@ static void on_open(struct stream *s, enum err e)
         l->gateway->found = l->name;
         l->gateway->is_found = true;
         l->gateway->problem = NULL;
+        l->gateway->tried = 0;
         l->since = loop_now(k->loop);
         if (!k->events->on_link(k, l, s))
                 fail(l, "there is no memory for it");
@@ -162,7 +163,7 @@ static void on_answer(struct peek *p, enum err e, struct str bytes)
 
 static void proxy_ask(struct keeper_link *l, int fd)
 {
-        const struct keeper_place *at = &l->gateway->at;
+        const struct keeper_place *at = l->at;
         bool is_v6 = at->ip.family == 6;
         char request[REQUEST_BYTES_MAX];
         int len = snprintf(request, sizeof(request), "CONNECT %s%s%s:%u HTTP/1.1\r\nHost: %s%s%s:%u\r\n\r\n",
@@ -196,16 +197,18 @@ static void on_dialled(struct dial *d, enum err e, int fd)
 static void dial_begin(struct keeper_link *l, struct ip ip, uint16_t port)
 {
         struct dial_target target = { .ip = ip, .port = port };
+        bool has_others = l->gateway->places_count > 1 && !l->gateway->keeper->proxy.host[0];
 
         keeper_link_enter(l, KEPT_DIALLING);
-        dial_start(&l->dial, l->gateway->keeper->loop, &target, KEEPER_OPENING_MS, on_dialled);
+        dial_start(&l->dial, l->gateway->keeper->loop, &target,
+                   has_others ? KEEPER_DIALLING_MS : KEEPER_OPENING_MS, on_dialled);
 }
 
 static const struct keeper_place *first_hop(const struct keeper_link *l)
 {
         const struct keeper *k = l->gateway->keeper;
 
-        return k->proxy.host[0] ? &k->proxy : &l->gateway->at;
+        return k->proxy.host[0] ? &k->proxy : l->at;
 }
 
 static void on_resolved(struct resolver_query *q, enum err e, const struct ip *addresses, size_t count)
@@ -226,6 +229,7 @@ struct keeper_link *keeper_dial(struct kept *g, int worker)
         if (!l)
                 return NULL;
         l->gateway = g;
+        l->at = &g->places[g->place];
         l->worker = worker;
         l->fd = -1;
         timer_init(&l->timer, on_late);

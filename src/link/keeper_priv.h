@@ -13,7 +13,8 @@ enum {
         KEEPER_HOST_MAX = 255,
         KEEPER_WORKERS_MAX = 256,
         KEEPER_NO_WORKER = -1,
-        KEEPER_OPENING_MS = 10 * 1000 /* from the first packet to the end of the handshake */
+        KEEPER_OPENING_MS = 10 * 1000, /* from the first packet to the end of the handshake */
+        KEEPER_DIALLING_MS = 3 * 1000  /* of it for the connection, where there is another address to try */
 };
 
 struct keeper_place { /* an address of ours: a copy */
@@ -39,8 +40,9 @@ struct keeper {
 struct kept {
         struct keeper *keeper;
         struct list node, links;
-        struct keeper_place at;
-        char id[NODE_ID_BYTES_MAX + 1]; /* wanted; empty: any */
+        struct keeper_place *places;
+        size_t places_count, place, tried; /* `place`: dialled now; `tried`: in a row, without a link */
+        char id[NODE_ID_BYTES_MAX + 1];    /* wanted; empty: any */
         struct node_name found;
         bool is_found, is_gone, is_waiting;
         unsigned workers; /* 0: not known now */
@@ -64,6 +66,7 @@ enum keeper_link_state {
 
 struct keeper_link {
         struct kept *gateway;
+        const struct keeper_place *at; /* the gateway's */
         struct list node;
         uint8_t state;
         int worker; /* asked for, then told; KEEPER_NO_WORKER: whichever accepts */

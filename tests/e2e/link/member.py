@@ -7,7 +7,7 @@ import threading
 
 from lib import links, wire
 from lib.control import Control
-from lib.stage import eventually, same
+from lib.stage import eventually, free_port, same
 
 AGENT = "ag-abcdefghijklmnop"
 
@@ -138,3 +138,29 @@ def story_a_renewed_certificate_is_shown_by_the_next_link(t, seconds=120):
     event(agent, "certificate_renewed")
     eventually(lambda: serial in guest.serials, 60, lambda: f"{serial} is not in {guest.serials}\n{agent.text()[-3000:]}")
     guest.listener.close()
+
+
+def story_a_gateway_is_reached_at_the_address_that_answers(t):
+    control = Control(t, kind="agent")
+    gate = gateway_of(t, control, "app")
+    agent = member(t, control)
+    control.wait_open(20)
+    sections = offered({"gw-one": [f"127.0.0.1:{free_port()}", f"[::1]:{free_port()}", f"127.0.0.1:{gate.tls_port}"]}, app=t.sample().url)
+    control.publish(sections)
+    served(gate, "app", agent)
+    event(agent, "gateway_not_reached")
+    control.say({"type": "gone", "reason": "removed"})
+    event(agent, "node_gone")
+    links.links_open(gate, 0)
+
+
+def story_several_addresses_stand_in_a_file(t):
+    nodes = links.Nodes(t)
+    gate = links.gateway(t, nodes, ["ag-one/tg-app"], workers=2)
+    at = {"address": [f"127.0.0.1:{free_port()}", f"127.0.0.1:{gate.tls_port}"], "id": "gw-one"}
+    agent = links.agent(t, nodes, [at], {"tg-app": t.sample().url})
+    links.links_open(gate, 2)
+    config = json.loads(json.dumps(agent.config))
+    config["agent"]["gateways"][0]["address"] = []
+    same(agent.reload(config)["event"], "config_reload_refused")
+    same(gate.get("/bytes/3", token=False).status, 200)
