@@ -9,6 +9,7 @@
 #include "agent/joined.h"
 #include "agent/links.h"
 #include "agent/offered.h"
+#include "agent/tell.h"
 #include "conf/source.h"
 #include "io/logsink.h"
 #include "io/process.h"
@@ -31,6 +32,7 @@ struct agent {
         struct log_sink log, access;
         struct agent_links *links;
         struct joined joined;
+        struct tell tell;          /* joined.is_on */
         struct conf_source system; /* the own file, while it is read */
         struct offered offered;    /* over it, where joined.is_on */
         struct health *health;
@@ -204,6 +206,8 @@ static void stop(struct agent *a)
         a->is_stopping = true;
         service_say("STOPPING=1");
         agent_links_stop(a->links);
+        if (a->joined.is_on)
+                tell_stop(&a->tell);
         health_stop(a->health);
         a->health = NULL;
         worker_drain(&a->worker, false);
@@ -277,6 +281,7 @@ static enum err start(struct agent *a, struct conf *conf, struct report *r)
         a->health = health_start(&a->worker, snap);
         if (!a->joined.is_on)
                 return ERR_OK;
+        tell_start(&a->tell, &a->joined, a->links, &a->worker);
         return joined_start(&a->joined, &(struct joined_conf){ .loop = a->loop,
                                                                .join = a->options->join,
                                                                .name = a->options->name,

@@ -218,6 +218,11 @@ enum err agent_links_set(struct agent_links *a, const struct conf *conf)
         return e;
 }
 
+size_t agent_links_look(const struct agent_links *a, struct keeper_standing *out, size_t max)
+{
+        return keeper_look(a->keeper, out, max);
+}
+
 void agent_links_stop(struct agent_links *a)
 {
         keeper_stop(a->keeper);

@@ -149,6 +149,9 @@ def story_a_gateway_is_reached_at_the_address_that_answers(t):
     control.publish(sections)
     served(gate, "app", agent)
     event(agent, "gateway_not_reached")
+    eventually(lambda: any(m["type"] == "report" and [(x["peer"], x["up"], x["wanted"]) for x in m.get("links", [])] == [("gw-one", 1, 1)] and
+                           [(x["target"], x["up"]) for x in m.get("health", [])] == [("tg-app", True)] for m in control.messages), 15,
+               lambda: f"{control.messages[-3:]}")
     control.say({"type": "gone", "reason": "removed"})
     event(agent, "node_gone")
     links.links_open(gate, 0)

@@ -1,0 +1,100 @@
+#include "agent/tell.h"
+
+#include "proxy/standing.h"
+#include "proxy/upstream.h"
+
+enum { EVERY_MS = 1000, LINKS_MAX = 64, TARGETS_MAX = 500, BYTES_MAX = 256 * 1024 };
+
+static void links_look(struct tell *t, const struct conf_agent *c, struct arena *arena, struct buf *text,
+                       struct wire_report *r)
+{
+        struct keeper_standing found[LINKS_MAX];
+        size_t count = MIN(agent_links_look(t->links, found, LINKS_MAX), (size_t)LINKS_MAX);
+        struct wire_link_report *links = ARENA_ARRAY(arena, struct wire_link_report, LINKS_MAX);
+
+        for (size_t i = 0; links && i < count; i++) {
+                const struct keeper_standing *s = &found[i];
+                struct str peer = s->id.len ? s->id : s->wanted;
+
+                if (peer.len == 0)
+                        continue;
+                struct wire_link_report *l = &links[r->links_count++];
+                *l = (struct wire_link_report){ .peer = arena_copy(arena, peer),
+                                                .up = s->links,
+                                                .wanted = MAX(s->workers, 1u) * (uint32_t)c->links,
+                                                .detail = s->problem ? str_of(s->problem) : STR("") };
+                buf_addf(text, "%.*s %u %u %.*s\n", STR_FMT(l->peer), l->up, l->wanted, STR_FMT(l->detail));
+        }
+        r->links = links;
+}
+
+/* It is up while one of its addresses may be asked. */
+static bool is_up(const struct upstream *u, mono_ms now)
+{
+        for (size_t i = 0; i < u->targets_count; i++)
+                if (standing_is_usable(u->targets[i].standing, now))
+                        return true;
+        return false;
+}
+
+static void health_look(struct tell *t, const struct conf *conf, struct arena *arena, struct buf *text,
+                        struct wire_report *r)
+{
+        size_t count = MIN(conf->agent.services_count, (size_t)TARGETS_MAX);
+        struct wire_health *health = ARENA_ARRAY(arena, struct wire_health, count + 1);
+        mono_ms now = loop_now(t->worker->loop);
+
+        for (size_t i = 0; health && i < count; i++) {
+                const struct conf_agent_service *s = &conf->agent.services[i];
+                bool up = is_up(t->worker->snap->upstreams[s->upstream - conf->upstreams], now);
+
+                health[r->health_count++] =
+                        (struct wire_health){ .target = arena_copy(arena, s->target),
+                                              .is_up = up,
+                                              .detail =
+                                                      up ? STR("") : STR("it does not answer as it should") };
+                buf_addf(text, "%.*s %d\n", STR_FMT(s->target), up);
+        }
+        r->health = health;
+}
+
+static void on_time(struct timer *timer)
+{
+        struct tell *t = CONTAINER_OF(timer, struct tell, timer);
+        const struct conf *conf = t->worker->snap->conf;
+        struct wire_report report = { 0 };
+        struct arena arena;
+        struct buf text;
+
+        timer_set(t->worker->loop, timer, loop_now(t->worker->loop) + EVERY_MS);
+        arena_init(&arena, NULL, 0, BYTES_MAX);
+        buf_init(&text, BYTES_MAX);
+        links_look(t, &conf->agent, &arena, &text, &report);
+        health_look(t, conf, &arena, &text, &report);
+        if (arena.full || str_eq(buf_str(&text), buf_str(&t->last))) {
+                arena_fini(&arena);
+                buf_fini(&text);
+                return;
+        }
+        node_member_report(&t->joined->member, &report);
+        arena_fini(&t->arena);
+        buf_fini(&t->last);
+        t->arena = arena;
+        t->last = text;
+}
+
+void tell_start(struct tell *t, struct joined *j, struct agent_links *links, struct worker *w)
+{
+        t->joined = j;
+        t->links = links;
+        t->worker = w;
+        arena_init(&t->arena, NULL, 0, BYTES_MAX);
+        buf_init(&t->last, BYTES_MAX);
+        timer_init(&t->timer, on_time);
+        timer_set(w->loop, &t->timer, loop_now(w->loop) + EVERY_MS);
+}
+
+void tell_stop(struct tell *t)
+{
+        timer_clear(&t->timer);
+}
