@@ -126,6 +126,8 @@ static enum greeting_is name_read(struct str name, unsigned *worker)
         size_t dot = str_find_char(name, '.');
         uint64_t number;
 
+        if (name.len == 0)
+                return OF_VISITOR;
         if (str_eq(name, link))
                 return OF_AGENT;
         if (dot == STR_NONE || dot < 2 || name.ptr[0] != 'w' || !str_eq(str_from(name, dot + 1), link) ||
