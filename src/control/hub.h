@@ -26,7 +26,6 @@ void hub_changed(struct hub *h); /* something was committed */
 void hub_minute(struct hub *h);  /* what nodes reported is written down; shares that are over end */
 void hub_day(struct hub *h);     /* documents get a new lease */
 
-/* What is known of a node beside its row. */
 /* What is known of a connected node beside its row. */
 struct hub_node {
         int64_t node;
