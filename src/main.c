@@ -93,7 +93,8 @@ static const struct command command_agent = {
         .usage = "[--config PATH] [--join TOKEN@URL] [--name NAME]",
         .text = "Runs in the foreground until SIGTERM or Ctrl-C, then lets what is under way finish. It listens nowhere: it keeps "
                 "links to the gateways of `agent.gateways` and answers what they ask for of `agent.services`. SIGHUP reads the "
-                "configuration again; one with a mistake is refused and the old one stays in force.",
+                "configuration again; one with a mistake is refused and the old one stays in force. SIGUSR2 starts the program that "
+                "stands in its place now: it dials links of its own, the old one finishes what is under way.",
         .examples = (const char *const[]){ "sekisho agent --config /etc/sekisho/agent.json", NULL },
         .options =
                 (const struct option[]){

@@ -6,6 +6,7 @@
 
 #include "agent/allow.h"
 #include "agent/build.h"
+#include "agent/handover.h"
 #include "agent/joined.h"
 #include "agent/links.h"
 #include "agent/offered.h"
@@ -21,7 +22,8 @@
 /*
  * Theory of operation. One process: an agent serves a few machines' services, and what it carries goes over a few links. It
  * listens nowhere. A worker of the proxy has its snapshot from the configuration; its clients are the links that the keeper
- * dials. A reload changes the snapshot under the links, and the list of gateways by its differences.
+ * dials. A reload changes the snapshot under the links, and the list of gateways by its differences. A second, idle process can
+ * start the program anew (io/launcher.h), which takes over from this one (handover.h).
  */
 
 struct agent {
@@ -32,6 +34,7 @@ struct agent {
         struct log_sink log, access;
         struct agent_links *links;
         struct joined joined;
+        struct handover handover;
         struct tell tell;          /* joined.is_on */
         struct conf_source system; /* the own file, while it is read */
         struct offered offered;    /* over it, where joined.is_on */
@@ -40,6 +43,7 @@ struct agent {
         const struct agent_options *options;
         uint64_t number;
         bool is_stopping;
+        bool is_begun; /* `tell` and `joined` are */
         int exit_status;
 };
 
@@ -195,7 +199,8 @@ static void on_drain_timeout(struct timer *t)
         loop_stop(a->loop);
 }
 
-static void stop(struct agent *a)
+/* `is_succeeded`: another process serves in our place, and is the service already. */
+static void stop(struct agent *a, bool is_succeeded)
 {
         int64_t timeout_ms = a->is_stopping ? 0 : conf_now(a)->gateway.drain_timeout;
 
@@ -204,9 +209,11 @@ static void stop(struct agent *a)
         if (a->is_stopping)
                 return;
         a->is_stopping = true;
-        service_say("STOPPING=1");
+        handover_give_up(&a->handover);
+        if (!is_succeeded)
+                service_say("STOPPING=1");
         agent_links_stop(a->links);
-        if (a->joined.is_on)
+        if (a->is_begun)
                 tell_stop(&a->tell);
         health_stop(a->health);
         a->health = NULL;
@@ -224,7 +231,11 @@ static void on_signal(struct signals *s, int number)
                 break;
         case SIGUSR1: access_log_place(a); break;
         case SIGTERM:
-        case SIGINT: stop(a); break;
+        case SIGINT: stop(a, false); break;
+        case SIGUSR2:
+                if (!a->is_stopping)
+                        handover_ask(&a->handover);
+                break;
         default: break;
         }
 }
@@ -249,10 +260,54 @@ static void on_refused(void *context)
         log_error("agent_without_gateways",
                   LOG_C("meaning", "no file names a gateway and no control says what to serve"));
         a->exit_status = 1;
-        stop(a);
+        stop(a, false);
 }
 
 static const struct joined_events joined_events = { on_news, on_refused };
+
+static enum err joined_begin(struct agent *a, bool is_heir)
+{
+        if (!a->joined.is_on)
+                return ERR_OK;
+        tell_start(&a->tell, &a->joined, a->links, &a->worker);
+        a->is_begun = true;
+        return joined_start(&a->joined, &(struct joined_conf){ .loop = a->loop,
+                                                               .join = a->options->join,
+                                                               .name = a->options->name,
+                                                               .is_heir = is_heir,
+                                                               .events = &joined_events,
+                                                               .context = a });
+}
+
+/* ---- from one program to the next ---- */
+
+static bool on_settled_asked(void *context)
+{
+        const struct agent *a = context;
+
+        return agent_links_are_settled(a->links);
+}
+
+static void on_service(void *context)
+{
+        struct agent *a = context;
+
+        if (!a->is_stopping && joined_begin(a, true) != ERR_OK)
+                log_error("control_not_asked", LOG_E(ERR_NO_MEMORY));
+}
+
+static void on_succeeded(void *context)
+{
+        struct agent *a = context;
+
+        if (a->is_stopping)
+                return;
+        stop(a, true);
+        if (a->is_begun)
+                joined_leave(&a->joined);
+}
+
+static const struct handover_events handover_events = { on_settled_asked, on_service, on_succeeded };
 
 /* ---- the beginning ---- */
 
@@ -279,14 +334,10 @@ static enum err start(struct agent *a, struct conf *conf, struct report *r)
         if ((e = agent_links_set(a->links, conf)) != ERR_OK)
                 return e;
         a->health = health_start(&a->worker, snap);
-        if (!a->joined.is_on)
-                return ERR_OK;
-        tell_start(&a->tell, &a->joined, a->links, &a->worker);
-        return joined_start(&a->joined, &(struct joined_conf){ .loop = a->loop,
-                                                               .join = a->options->join,
-                                                               .name = a->options->name,
-                                                               .events = &joined_events,
-                                                               .context = a });
+        if ((e = handover_open(&a->handover, a->loop, &handover_events, a)) != ERR_OK)
+                return e;
+        return a->handover.is_heir ? ERR_OK
+                                   : joined_begin(a, false); /* control is the other's until it ends */
 }
 
 int agent_run(const struct agent_options *options)
@@ -297,6 +348,7 @@ int agent_run(const struct agent_options *options)
         struct report report;
 
         a->options = options;
+        handover_init(&a->handover);
         joined_init(&a->joined, options->join);
         enum err e = conf_read_first(a, &conf);
         if (e != ERR_OK) {
@@ -319,7 +371,7 @@ int agent_run(const struct agent_options *options)
                  LOG_N("services", conf->agent.services_count), LOG_S("config", conf->version));
         service_say("READY=1");
         loop_run(a->loop);
-        if (a->joined.is_on)
+        if (a->is_begun)
                 joined_end(&a->joined);
         log_info("agent_stopped", LOG_N("status", a->exit_status));
         log_sink_close(&a->access);

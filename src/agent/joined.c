@@ -5,9 +5,9 @@ static void on_document(void *context, struct wire_document *d, bool is_renewal,
         struct joined *j = context;
 
         (void)d;
-        if (is_renewal || is_stored) /* what is stored was read at the start */
+        if (is_renewal || (is_stored && !j->is_heir)) /* what is stored was read at the start */
                 return;
-        j->is_asked = true;
+        j->is_asked = !is_stored;
         j->events->on_news(j->context);
 }
 
@@ -53,6 +53,7 @@ enum err joined_start(struct joined *j, const struct joined_conf *conf)
                                                  .events = &member_events,
                                                  .context = j };
 
+        j->is_heir = conf->is_heir;
         j->events = conf->events;
         j->context = conf->context;
         return node_member_start(&j->member, &member);
@@ -61,4 +62,10 @@ enum err joined_start(struct joined *j, const struct joined_conf *conf)
 void joined_end(struct joined *j)
 {
         node_member_end(&j->member);
+}
+
+void joined_leave(struct joined *j)
+{
+        j->is_asked = false;
+        node_member_leave(&j->member);
 }

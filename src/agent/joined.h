@@ -24,6 +24,7 @@ struct joined {
         const struct joined_events *events;
         void *context;
         bool is_asked; /* control waits for a word */
+        bool is_heir;
 };
 
 /* Looks whether there is, or with `join` is to be, a control; decides is_on. */
@@ -32,6 +33,7 @@ void joined_init(struct joined *j, struct str join);
 struct joined_conf {
         struct loop *loop;
         struct str join, name;
+        bool is_heir; /* of a process that may have stored something newer than was read at the start */
         const struct joined_events *events;
         void *context;
 };
@@ -39,6 +41,8 @@ struct joined_conf {
 /* Begins to speak with control; keeps what `conf` refers to. ERR_NO_MEMORY. */
 MUST_USE enum err joined_start(struct joined *j, const struct joined_conf *conf);
 void joined_end(struct joined *j); /* when the process ends */
+void joined_leave(
+        struct joined *j); /* another process belongs to control in our place; nothing is asked any more */
 
 /* What on_news brought is in force, or refused because of `problem`. Of no weight when nothing was asked. */
 void joined_said(struct joined *j, enum err e, struct str problem);

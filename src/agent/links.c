@@ -10,6 +10,7 @@
 #include "proxy/route.h"
 
 enum {
+        STANDINGS_MAX = 256,
         WATCH_MS = 1000,
         SILENT_MS = 15 * 1000 /* a gateway asks an idle link every ten seconds */,
         GATEWAYS_BYTES_MAX = 8 << 20
@@ -18,7 +19,8 @@ enum {
 struct agent_links {
         struct worker *w;
         struct keeper *keeper;
-        struct list all; /* open_link.node */
+        struct list all;       /* open_link.node */
+        unsigned links_wanted; /* to each worker */
         struct timer timer;
 };
 
@@ -201,6 +203,8 @@ static enum err gateways_set(struct agent_links *a, const struct conf *conf, str
         enum err e = tls_make(&tls, &report, &wanted.tls);
         if (e == ERR_OK)
                 e = keeper_set(a->keeper, &wanted);
+        if (e == ERR_OK)
+                a->links_wanted = MAX(wanted.links, 1u);
         report_fini(&report);
         tls_context_put(wanted.tls);
         return e;
@@ -221,6 +225,22 @@ enum err agent_links_set(struct agent_links *a, const struct conf *conf)
 size_t agent_links_look(const struct agent_links *a, struct keeper_standing *out, size_t max)
 {
         return keeper_look(a->keeper, out, max);
+}
+
+bool agent_links_are_settled(const struct agent_links *a)
+{
+        struct keeper_standing found[STANDINGS_MAX];
+        size_t count = agent_links_look(a, found, STANDINGS_MAX), reached = 0;
+
+        for (size_t i = 0; i < MIN(count, (size_t)STANDINGS_MAX); i++) {
+                const struct keeper_standing *s = &found[i];
+                bool is_full = s->workers && s->links >= s->workers * a->links_wanted;
+
+                if (!is_full && !s->problem)
+                        return false;
+                reached += is_full;
+        }
+        return reached || count == 0;
 }
 
 void agent_links_stop(struct agent_links *a)

@@ -18,6 +18,8 @@ MUST_USE struct agent_links *agent_links_new(struct worker *w);
 MUST_USE enum err agent_links_set(struct agent_links *a, const struct conf *conf);
 /* keeper_look of these links. */
 size_t agent_links_look(const struct agent_links *a, struct keeper_standing *out, size_t max);
+/* Each gateway has all the links it is to have, or the last attempt failed; and at least one gateway was reached. */
+bool agent_links_are_settled(const struct agent_links *a);
 /* Nothing more is dialled; what is open ends with the worker's drain. */
 void agent_links_stop(struct agent_links *a);
 void agent_links_free(struct agent_links *a); /* a turn after the last link ended */

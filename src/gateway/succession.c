@@ -56,8 +56,7 @@ static void keep_open(int fd)
 /* In the child. The variables that were taken out of the environment are put back for the one who reads it next. */
 static _Noreturn void become_successor(struct supervisor *s, int description_fd, int mailbox_fd)
 {
-        char *argv[64], fds[32];
-        size_t argc = 0;
+        char fds[32];
 
         for (unsigned w = 0; w < s->workers_count; w++)
                 for (size_t i = 0; i < s->listens_count; i++)
@@ -69,13 +68,7 @@ static _Noreturn void become_successor(struct supervisor *s, int description_fd,
         snprintf(fds, sizeof(fds), "%d %d", description_fd, mailbox_fd);
         setenv(variable, fds, 1);
         envkeeper_restore(&s->environment);
-        for (struct str rest = buf_str(&s->succession.arguments); rest.len && argc < ARRAY_SIZE(argv) - 1;) {
-                size_t len = strnlen(rest.ptr, rest.len);
-                argv[argc++] = (char *)(uintptr_t)rest.ptr;
-                rest = str_from(rest, MIN(len + 1, rest.len));
-        }
-        argv[argc] = NULL;
-        execv(s->succession.program, argv);
+        process_become(s->succession.program, buf_str(&s->succession.arguments));
         fprintf(stderr, "sekisho: the new program %s cannot be started\n", s->succession.program);
         _exit(127);
 }

@@ -15,6 +15,8 @@
 
 #include "io/file.h"
 
+enum { ARGUMENTS_MAX = 64 };
+
 unsigned process_cpus(void)
 {
         cpu_set_t set;
@@ -46,6 +48,21 @@ bool process_program(char *out, size_t bytes)
                 return false;
         out[n] = '\0';
         return true;
+}
+
+void process_become(const char *program, struct str arguments)
+{
+        char *argv[ARGUMENTS_MAX + 1];
+        size_t argc = 0;
+
+        for (struct str rest = arguments; rest.len && argc < ARGUMENTS_MAX;) {
+                size_t len = strnlen(rest.ptr, rest.len);
+
+                argv[argc++] = (char *)(uintptr_t)rest.ptr;
+                rest = str_from(rest, MIN(len + 1, rest.len));
+        }
+        argv[argc] = NULL;
+        execv(program, argv);
 }
 
 uint64_t process_raise_fd_limit(void)

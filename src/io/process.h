@@ -14,6 +14,8 @@ unix_ms process_wall_ms(void); /* read now: for log lines and commands; a turn h
 /* What this process was started with: argv, each with a NUL behind it; and the file of its program, as it was named then. */
 MUST_USE bool process_arguments(struct buf *out);
 MUST_USE bool process_program(char *out, size_t bytes);
+/* Becomes `program`, with arguments as process_arguments gave them (64 at most). Returns when it cannot be. */
+void process_become(const char *program, struct str arguments);
 
 /* Raises the soft limit of descriptors to the hard one; returns it. */
 uint64_t process_raise_fd_limit(void);

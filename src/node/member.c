@@ -248,6 +248,17 @@ void node_member_end(struct node_member *m)
         node_state_close(&m->state);
 }
 
+void node_member_leave(struct node_member *m)
+{
+        timer_clear(&m->timer);
+        timer_clear(&m->lease);
+        if (m->join)
+                node_join_stop(m->join);
+        if (m->channel)
+                node_channel_stop(m->channel);
+        node_state_close(&m->state);
+}
+
 void node_member_answer(struct node_member *m, struct str why)
 {
         if (!m->channel)

@@ -53,6 +53,8 @@ struct node_member {
 MUST_USE enum err node_member_start(struct node_member *m, const struct node_member_conf *conf);
 /* When the process ends: lets the folder go. */
 void node_member_end(struct node_member *m);
+/* Another process takes over: no word with control any more, no event comes, and the folder is let go. The loop goes on. */
+void node_member_leave(struct node_member *m);
 
 /* The answer to on_document. `why`: STR_NULL when it is in force. */
 void node_member_answer(struct node_member *m, struct str why);
