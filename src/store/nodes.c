@@ -27,6 +27,8 @@ static const struct store_field fields[] = {
         FIELD(store_node, applied_hash, STORE_BYTES, FIELD_QUIET),
         FIELD(store_node, certificate_serial, STORE_BYTES, FIELD_QUIET),
         FIELD(store_node, certificate_expires, STORE_INT, FIELD_QUIET),
+        FIELD(store_node, control, STORE_INT, FIELD_QUIET),
+        FIELD(store_node, wanted_version, STORE_INT, FIELD_QUIET),
 };
 
 const struct store_table store_nodes_table = TABLE("nodes", store_node, fields);
@@ -126,10 +128,28 @@ enum err store_node_seen(struct store_txn *t, int64_t id, unix_ms when, struct s
 {
         int64_t changed;
         enum err e = STORE_EXEC(
-                t, "UPDATE nodes SET last_seen = $2, facts = $3 WHERE id = $1 AND state <> 'removed'",
+                t,
+                "UPDATE nodes SET last_seen = $2, facts = CASE WHEN $3 = '' THEN facts ELSE $3 END WHERE id = $1 "
+                "AND state <> 'removed'",
                 &changed, VALUE_INT(id), VALUE_INT(when), VALUE_TEXT(facts));
 
         return of_changed(e, changed);
+}
+
+enum err store_node_place(struct store_txn *t, int64_t id, int64_t control, int64_t wanted_version)
+{
+        return STORE_EXEC(t,
+                          "UPDATE nodes SET control = $2, wanted_version = $3 WHERE id = $1 AND "
+                          "(control <> $2 OR wanted_version <> $3)",
+                          NULL, VALUE_INT(id), VALUE_INT(control), VALUE_INT(wanted_version));
+}
+
+enum err store_node_leave(struct store_txn *t, int64_t id, int64_t control)
+{
+        return STORE_EXEC(t,
+                          "UPDATE nodes SET control = 0, wanted_version = 0 WHERE control = $2 AND "
+                          "(id = $1 OR $1 = 0)",
+                          NULL, VALUE_INT(id), VALUE_INT(control));
 }
 
 enum err store_node_applied(struct store_txn *t, int64_t id, int64_t epoch, int64_t version, struct str hash)

@@ -34,6 +34,8 @@ struct store_node {
         struct str applied_hash;
         struct str certificate_serial; /* of the last one issued */
         unix_ms certificate_expires;
+        int64_t control; /* where several share the store: the one it is connected to (controls.h); 0: none */
+        int64_t wanted_version; /* as that one said */
 };
 
 STORE_FAMILY(node);
@@ -55,7 +57,11 @@ MUST_USE enum err store_node_list_of(struct store_txn *t, enum store_node_kind k
  */
 MUST_USE enum err store_node_retire(struct store_change *c, int64_t org, int64_t id, int64_t revision);
 
-/* Quiet writes; each is ERR_NOT_FOUND for a node that is gone. */
+/* Quiet: it is connected to this control and should have this version; and it is no longer (id 0: none is). */
+MUST_USE enum err store_node_place(struct store_txn *t, int64_t id, int64_t control, int64_t wanted_version);
+MUST_USE enum err store_node_leave(struct store_txn *t, int64_t id, int64_t control);
+
+/* Quiet writes; each is ERR_NOT_FOUND for a node that is gone. `facts` empty: those there are stay. */
 MUST_USE enum err store_node_seen(struct store_txn *t, int64_t id, unix_ms when, struct str facts);
 /* Never goes back: what is older than the row says changes nothing. */
 MUST_USE enum err store_node_applied(struct store_txn *t, int64_t id, int64_t epoch, int64_t version,

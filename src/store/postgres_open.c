@@ -18,11 +18,15 @@ enum {
 
 #define CA_BUNDLE "/etc/ssl/certs/ca-certificates.crt"
 
-/* A writer waits for others' changes only so long; nobody else holds a lock of ours for longer than a statement. */
+/*
+ * A writer waits for others' changes only so long; nobody else holds a lock of ours for longer than a statement. The server looks
+ * after a session whose machine is gone: its lead would else last for hours.
+ */
 #define SESSION                                                                                             \
         "SET client_encoding = 'UTF8'; SET standard_conforming_strings = on; SET synchronous_commit = on; " \
         "SET statement_timeout = '60s'; SET lock_timeout = '20s'; "                                         \
-        "SET idle_in_transaction_session_timeout = '60s'; SET bytea_output = 'hex'"
+        "SET idle_in_transaction_session_timeout = '60s'; SET bytea_output = 'hex'; "                       \
+        "SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3"
 
 static void ignore_notice(void *context, const PGresult *result) {}
 

@@ -107,8 +107,15 @@ static const char leader[] =
         " since {int} NOT NULL) {strict};"
         "CREATE INDEX nodes_expires ON nodes (expires) WHERE expires > 0;";
 
+static const char controls[] =
+        "CREATE TABLE controls (" ROW " url TEXT NOT NULL, started {int} NOT NULL, last_seen {int} NOT NULL,"
+        " UNIQUE (org, url)) {strict};"
+        "ALTER TABLE nodes ADD COLUMN control {int} NOT NULL DEFAULT 0;"
+        "ALTER TABLE nodes ADD COLUMN wanted_version {int} NOT NULL DEFAULT 0;";
+
 const struct store_step store_steps[] = {
         { "the first tables", first },
         { "which control leads", leader },
+        { "which controls there are, and who is at which", controls },
 };
 const int store_steps_count = ARRAY_SIZE(store_steps);

@@ -15,6 +15,7 @@ const struct store_listed store_listed[] = {
         { "certificate_keys", &store_certificate_keys_table, NULL, "id", "n", false },
         { "api_keys", &store_keys_table, NULL, "id", "n", false },
         { "settings", &store_settings_table, NULL, "id", "n", false },
+        { "controls", &store_controls_table, NULL, "id", "n", false },
         { "counters", NULL, "name, value", "name", "t", true },
         { "pools", NULL, "name, place", "name", "t", false },
         { "audit", NULL, "seq, org, time, actor, source, action, object, detail, hash", "seq", "n", false },

@@ -14,7 +14,7 @@
 
 struct store {
         struct store_line writer, reader;
-        bool has_reader, is_closing, is_delivering;
+        bool has_reader, is_closing, is_delivering, is_shared;
 
         struct loop *loop; /* NULL: jobs run in the caller's thread */
         struct watch watch;
@@ -149,6 +149,7 @@ enum err store_open(struct str text, const struct store_options *options, struct
         store_line_init(&s->writer, writer, !options->is_read_only,
                         options->clock ? options->clock : system_clock);
         writer->backend->about(writer, &s->engine);
+        s->is_shared = writer->backend == &store_postgres;
         if (s->loop && (e = start_threads(s, &url, r)) != ERR_OK) {
                 store_close(s);
                 return e;
@@ -212,6 +213,11 @@ void store_stats(const struct store *s, struct store_stats *out)
 {
         *out = s->stats;
         out->waiting_count = s->writer.waiting_count + (s->has_reader ? s->reader.waiting_count : 0);
+}
+
+bool store_is_shared(const struct store *s)
+{
+        return s->is_shared;
 }
 
 struct str store_engine(const struct store *s)

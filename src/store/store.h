@@ -100,5 +100,8 @@ struct store_stats {
 };
 void store_stats(const struct store *s, struct store_stats *out);
 
+/* Other programs may have it open, too: PostgreSQL. */
+bool store_is_shared(const struct store *s);
+
 /* The engine and its version, for the log: "SQLite 3.40.1". */
 struct str store_engine(const struct store *s);

@@ -47,7 +47,7 @@ struct store_row_head {
 extern const struct store_table store_orgs_table, store_tokens_table, store_nodes_table,
         store_addresses_table, store_services_table, store_targets_table, store_shares_table,
         store_domains_table, store_certificates_table, store_certificate_keys_table, store_keys_table,
-        store_settings_table;
+        store_settings_table, store_controls_table;
 
 #define TABLE(name_, row_, fields_)                                                     \
         {                                                                               \

@@ -2,6 +2,7 @@
 #include "kit.h"
 
 #include "store/certificates.h"
+#include "store/controls.h"
 #include "store/domains.h"
 #include "store/keys.h"
 #include "store/nodes.h"
@@ -504,6 +505,65 @@ static void test_the_other_families(void **state)
         kit_run(k, other_families, &k->arena);
 }
 
+static enum err controls_come_and_go(struct store_txn *t, void *context)
+{
+        struct kit *k = context;
+        struct store_control one, again, two;
+        struct store_page page = { .org = 1 };
+        struct store_control *rows;
+
+        assert_err(store_control_by_url(t, 1, STR("https://a:8000"), &kit_actor, &k->arena, &one), ERR_OK);
+        assert_err(store_control_by_url(t, 1, STR("https://b:8000"), &kit_actor, &k->arena, &two), ERR_OK);
+        assert_err(store_control_by_url(t, 1, STR("https://a:8000"), &kit_actor, &k->arena, &again), ERR_OK);
+        assert_int_equal(again.id, one.id);
+        assert_int_not_equal(two.id, one.id);
+        assert_err(store_control_seen(t, one.id, kit_now + 100, kit_now), ERR_OK);
+        assert_err(store_control_seen(t, one.id, kit_now + 200, 0), ERR_OK);
+        assert_err(store_control_seen(t, 999, kit_now, 0), ERR_NOT_FOUND);
+        assert_err(store_control_forget(t, 1, kit_now + 150, &kit_actor), ERR_OK);
+        assert_err(store_control_forget(t, 1, kit_now + 150, &kit_actor), ERR_OK); /* nothing more to do */
+        assert_err(store_control_list(t, &page, &k->arena, &rows), ERR_OK);
+        assert_int_equal(page.count, 1);
+        assert_int_equal(rows[0].last_seen, kit_now + 200);
+        assert_int_equal(rows[0].started, kit_now);
+        return ERR_OK;
+}
+
+static void test_controls_come_and_go(void **state)
+{
+        kit_run(*state, controls_come_and_go, *state);
+}
+
+static enum err nodes_move(struct store_txn *t, void *context)
+{
+        struct kit *k = context;
+        struct store_node node = node_of(&k->arena, "mover", 77), found;
+        struct store_change *c = CHANGE(t);
+
+        assert_err(store_node_add(c, &node), ERR_OK);
+        assert_err(store_change_finish(c), ERR_OK);
+        assert_err(store_node_seen(t, node.id, kit_now, STR("{\"addresses\":[]}")), ERR_OK);
+        assert_err(store_node_seen(t, node.id, kit_now + 1, STR("")), ERR_OK); /* said nothing new */
+        assert_err(store_node_place(t, node.id, 5, 12), ERR_OK);
+        assert_err(store_node_place(t, node.id, 6, 13), ERR_OK);
+        assert_err(store_node_leave(t, node.id, 5), ERR_OK); /* late word of the one before */
+        assert_err(store_node_get(t, 1, node.id, &k->arena, &found), ERR_OK);
+        assert_int_equal(found.control, 6);
+        assert_int_equal(found.wanted_version, 13);
+        assert_str(found.facts, STR("{\"addresses\":[]}"));
+        assert_int_equal(found.last_seen, kit_now + 1);
+        assert_int_equal(found.revision, 1);
+        assert_err(store_node_leave(t, 0, 6), ERR_OK);
+        assert_err(store_node_get(t, 1, node.id, &k->arena, &found), ERR_OK);
+        assert_int_equal(found.control, 0);
+        return ERR_OK;
+}
+
+static void test_nodes_move_between_controls(void **state)
+{
+        kit_run(*state, nodes_move, *state);
+}
+
 int families_tests(void)
 {
         const struct CMUnitTest tests[] = {
@@ -518,6 +578,8 @@ int families_tests(void)
                 KIT_TEST(test_tokens),
                 KIT_TEST(test_what_nodes_report_is_quiet),
                 KIT_TEST(test_the_other_families),
+                KIT_TEST(test_controls_come_and_go),
+                KIT_TEST(test_nodes_move_between_controls),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
