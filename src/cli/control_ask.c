@@ -2,7 +2,7 @@
 
 #include "cli/control_priv.h"
 
-enum { COLUMN_MAX = 40, COLUMNS_MAX = 10, BODY_BYTES = 64 * 1024 };
+enum { COLUMN_MAX = 40, COLUMNS_MAX = 10 };
 
 static const struct json_value *member_find(const struct json_value *v, const char *path)
 {
@@ -178,6 +178,15 @@ enum exit_code control_touch(const struct control_options *o, const char *path, 
         return code;
 }
 
+enum exit_code control_remove(const struct command_call *call, const char *path, const char *what)
+{
+        struct str name;
+
+        if (!control_argument(call, 0, "a name", &name))
+                return EXIT_WRONG;
+        return control_touch(call->options, path, what, name, "DELETE", STR(""), "removed");
+}
+
 enum exit_code control_make(const struct control_options *o, const char *path, struct str body,
                             control_say_fn *say)
 {
@@ -202,17 +211,4 @@ bool control_argument(const struct command_call *call, size_t index, const char 
         }
         out_problem("%s is missing; see sekisho %s --help", what, call->command->name);
         return false;
-}
-
-void control_write_list(struct json_writer *w, const char *name, struct str commas)
-{
-        struct str rest = commas, part;
-
-        if (commas.len == 0)
-                return;
-        json_write_key(w, str_of(name));
-        json_write_array_begin(w);
-        while (str_split(&rest, ',', &part))
-                json_write_str(w, str_trim(part));
-        json_write_array_end(w);
 }

@@ -24,6 +24,22 @@ struct control_options {
                         "print the answer as it came"                                             \
         }
 
+#define TEXT_OPTION(name_, member_, value_, doc_)                                              \
+        {                                                                                      \
+                name_, 0, OPTION_TEXT, offsetof(struct control_options, member_), value_, doc_ \
+        }
+
+#define ONLY_SERVER             \
+        (const struct option[]) \
+        {                       \
+                SERVER_OPTIONS, \
+                {               \
+                        NULL    \
+                }               \
+        }
+
+#define ASKS .options_bytes = sizeof(struct control_options)
+
 struct column {
         const char *title, *member; /* "counts.agents" goes down; NULL ends */
 };
@@ -39,6 +55,9 @@ enum exit_code control_show(const struct control_options *o, const char *path, c
 enum exit_code control_touch(const struct control_options *o, const char *path, const char *what,
                              struct str name, const char *method, struct str body, const char *done);
 
+/* Removes the one that the first argument names. */
+enum exit_code control_remove(const struct command_call *call, const char *path, const char *what);
+
 /* A POST whose answer is printed by `say`, or as JSON. */
 typedef void control_say_fn(const struct control_options *o, const struct remote *r);
 enum exit_code control_make(const struct control_options *o, const char *path, struct str body,
@@ -48,5 +67,14 @@ enum exit_code control_make(const struct control_options *o, const char *path, s
 MUST_USE bool control_argument(const struct command_call *call, size_t index, const char *what,
                                struct str *out);
 
-/* "a,b" as a JSON array, into an object being written. */
-void control_write_list(struct json_writer *w, const char *name, struct str commas);
+/*
+ * A call's body, an object: begun, its members written, ended. It may hold secrets: the caller ends it by buf_wipe.
+ */
+void control_body_begin(struct json_writer *w, struct buf *body);
+void control_body_end(struct json_writer *w);
+
+/* A member each; an empty text leaves it out. */
+void control_write_text(struct json_writer *w, const char *name, struct str value);
+void control_write_list(struct json_writer *w, const char *name, struct str commas); /* "a,b": an array */
+MUST_USE bool control_write_seconds(struct json_writer *w, const char *name,
+                                    struct str text); /* "12h". False: said */
