@@ -1,11 +1,12 @@
 /*
- * control/hub_priv.h - what hub.c (who is there, what they should be) and channel.c (one node's WebSocket) share.
+ * control/hub_priv.h - what the hub's files and channel.c (one node's WebSocket) share.
  */
 #pragma once
 
 #include "control/control_priv.h"
 #include "control/desired.h"
 #include "control/hub.h"
+#include "control/numbers.h"
 #include "http/websocket_message.h"
 #include "wire/session.h"
 
@@ -40,13 +41,6 @@ struct channel {
         struct list node_in_hub;
 };
 
-/* What is remembered of a node while it is away: the last number it was given in this epoch. */
-struct remembered {
-        int64_t node;
-        uint64_t version;
-        uint8_t items[WIRE_HASH_BYTES];
-};
-
 struct hub {
         struct control *control;
         struct list channels;
@@ -58,11 +52,10 @@ struct hub {
         struct timer moment;       /* the next change that time alone makes; and retries */
         bool is_ensuring;
 
-        struct remembered *remembered; /* in order of nodes */
-        size_t remembered_count, remembered_cap;
+        struct numbers numbers;
 
         struct timer notes; /* what nodes said is written down together */
-        bool is_noting, is_stopped;
+        bool is_stopped;
 };
 
 /* channel.c */
@@ -74,7 +67,18 @@ void channel_pump(struct channel *ch);
 /* hub.c */
 void hub_add(struct hub *h, struct channel *ch); /* a node is connected: whoever was it before is sent away */
 void hub_remove(struct hub *h, struct channel *ch);
-void hub_note(struct hub *h);                      /* a channel has something for the store */
+struct channel *hub_channel_find(struct hub *h, int64_t node); /* NULL: it is not there */
+void hub_refresh(struct hub *h); /* reads the store, then makes all documents anew */
+
+/* hub_documents.c, from the present reading; nothing happens before the first one */
+void hub_documents_refresh(struct hub *h, struct channel *only); /* NULL: of all */
+void hub_documents_reissue(struct hub *h); /* what is in force, with its lease begun anew */
+
+/* hub_notes.c */
+void hub_note(struct hub *h);        /* a channel has something for the store */
+void hub_notes_due(struct timer *t); /* of h->notes */
+
+/* hub_requests.c */
 void hub_renew(struct hub *h, struct channel *ch); /* it asked for a certificate */
 void hub_share(struct hub *h, struct channel *ch, const struct wire_share *share);
 void hub_unshare(struct hub *h, struct channel *ch, uint64_t ref, struct str id);
