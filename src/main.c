@@ -8,35 +8,64 @@
 #include "control/control.h"
 #include "gateway/gateway.h"
 
-enum { PATH_BYTES_MAX = 4096 };
-
-struct gateway_arguments {
-        struct str config;
-        struct str join, name, listen;
+/* What may stand behind a role's name; each role's table has those it knows. */
+struct role_arguments {
+        struct str config, state, join, name, listen;
         bool auth, no_auth;
 };
 
+#define ROLE_OPTION(name_, letter_, type_, member_, value_, doc_)                                      \
+        {                                                                                              \
+                name_, letter_, OPTION_##type_, offsetof(struct role_arguments, member_), value_, doc_ \
+        }
+
+#define CONFIG_OPTION                                \
+        ROLE_OPTION(                                 \
+                "config", 'c', TEXT, config, "PATH", \
+                "the configuration file (else $SEKISHO_CONFIG, ./sekisho.json, the user's, /etc/sekisho)")
+
+#define JOIN_OPTION                                       \
+        ROLE_OPTION("join", 0, SECRET, join, "TOKEN@URL", \
+                    "belong to the control at URL from now on; once, the state folder remembers it")
+
+#define ROLE_COMMAND(role_) .name = role_, .options_bytes = sizeof(struct role_arguments)
+
+/* Runs a role until it ends. `file` is the configuration's name, with a NUL; whether it is there is the role's to say. */
+typedef int role_fn(const struct role_arguments *a, struct str file, bool is_found);
+
+static enum exit_code role_run(const struct command_call *call, role_fn *run)
+{
+        const struct role_arguments *a = call->options;
+        enum exit_code code = EXIT_FAILED;
+        struct buf path;
+        enum err e = place_config_find(a->config, &path);
+
+        if (e == ERR_OK || e == ERR_NOT_FOUND)
+                code = (enum exit_code)run(a, buf_str(&path), e == ERR_OK);
+        buf_fini(&path);
+        return code;
+}
+
+/* A file that is not there is reported by who reads it, by the name it should have. */
+static int gateway_role(const struct role_arguments *a, struct str file, bool is_found)
+{
+        const struct gateway_options options = { .config_file = file,
+                                                 .auth = a->auth,
+                                                 .no_auth = a->no_auth,
+                                                 .join = a->join,
+                                                 .name = a->name,
+                                                 .listen = a->listen };
+
+        return gateway_run(&options);
+}
+
 static enum exit_code gateway_command(const struct command_call *call)
 {
-        const struct gateway_arguments *a = call->options;
-        struct gateway_options options = {
-                .auth = a->auth, .no_auth = a->no_auth, .join = a->join, .name = a->name, .listen = a->listen
-        };
-        struct buf path;
-
-        buf_init(&path, PATH_BYTES_MAX);
-        /* A file that is not there is reported by who reads it, by the name it should have. */
-        enum err e = place_config_find(a->config, &path);
-        if (e != ERR_OK && e != ERR_NOT_FOUND)
-                return EXIT_FAILED;
-        options.config_file = buf_str(&path);
-        int status = gateway_run(&options);
-        buf_fini(&path);
-        return (enum exit_code)status;
+        return role_run(call, gateway_role);
 }
 
 static const struct command command_gateway = {
-        .name = "gateway",
+        ROLE_COMMAND("gateway"),
         .summary = "serve: stand in front of the configured services and models",
         .usage = "[--config PATH] [--auth|--no-auth] [--join TOKEN@URL] [--name NAME] [--listen ADDRESS]",
         .text = "Runs in the foreground until SIGTERM or Ctrl-C, then lets what is under way finish. SIGHUP reads the "
@@ -49,46 +78,36 @@ static const struct command command_gateway = {
                                            NULL },
         .options =
                 (const struct option[]){
-                        { "config", 'c', OPTION_TEXT, offsetof(struct gateway_arguments, config), "PATH",
-                          "the configuration file (else $SEKISHO_CONFIG, ./sekisho.json, the user's, /etc/sekisho)" },
-                        { "join", 0, OPTION_SECRET, offsetof(struct gateway_arguments, join), "TOKEN@URL",
-                          "belong to the control at URL from now on; once, the state folder remembers it" },
-                        { "name", 0, OPTION_TEXT, offsetof(struct gateway_arguments, name), "NAME",
-                          "with --join: what control is to call this gateway (else the host's name)" },
-                        { "listen", 0, OPTION_TEXT, offsetof(struct gateway_arguments, listen), "ADDRESS",
-                          "of a control, without a configuration file: where to listen with TLS (else :443 and :80)" },
-                        { "auth", 0, OPTION_FLAG, offsetof(struct gateway_arguments, auth), NULL,
-                          "insist on tokens, whatever the file says" },
-                        { "no-auth", 0, OPTION_FLAG, offsetof(struct gateway_arguments, no_auth), NULL,
-                          "ask for no token: whoever reaches the gateway may use it" },
+                        CONFIG_OPTION,
+                        JOIN_OPTION,
+                        ROLE_OPTION(
+                                "name", 0, TEXT, name, "NAME",
+                                "with --join: what control is to call this gateway (else the host's name)"),
+                        ROLE_OPTION(
+                                "listen", 0, TEXT, listen, "ADDRESS",
+                                "of a control, without a configuration file: where to listen with TLS (else :443 and :80)"),
+                        ROLE_OPTION("auth", 0, FLAG, auth, NULL, "insist on tokens, whatever the file says"),
+                        ROLE_OPTION("no-auth", 0, FLAG, no_auth, NULL,
+                                    "ask for no token: whoever reaches the gateway may use it"),
                         { NULL },
                 },
-        .options_bytes = sizeof(struct gateway_arguments),
         .run = gateway_command,
 };
 
-struct agent_arguments {
-        struct str config, join, name;
-};
+static int agent_role(const struct role_arguments *a, struct str file, bool is_found)
+{
+        const struct agent_options options = { .config_file = file, .join = a->join, .name = a->name };
+
+        return agent_run(&options);
+}
 
 static enum exit_code agent_command(const struct command_call *call)
 {
-        const struct agent_arguments *a = call->options;
-        struct agent_options options = { .join = a->join, .name = a->name };
-        struct buf path;
-
-        buf_init(&path, PATH_BYTES_MAX);
-        enum err e = place_config_find(a->config, &path);
-        if (e != ERR_OK && e != ERR_NOT_FOUND)
-                return EXIT_FAILED;
-        options.config_file = buf_str(&path);
-        int status = agent_run(&options);
-        buf_fini(&path);
-        return (enum exit_code)status;
+        return role_run(call, agent_role);
 }
 
 static const struct command command_agent = {
-        .name = "agent",
+        ROLE_COMMAND("agent"),
         .summary = "serve what stands beside this machine through gateways, by dialling out",
         .usage = "[--config PATH] [--join TOKEN@URL] [--name NAME]",
         .text = "Runs in the foreground until SIGTERM or Ctrl-C, then lets what is under way finish. It listens nowhere: it keeps "
@@ -98,41 +117,31 @@ static const struct command command_agent = {
         .examples = (const char *const[]){ "sekisho agent --config /etc/sekisho/agent.json", NULL },
         .options =
                 (const struct option[]){
-                        { "config", 'c', OPTION_TEXT, offsetof(struct agent_arguments, config), "PATH",
-                          "the configuration file (else $SEKISHO_CONFIG, ./sekisho.json, the user's, /etc/sekisho)" },
-                        { "join", 0, OPTION_SECRET, offsetof(struct agent_arguments, join), "TOKEN@URL",
-                          "belong to the control at URL from now on; once, the state folder remembers it" },
-                        { "name", 0, OPTION_TEXT, offsetof(struct agent_arguments, name), "NAME",
-                          "with --join: what control is to call this agent (else the host's name)" },
+                        CONFIG_OPTION,
+                        JOIN_OPTION,
+                        ROLE_OPTION("name", 0, TEXT, name, "NAME",
+                                    "with --join: what control is to call this agent (else the host's name)"),
                         { NULL },
                 },
-        .options_bytes = sizeof(struct agent_arguments),
         .run = agent_command,
 };
 
-struct control_arguments {
-        struct str config, state;
-};
+/* Without a file the defaults hold. */
+static int control_role(const struct role_arguments *a, struct str file, bool is_found)
+{
+        const struct control_options options = { .config_file = is_found ? file : STR(""),
+                                                 .state = a->state };
+
+        return control_run(&options);
+}
 
 static enum exit_code control_command(const struct command_call *call)
 {
-        const struct control_arguments *a = call->options;
-        struct control_options options = { .state = a->state };
-        struct buf path;
-
-        buf_init(&path, PATH_BYTES_MAX);
-        enum err e = place_config_find(a->config, &path);
-        if (e != ERR_OK && e != ERR_NOT_FOUND)
-                return EXIT_FAILED;
-        if (e == ERR_OK) /* without a file the defaults hold */
-                options.config_file = buf_str(&path);
-        int status = control_run(&options);
-        buf_fini(&path);
-        return (enum exit_code)status;
+        return role_run(call, control_role);
 }
 
 static const struct command command_control = {
-        .name = "control",
+        ROLE_COMMAND("control"),
         .summary = "serve: tell gateways and agents what they should be",
         .usage = "[--config PATH] [--state FOLDER]",
         .text = "Runs in the foreground until SIGTERM or Ctrl-C. The first start prints a one-time link for the owner; nothing is "
@@ -141,13 +150,11 @@ static const struct command command_control = {
                 (const char *const[]){ "sekisho control", "sekisho control --state /var/lib/sekisho", NULL },
         .options =
                 (const struct option[]){
-                        { "config", 'c', OPTION_TEXT, offsetof(struct control_arguments, config), "PATH",
-                          "the configuration file (else $SEKISHO_CONFIG, ./sekisho.json, the user's, /etc/sekisho)" },
-                        { "state", 0, OPTION_TEXT, offsetof(struct control_arguments, state), "FOLDER",
-                          "where the database and control.key are, over the file's control.state" },
+                        CONFIG_OPTION,
+                        ROLE_OPTION("state", 0, TEXT, state, "FOLDER",
+                                    "where the database and control.key are, over the file's control.state"),
                         { NULL },
                 },
-        .options_bytes = sizeof(struct control_arguments),
         .run = control_command,
 };
 
