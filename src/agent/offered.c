@@ -19,6 +19,16 @@ static void raw_copy(struct json_writer *w, const struct json_value *v, struct s
                 json_write_member_raw(w, key, member->raw);
 }
 
+/* A model may think for minutes before its first byte; the gateway has the caller's patience, and breaks off. */
+static void timeouts_write(struct json_writer *w)
+{
+        json_write_key(w, STR("timeouts"));
+        json_write_object_begin(w);
+        json_write_member_str(w, STR("firstByte"), STR("10m"));
+        json_write_member_str(w, STR("idle"), STR("10m"));
+        json_write_object_end(w);
+}
+
 /* Each target is an upstream and a service of the same id. */
 static void targets_write(struct json_writer *w, const struct json_value *service, bool as_upstreams)
 {
@@ -43,6 +53,8 @@ static void targets_write(struct json_writer *w, const struct json_value *servic
                 json_write_array_end(w);
                 raw_copy(w, target, STR("health"));
                 raw_copy(w, target, STR("tls"));
+                if (str_eq(json_str(json_find(service, STR("kind"))), STR("llm")))
+                        timeouts_write(w);
                 json_write_object_end(w);
         }
 }

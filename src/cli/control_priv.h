@@ -9,7 +9,7 @@
 struct control_options {
         struct str server, token, name, host, to, kind, listen, path, access, allow, uses, expires, agent,
                 scopes, limit, label, node_name, cert, key;
-        bool json, approval, wildcard;
+        bool json, approval, wildcard, llm;
 };
 
 #define SERVER_OPTIONS                                                                            \

@@ -38,6 +38,8 @@ static void service_say(const struct control_options *o, const struct remote *r)
         for (size_t i = 0; hosts && i < hosts->count; i++)
                 out_print("  https://%.*s%.*s\n", STR_FMT(json_str(json_item(hosts, i))),
                           STR_FMT(json_str(json_find(r->root, STR("path")))));
+        if (str_eq(json_str(json_find(r->root, STR("kind"))), STR("llm")))
+                out_print("  its models, at every gateway's /v1, for keys with the scope use-models\n");
         for (size_t i = 0; listen && i < listen->count; i++)
                 out_print("  %.*s at every gateway\n", STR_FMT(json_str(json_item(listen, i))));
 }
@@ -56,7 +58,7 @@ static enum exit_code service_add_run(const struct command_call *call)
         arena_init(&arena, NULL, 0, 1 << 20);
         control_body_begin(&w, &body);
         json_write_member_str(&w, STR("name"), name);
-        control_write_text(&w, "kind", o->kind);
+        control_write_text(&w, "kind", o->llm ? STR("llm") : o->kind);
         control_write_text(&w, "path", o->path);
         control_write_list(&w, "hosts", o->host);
         control_write_list(&w, "listen", o->listen);
@@ -136,7 +138,7 @@ static const struct command service_commands[] = {
                           "sekisho service add app --host app.example.com --to agent/home:localhost:8080",
                           "sekisho service add ssh --kind tcp --listen 0.0.0.0:2222 --to agent/home:22",
                           "sekisho service add wiki --host wiki.example.com --to home:3000,attic:3000 --access token",
-                          NULL },
+                          "sekisho service add gpus --llm --to agent/home:11434,agent/attic:8000", NULL },
           .options =
                   (const struct option[]){
                           TEXT_OPTION("host", host, "HOST",
@@ -145,6 +147,8 @@ static const struct command service_commands[] = {
                                       "where agents reach it: agent/NAME:HOST:PORT, NAME:PORT or NAME:URL"),
                           TEXT_OPTION("kind", kind, "KIND",
                                       "http (when nothing is said), tcp, udp, passthrough, llm"),
+                          { "llm", 0, OPTION_FLAG, offsetof(struct control_options, llm), NULL,
+                            "a server of models (Ollama, llama.cpp, vLLM, ...): --kind llm" },
                           TEXT_OPTION("listen", listen, "ADDRESS",
                                       "tcp, udp: what gateways listen on, as 0.0.0.0:2222"),
                           TEXT_OPTION("path", path, "PATH", "where it begins (/)"),

@@ -209,6 +209,8 @@ struct conf_provider {
         struct str name;
         enum conf_dialect kind; /* how it lists its models and takes its key */
         unsigned dialects;      /* set: the forms of call it understands; has `kind` */
+        bool is_published;   /* control's word, not the file's: all of these share what they have in common */
+        bool finds_dialects; /* behind a link, and nobody said what it understands: it is found out */
         struct conf_url base_url;
         struct str api_key; /* secret, or empty */
         struct conf_header *headers;

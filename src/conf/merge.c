@@ -1,7 +1,7 @@
 #include "conf/loader_priv.h"
 
 /*
- * What control published, below what the operator wrote: one more tree with upstreams, routes, listeners, tokens, certificates
+ * What control published, below what the operator wrote: one more tree with upstreams, providers, routes, listeners, tokens, certificates
  * and links.
  * Maps are joined by key, lists one behind the other, and where both say something of the same name the operator is right
  * (of the same address to listen on: resolve_published_listens).
@@ -148,7 +148,8 @@ const struct json_value *loader_merge(struct loader *l, const struct json_value 
                                       const struct json_value *other)
 {
         static const struct str routes = STR_INIT("routes"), upstreams = STR_INIT("upstreams"),
-                                gateway = STR_INIT("gateway"), agent = STR_INIT("agent");
+                                providers = STR_INIT("providers"), gateway = STR_INIT("gateway"),
+                                agent = STR_INIT("agent");
 
         if (!json_is(own, JSON_OBJECT) || !json_is(other, JSON_OBJECT))
                 return own;
@@ -156,6 +157,8 @@ const struct json_value *loader_merge(struct loader *l, const struct json_value 
         own = with_member(l, own, routes, lists_join(l, json_find(own, routes), json_find(other, routes)));
         own = with_member(l, own, upstreams,
                           maps_join(l, json_find(own, upstreams), json_find(other, upstreams)));
+        own = with_member(l, own, providers,
+                          maps_join(l, json_find(own, providers), json_find(other, providers)));
         own = with_member(l, own, agent, agent_join(l, json_find(own, agent), json_find(other, agent)));
         return with_member(l, own, gateway,
                            gateway_join(l, json_find(own, gateway), json_find(other, gateway)));

@@ -42,17 +42,24 @@ static bool is_empty_legacy(const struct draft_provider *d)
                !d->api_base.text.ptr;
 }
 
+/* A server of models beside an agent. */
+static bool is_link(const struct draft_provider *d)
+{
+        return str_has_prefix(d->base_url.text, STR("link://"));
+}
+
 static void provider_kind(struct loader *l, const struct draft_provider *d, const struct maker *maker,
                           struct conf_provider *p)
 {
-        if (!d->kind && !maker) {
+        if (!d->kind && !maker && !is_link(d)) {
                 loader_error_at(l, d->item.at,
                                 "%.*s: \"kind\" is missing; write \"openai\", \"anthropic\" or \"ollama\"",
                                 STR_FMT(d->item.path));
                 return;
         }
-        p->kind = d->kind ? (enum conf_dialect)d->kind : maker->kind;
+        p->kind = d->kind ? (enum conf_dialect)d->kind : maker ? maker->kind : CONF_OPENAI;
         p->dialects = (d->dialects ? d->dialects : 0) | (unsigned)p->kind;
+        p->finds_dialects = is_link(d) && !d->dialects;
 }
 
 static void provider_url(struct loader *l, const struct draft_provider *d, const struct maker *maker,
@@ -70,7 +77,7 @@ static void provider_url(struct loader *l, const struct draft_provider *d, const
                                 (maker && maker->kind == p->kind ? maker : maker_of_kind(p->kind))->base_url),
                         .at = d->item.at
                 };
-        if (!resolve_url(l, what.ptr, &url, URL_BASE_PATH, &p->base_url))
+        if (!resolve_url(l, what.ptr, &url, URL_BASE_PATH | URL_LINK, &p->base_url))
                 return;
         if (p->base_url.scheme == CONF_HTTP && p->api_key.len && !ip_is_loopback(p->base_url.ip) &&
             !str_eq(p->base_url.host, STR("localhost")))
@@ -85,6 +92,7 @@ static void provider_resolve(struct loader *l, const struct draft_provider *d, s
 
         *p = d->provider;
         p->name = d->item.name;
+        p->is_published = d->item.at.line == DRAFT_LINE_PUBLISHED;
         p->api_key = d->api_key.value;
         if (!conf_name_is_valid(p->name))
                 loader_error_at(l, d->item.at,

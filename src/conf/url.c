@@ -95,6 +95,8 @@ bool resolve_url(struct loader *l, const char *what, const struct draft_text *te
                         rules & URL_UNIX
                                 ? "\"http://host:port\", \"https://host\", \"unix:/path\", \"tcp://host:port\" or \"link://agent/target\", without a path "
                                   "after the host (see addPrefix)"
+                        : rules & URL_LINK
+                                ? "\"http://host:port/path\", \"https://host/path\" or \"link://agent/target\""
                                 : "\"http://host:port/path\" or \"https://host/path\"");
         return false;
 }

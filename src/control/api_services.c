@@ -8,6 +8,50 @@ static const struct str kinds[] = { STR_INIT("http"), STR_INIT("tcp"), STR_INIT(
                                     STR_INIT("passthrough"), STR_INIT("llm") };
 static const struct str no_json = STR_INIT("{}");
 
+/* ---- models ---- */
+
+/* Models are one catalogue, the same at every gateway under all of its names, and who may use it is said by keys. */
+static enum err models_shape_check(struct api_call *c, struct object_service *o)
+{
+        if (o->access.kind.len == 0)
+                o->access.kind = STR("token");
+        if (!str_eq(o->access.kind, STR("token")) || o->access.allowed_ips.count)
+                return api_fail(
+                        c, 400, NULL,
+                        "Who may use models is said by keys with the scope use-models: the \"access\" of a "
+                        "service of kind llm is {\"kind\": \"token\"}.");
+        if (o->hosts.count || (o->path.len && !str_eq(o->path, STR("/"))))
+                return api_fail(
+                        c, 400, NULL,
+                        "A service of kind llm has no \"hosts\" and no \"path\": its models are found at every "
+                        "gateway's /v1, under each of its names.");
+        if (o->settings.len && !str_eq(o->settings, no_json))
+                return api_fail(c, 400, NULL, "A service of kind llm has no \"settings\".");
+        return ERR_OK;
+}
+
+enum { MODELS_MAX = 256, MODEL_BYTES_MAX = 256 };
+
+/* {"models": […]}: which of those that the server lists may be named. */
+static enum err models_check(struct api_call *c, struct str settings)
+{
+        const struct json_value *root, *models;
+
+        if (settings.len == 0 || json_read_strict(&c->work, settings, NULL, &root) != ERR_OK ||
+            !(models = json_find(root, STR("models"))))
+                return ERR_OK;
+        bool is_good = json_is(models, JSON_ARRAY) && models->count && models->count <= MODELS_MAX;
+        for (size_t i = 0; is_good && i < models->count; i++) {
+                struct str name = json_str(json_item(models, i));
+
+                is_good = name.len && name.len <= MODEL_BYTES_MAX;
+        }
+        if (is_good)
+                return ERR_OK;
+        return api_fail(c, 400, NULL, "A target's \"settings.models\" is a list of 1 to %d names of models.",
+                        MODELS_MAX);
+}
+
 /* ---- targets ---- */
 
 static enum err target_fill(struct api_call *c, struct store_txn *t, const struct store_target *row,
@@ -36,7 +80,7 @@ static enum err target_check(struct api_call *c, const struct object_target *o)
         if (!text_is_target(o->url, &why))
                 return api_fail(c, 400, NULL, "The target's url \"%.*s\" %s.",
                                 STR_FMT(str_sub(o->url, 0, 100)), why);
-        return ERR_OK;
+        return models_check(c, o->settings);
 }
 
 /* A target's scheme must be one its service can speak. */
@@ -235,6 +279,8 @@ static enum err shape_check(struct api_call *c, struct object_service *o, enum s
         if (!text_is_name(o->name))
                 return api_fail(c, 400, NULL,
                                 "\"name\" must be 1 to 63 of a-z, 0-9 and -, and not begin or end with -.");
+        if (kind == STORE_SERVICE_LLM && (e = models_shape_check(c, o)) != ERR_OK)
+                return e;
         if ((e = hosts_check(c, &o->hosts)) != ERR_OK)
                 return e;
         if (by_port && o->listen.count == 0)

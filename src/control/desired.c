@@ -358,7 +358,10 @@ static enum err token_item(struct reading *r, const struct store_key *k)
         json_write_member_str(&w, STR("sha256"), text_hex(r->a, k->hash));
         json_write_key(&w, STR("scopes"));
         json_write_array_begin(&w);
-        json_write_str(&w, STR("token"));
+        if (scopes & (IDENTITY_USE | IDENTITY_OWNER))
+                json_write_str(&w, STR("token"));
+        if (scopes & IDENTITY_MODELS)
+                json_write_str(&w, STR("models"));
         if (scopes & IDENTITY_OWNER)
                 json_write_str(&w, STR("owner"));
         json_write_array_end(&w);

@@ -223,6 +223,7 @@ static void apply(struct workproc *p, struct str body, int *fds, size_t fds_coun
         }
         company_stop(p);
         doors_close(p);
+        llm_adopt(snap->llm, p->worker.snap->llm);
         worker_set_snapshot(&p->worker, snap);
         if (doors_open(p, fds + doors_at, fds_count - doors_at) != ERR_OK)
                 log_error("listeners_not_opened", LOG_N("worker", p->worker.index));

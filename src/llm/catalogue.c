@@ -29,8 +29,12 @@ static void target_build(struct provider *p, struct shared *shared, struct arena
                                      .ip = url->ip,
                                      .port = url->port,
                                      .is_tls = url->scheme == CONF_HTTPS,
+                                     .agent = url->scheme == CONF_LINK ? url->host : STR_NULL,
+                                     .agent_target = url->scheme == CONF_LINK ? url->path : STR_NULL,
                                      .seat = { .weight = 1 },
                                      .connections_max = (uint32_t)p->conf->max_concurrency };
+        if (p->target.agent.len)
+                p->target.host = STR_NULL;
         up_target_init(&p->target);
         p->target.standing = standing_of(shared->standings, hash_str(shared->hash_key, arena_join(a, id, 2)));
         measure_target_init(shared->metrics, &p->target.measure, p->name, url->text);
@@ -59,14 +63,19 @@ static enum err tls_build(struct provider *p, struct report *r)
 static enum err provider_build(struct provider *p, const struct conf_provider *c, struct shared *shared,
                                struct arena *a, struct report *r)
 {
-        *p = (struct provider){ .conf = c, .name = c->name, .dialects = c->dialects };
-        if (c->base_url.scheme != CONF_UNIX)
+        bool is_link = c->base_url.scheme == CONF_LINK;
+
+        *p = (struct provider){ .conf = c, .name = c->name };
+        if (c->base_url.scheme != CONF_UNIX && !is_link)
                 p->base_path = c->base_url.path;
         if (c->api_key.len)
                 p->authorization = arena_format(a, "Bearer %.*s", STR_FMT(c->api_key));
         p->upstream = (struct upstream){ .name = c->name,
                                          .targets = &p->target,
                                          .targets_count = 1,
+                                         .protocol = is_link ? PROTOCOL_AUTO : PROTOCOL_H1,
+                                         .may_speak_h2 = is_link,
+                                         .is_published = c->is_published,
                                          .tls_server_name = c->tls.server_name,
                                          .waits = { .connect_ms = c->timeouts.connect,
                                                     .first_byte_ms = c->timeouts.first_byte,
@@ -131,11 +140,17 @@ static size_t from_entry(const struct catalogue *c, const struct conf_model *m, 
                 const struct conf_model_target *t = &m->targets[i];
                 const struct provider *p = provider_of(c, t->provider);
 
-                if (p->dialects & dialect)
+                if (p->listing.dialects & dialect)
                         out[count++] = (struct candidate){ p, t->model.len ? t->model : model, t->weight,
                                                            t->priority };
         }
         return count;
+}
+
+/* Its models may be named as it lists them: where `models` says what may be named, only those that control published. */
+static bool is_open(const struct catalogue *c, const struct provider *p)
+{
+        return c->conf->models_count == 0 || p->conf->is_published;
 }
 
 size_t catalogue_find(const struct catalogue *c, struct str model, enum conf_dialect dialect,
@@ -147,17 +162,18 @@ size_t catalogue_find(const struct catalogue *c, struct str model, enum conf_dia
         *is_known = m != NULL;
         if (m)
                 return from_entry(c, m, model, dialect, out);
-        if (c->conf->models_count)
-                return 0; /* what may be named is written down */
         for (size_t i = 0; i < c->providers_count && count < CANDIDATES_MAX; i++) {
                 const struct provider *p = &c->providers[i];
 
+                if (!is_open(c, p))
+                        continue;
                 /* One that could not be asked yet may have it: it is tried, and says so itself. */
                 if (p->listing.is_known && !listing_has(&p->listing, model))
                         continue;
                 *is_known = true;
-                if (p->dialects & dialect)
-                        out[count++] = (struct candidate){ p, model, 1, i };
+                if (p->listing.dialects & dialect)
+                        out[count++] = (struct candidate){ p, model, 1,
+                                                           p->conf->is_published ? c->providers_count : i };
         }
         return count;
 }
@@ -213,6 +229,14 @@ void catalogue_fini(struct catalogue *c)
                 listing_fini(&c->providers[i].listing);
 }
 
+void catalogue_adopt(struct catalogue *c, const struct catalogue *old)
+{
+        for (size_t i = 0; i < c->providers_count; i++)
+                for (size_t j = 0; j < old->providers_count; j++)
+                        if (str_eq(c->providers[i].name, old->providers[j].name))
+                                listing_adopt(&c->providers[i].listing, &old->providers[j].listing);
+}
+
 static void pattern_each(const struct catalogue *c, const struct conf_model *m, catalogue_fn *fn,
                          void *context)
 {
@@ -235,12 +259,10 @@ void catalogue_each(const struct catalogue *c, catalogue_fn *fn, void *context)
                 else if (m->targets_count)
                         fn(context, m->name, provider_of(c, m->targets[0].provider));
         }
-        if (c->conf->models_count)
-                return;
         for (size_t i = 0; i < c->providers_count; i++) {
                 const struct provider *p = &c->providers[i];
 
-                for (size_t j = 0; j < p->listing.names_count; j++)
+                for (size_t j = 0; is_open(c, p) && j < p->listing.names_count; j++)
                         fn(context, p->listing.names[j], p);
         }
 }

@@ -13,7 +13,6 @@ struct shared;
 struct provider {
         const struct conf_provider *conf;
         struct str name, base_path; /* "" or "/v1": as the base URL has it, without the last '/' */
-        unsigned dialects;          /* set of conf_dialect */
         struct upstream upstream;   /* of one target */
         struct target target;
         struct str authorization; /* "Bearer KEY", or empty */
@@ -27,7 +26,7 @@ struct candidate {
         uint64_t weight, priority; /* those of equal priority share the requests */
 };
 
-enum { CANDIDATES_MAX = 8 };
+enum { CANDIDATES_MAX = 32 };
 
 struct catalogue {
         const struct conf *conf;
@@ -42,13 +41,16 @@ enum err catalogue_build(struct catalogue *c, const struct conf *conf, struct sn
 
 void catalogue_fini(struct catalogue *c);
 
+/* What the snapshot before knew of the same providers; before they are asked. */
+void catalogue_adopt(struct catalogue *c, const struct catalogue *old);
+
 /* Every name a caller may use and that is known, some of them more than once: the exact names of `models`, what the
- * providers of a pattern list, or without `models` what all providers list. */
+ * providers of a pattern list, or without `models` what all providers list; and what those list that control published. */
 typedef void catalogue_fn(void *context, struct str name, const struct provider *provider);
 void catalogue_each(const struct catalogue *c, catalogue_fn *fn, void *context);
 
 /* The providers of `model` that understand `dialect`, best first; returns how many. *is_known: the model is served, if only
- * in another dialect. */
+ * in another dialect. Those that control published come behind the operator's own, and share what they have in common. */
 size_t catalogue_find(const struct catalogue *c, struct str model, enum conf_dialect dialect,
                       struct candidate out[CANDIDATES_MAX], bool *is_known);
 

@@ -72,3 +72,12 @@ void dialect_anthropic_error(struct exchange *x, uint16_t status, const char *ty
         escape_json(out, str_of(message));
         buf_addf(out, "\"},\"request_id\":\"%s\"}\n", x->id);
 }
+
+void dialect_ollama_error(struct exchange *x, uint16_t status, const char *type, const char *message,
+                          struct buf *out)
+{
+        (void)x, (void)status, (void)type;
+        buf_add(out, STR("{\"error\":\""));
+        escape_json(out, str_of(message));
+        buf_add(out, STR("\"}\n"));
+}

@@ -14,8 +14,8 @@ struct llm {
         struct catalogue catalogue;
         struct chat_conf chat;
         struct meter_book meter;
-        struct meter_conf openai_meter, anthropic_meter;
-        struct route_filter openai_filter, anthropic_filter, chat_filter;
+        struct meter_conf openai_meter, anthropic_meter, ollama_meter;
+        struct route_filter openai_filter, anthropic_filter, ollama_filter, chat_filter;
 };
 
 struct llm_shared {
@@ -39,6 +39,16 @@ static const struct {
           &passthrough_openai },
         { STR_INIT("openai-responses"), STR_INIT("/v1/responses"), STR_INIT("/responses"), CONF_OPENAI,
           &passthrough_openai },
+        { STR_INIT("ollama-chat"), STR_INIT("/api/chat"), STR_INIT("/chat"), CONF_OLLAMA,
+          &passthrough_ollama },
+        { STR_INIT("ollama-generate"), STR_INIT("/api/generate"), STR_INIT("/generate"), CONF_OLLAMA,
+          &passthrough_ollama },
+        { STR_INIT("ollama-embed"), STR_INIT("/api/embed"), STR_INIT("/embed"), CONF_OLLAMA,
+          &passthrough_ollama },
+        { STR_INIT("ollama-embeddings"), STR_INIT("/api/embeddings"), STR_INIT("/embeddings"), CONF_OLLAMA,
+          &passthrough_ollama },
+        { STR_INIT("ollama-show"), STR_INIT("/api/show"), STR_INIT("/show"), CONF_OLLAMA,
+          &passthrough_ollama },
 };
 
 enum err llm_shared_new(const struct conf_limits *limits, struct llm_shared **out)
@@ -78,6 +88,11 @@ void llm_free(struct llm *l)
         catalogue_fini(&l->catalogue);
 }
 
+void llm_adopt(struct llm *l, const struct llm *old)
+{
+        catalogue_adopt(&l->catalogue, &old->catalogue);
+}
+
 void llm_start(struct llm *l, struct worker *w)
 {
         for (size_t i = 0; i < l->catalogue.providers_count; i++)
@@ -97,7 +112,7 @@ size_t llm_upstreams_count(const struct conf *c)
 
 size_t llm_routes_count(void)
 {
-        return ARRAY_SIZE(passed_on) + 4; /* and the models' pages, and the chat's */
+        return ARRAY_SIZE(passed_on) + 5; /* and the models' pages, and the chat's */
 }
 
 enum err llm_new(const struct conf *c, struct snapshot *snap, struct shared *shared, struct llm_shared *chats,
@@ -118,8 +133,27 @@ enum err llm_new(const struct conf *c, struct snapshot *snap, struct shared *sha
         l->anthropic_meter = (struct meter_conf){ &l->meter, CONF_ANTHROPIC };
         l->openai_filter = (struct route_filter){ &meter_filter, &l->openai_meter };
         l->anthropic_filter = (struct route_filter){ &meter_filter, &l->anthropic_meter };
+        l->ollama_meter = (struct meter_conf){ &l->meter, CONF_OLLAMA };
+        l->ollama_filter = (struct route_filter){ &meter_filter, &l->ollama_meter };
         l->chat_filter = (struct route_filter){ &meter_count_filter, &l->openai_meter };
         return catalogue_build(&l->catalogue, c, snap, shared, &snap->arena, r);
+}
+
+/* Its paths are ours only where a provider may speak it: they are plain enough to be somebody's own. */
+static bool speaks_ollama(const struct llm *l)
+{
+        for (size_t i = 0; i < l->catalogue.providers_count; i++)
+                if (l->catalogue.providers[i].conf->dialects & CONF_OLLAMA ||
+                    l->catalogue.providers[i].conf->finds_dialects)
+                        return true;
+        return false;
+}
+
+static const struct route_filter *filter_of(const struct llm *l, enum conf_dialect dialect)
+{
+        return dialect == CONF_ANTHROPIC ? &l->anthropic_filter
+               : dialect == CONF_OLLAMA  ? &l->ollama_filter
+                                         : &l->openai_filter;
 }
 
 static void models_routes_add(struct llm *l, struct route_table *table)
@@ -139,6 +173,14 @@ static void models_routes_add(struct llm *l, struct route_table *table)
         one.path_kind = PATH_PATTERN;
         one.handler = &models_one_handler;
         table->routes[table->count++] = list;
+        if (speaks_ollama(l)) {
+                struct route tags = list;
+
+                tags.name = STR("ollama-tags");
+                tags.path = STR("/api/tags");
+                tags.handler = &models_tags_handler;
+                table->routes[table->count++] = tags;
+        }
         table->routes[table->count++] = one;
 }
 
@@ -171,6 +213,8 @@ enum err llm_routes_add(struct snapshot *snap, struct route_table *table)
         if (!confs)
                 return ERR_NO_MEMORY;
         for (size_t i = 0; i < ARRAY_SIZE(passed_on); i++) {
+                if (passed_on[i].dialect == CONF_OLLAMA && !speaks_ollama(l))
+                        continue;
                 confs[i] = (struct passthrough){ &l->catalogue, passed_on[i].dialect,
                                                  passed_on[i].provider_path };
                 table->routes[table->count++] =
@@ -181,9 +225,7 @@ enum err llm_routes_add(struct snapshot *snap, struct route_table *table)
                                         .access = { .scopes = SCOPE_LLM },
                                         .handler = passed_on[i].handler,
                                         .handler_conf = &confs[i],
-                                        .filters = passed_on[i].dialect == CONF_ANTHROPIC
-                                                           ? &l->anthropic_filter
-                                                           : &l->openai_filter,
+                                        .filters = filter_of(l, passed_on[i].dialect),
                                         .filters_count = 1,
                                         .retries_posts = true,
                                         .replay_bytes_max = snap->limits.model_lookahead_bytes,

@@ -30,5 +30,7 @@ void llm_free(struct llm *l); /* NULL is fine */
 MUST_USE
 enum err llm_routes_add(struct snapshot *snap, struct route_table *table);
 
+/* Takes over what the worker learned under the snapshot before; between llm_stop of that and llm_start. */
+void llm_adopt(struct llm *l, const struct llm *old);
 void llm_start(struct llm *l, struct worker *w);
 void llm_stop(struct llm *l);

@@ -178,7 +178,8 @@ static bool is_media(const struct http_head *head, struct str wanted)
 static void on_answer(struct exchange *x, void *state, struct http_head *head)
 {
         struct meter *m = state;
-        bool is_stream = is_media(head, STR("text/event-stream"));
+        bool is_stream = is_media(head, m->conf->dialect == CONF_OLLAMA ? STR("application/x-ndjson")
+                                                                        : STR("text/event-stream"));
 
         enum http_coding coding = decoder_coding_of(head);
 

@@ -19,6 +19,21 @@ struct page {
         size_t count;
 };
 
+/* One in Ollama's form: what it would say of a file on its disk nobody here knows. */
+static void tag_write(struct json_writer *w, struct str name)
+{
+        json_write_object_begin(w);
+        json_write_member_str(w, STR("name"), name);
+        json_write_member_str(w, STR("model"), name);
+        json_write_member_str(w, STR("modified_at"), STR("2025-01-01T00:00:00Z"));
+        json_write_member_uint(w, STR("size"), 0);
+        json_write_member_str(w, STR("digest"), STR(""));
+        json_write_key(w, STR("details"));
+        json_write_object_begin(w);
+        json_write_object_end(w);
+        json_write_object_end(w);
+}
+
 static const char created[] = "2025-01-01T00:00:00Z"; /* no provider's list says it of an alias */
 enum { CREATED_UNIX = 1735689600 };
 
@@ -57,6 +72,16 @@ static void show(void *context, struct str name, const struct provider *owner)
         if (p->count++ == 0)
                 p->first = name;
         p->last = name;
+}
+
+/* What can be called in that form. */
+static void tag_show(void *context, struct str name, const struct provider *owner)
+{
+        struct page *p = context;
+
+        if (owner->listing.dialects & CONF_OLLAMA && token_may_use_model(p->x->token, name) &&
+            map_add(&p->shown, name, p) == ERR_OK)
+                tag_write(p->w, name);
 }
 
 static bool asks_anthropic(const struct exchange *x)
@@ -114,6 +139,26 @@ static enum step_result list_pick(struct exchange *x)
         return answer(x, &body);
 }
 
+static enum step_result tags_pick(struct exchange *x)
+{
+        struct json_writer w;
+        struct page p = { .x = x, .w = &w };
+        struct buf body;
+
+        buf_init(&body, PAGE_BYTES_MAX);
+        map_init(&p.shown, x->w->shared->hash_key, SHOWN_MAX);
+        json_writer_init(&w, &body, JSON_COMPACT);
+        json_write_object_begin(&w);
+        json_write_key(&w, STR("models"));
+        json_write_array_begin(&w);
+        catalogue_each(x->route->handler_conf, tag_show, &p);
+        json_write_array_end(&w);
+        json_write_object_end(&w);
+        json_writer_finish(&w);
+        map_fini(&p.shown);
+        return answer(x, &body);
+}
+
 struct search {
         struct str name;
         const struct provider *owner;
@@ -159,3 +204,6 @@ const struct handler models_list_handler = { .name = "models",
                                              .pick = list_pick,
                                              .format_error = format_error };
 const struct handler models_one_handler = { .name = "model", .pick = one_pick, .format_error = format_error };
+const struct handler models_tags_handler = { .name = "tags",
+                                             .pick = tags_pick,
+                                             .format_error = dialect_ollama_error };

@@ -10,3 +10,5 @@
 
 /* handler_conf is the struct catalogue. */
 extern const struct handler models_list_handler, models_one_handler;
+/* GET /api/tags, as Ollama lists: what can be called in its form. */
+extern const struct handler models_tags_handler;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "llm/dialect.h"
+#include "proxy/links.h"
 #include "proxy/reply.h"
 #include "proxy/up.h"
 #include "proxy/worker.h"
@@ -173,11 +174,16 @@ static enum err credential_set(struct exchange *x, const struct provider *p)
         return e;
 }
 
-/* Anthropic's paths begin with /v1 whatever the base URL; OpenAI's base URL has it. */
+/* Anthropic's paths begin with /v1 whatever the base URL; OpenAI's base URL has it; Ollama's own stand beside that. */
 static struct str target_text(struct exchange *x, const struct asked *a, const struct provider *p)
 {
-        bool has_v1 = str_has_suffix(p->base_path, STR("/v1"));
-        struct str parts[3] = { p->base_path, has_v1 ? STR("") : STR("/v1"), a->path_and_query };
+        const struct passthrough *conf = x->route->handler_conf;
+        struct str base = p->base_path;
+
+        if (str_has_suffix(base, STR("/v1")))
+                base.len -= 3;
+        struct str parts[3] = { base, conf->dialect == CONF_OLLAMA ? STR("/api") : STR("/v1"),
+                                a->path_and_query };
 
         return arena_join(&x->arena, parts, 3);
 }
@@ -209,7 +215,9 @@ static const struct candidate *candidate_next(struct exchange *x, struct asked *
                 const struct candidate *c = &a->candidates[a->next++];
                 bool is_last = a->next == a->candidates_count;
 
-                if (standing_is_usable(c->provider->target.standing, now) || is_last)
+                if (is_last ||
+                    (standing_is_usable(c->provider->target.standing, now) &&
+                     (!c->provider->target.agent.len || links_has(x->w->links, c->provider->target.agent))))
                         return c;
         }
         return NULL;
@@ -355,3 +363,9 @@ const struct handler passthrough_anthropic = { .name = "anthropic",
                                                .cancel = cancel,
                                                .declines = declines,
                                                .format_error = dialect_anthropic_error };
+const struct handler passthrough_ollama = { .name = "ollama",
+                                            .pick = pick,
+                                            .on_body = on_body,
+                                            .cancel = cancel,
+                                            .declines = declines,
+                                            .format_error = dialect_ollama_error };

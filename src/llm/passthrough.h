@@ -10,7 +10,8 @@
 struct passthrough {
         const struct catalogue *catalogue;
         enum conf_dialect dialect;
-        struct str path; /* behind the provider's base path: "/chat/completions" */
+        struct str
+                path; /* behind the provider's base path: "/chat/completions"; of Ollama behind its "/api" */
 };
 
-extern const struct handler passthrough_openai, passthrough_anthropic;
+extern const struct handler passthrough_openai, passthrough_anthropic, passthrough_ollama;

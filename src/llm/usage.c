@@ -21,6 +21,8 @@ static const struct str anthropic_fields[] = { STR_INIT("usage.input_tokens"),
                                                STR_INIT("message.usage.cache_read_input_tokens"),
                                                STR_INIT("message.usage.output_tokens") };
 
+static const struct str ollama_fields[] = { STR_INIT("prompt_eval_count"), STR_INIT("eval_count") };
+
 void usage_init(struct usage *u)
 {
         memset(u, 0, sizeof(*u));
@@ -60,6 +62,8 @@ void usage_begin(struct usage *u, enum conf_dialect dialect, bool is_stream)
                 json_scanner_reset(&u->scanner);
         else if (dialect == CONF_ANTHROPIC)
                 json_scanner_init(&u->scanner, anthropic_fields, ARRAY_SIZE(anthropic_fields), 0, 0);
+        else if (dialect == CONF_OLLAMA)
+                json_scanner_init(&u->scanner, ollama_fields, ARRAY_SIZE(ollama_fields), 0, 0);
         else
                 json_scanner_init(&u->scanner, openai_fields, ARRAY_SIZE(openai_fields), 0, 0);
         u->dialect = dialect;
@@ -109,10 +113,37 @@ static void anthropic_take(struct usage *u)
         }
 }
 
+static void ollama_take(struct usage *u)
+{
+        bool has_in = figure(u, 0, &u->tokens_in), has_out = figure(u, 1, &u->tokens_out);
+
+        u->is_known = u->is_known || has_in || has_out;
+}
+
+/* A line is an object; the last has the figures. */
+static void lines_feed(struct usage *u, struct str bytes)
+{
+        while (bytes.len) {
+                size_t end = str_find_char(bytes, '\n');
+
+                if (!u->is_broken && json_scanner_feed(&u->scanner, str_sub(bytes, 0, end)) != ERR_OK)
+                        u->is_broken = true;
+                if (end == STR_NONE)
+                        return;
+                if (!u->is_broken && json_scanner_end(&u->scanner) == ERR_OK)
+                        ollama_take(u);
+                json_scanner_reset(&u->scanner);
+                u->is_broken = false;
+                bytes = str_from(bytes, end + 1);
+        }
+}
+
 static void take(struct usage *u)
 {
         if (u->dialect == CONF_ANTHROPIC)
                 anthropic_take(u);
+        else if (u->dialect == CONF_OLLAMA)
+                ollama_take(u);
         else
                 openai_take(u);
 }
@@ -132,7 +163,9 @@ static void on_event(void *context, const struct sse_event *event)
 void usage_feed(struct usage *u, struct str bytes)
 {
         u->bytes += bytes.len;
-        if (u->is_stream)
+        if (u->is_stream && u->dialect == CONF_OLLAMA)
+                lines_feed(u, bytes);
+        else if (u->is_stream)
                 sse_feed(&u->events, bytes, on_event, u);
         else if (!u->is_broken && json_scanner_feed(&u->scanner, bytes) != ERR_OK)
                 u->is_broken = true;
@@ -140,6 +173,7 @@ void usage_feed(struct usage *u, struct str bytes)
 
 void usage_end(struct usage *u)
 {
-        if (!u->is_stream && !u->is_broken && json_scanner_end(&u->scanner) == ERR_OK)
+        if ((!u->is_stream || u->dialect == CONF_OLLAMA) && !u->is_broken &&
+            json_scanner_end(&u->scanner) == ERR_OK)
                 take(u);
 }

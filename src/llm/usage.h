@@ -1,10 +1,10 @@
 /*
  * llm/usage.h - what an answer cost in tokens, read from its bytes in passing.
  *
- * Knows the usage members of OpenAI's chat, completions, embeddings and responses and of Anthropic's messages, whole or
- * as events. The last figure said wins: in a stream they are running totals. Figures over USAGE_TOKENS_MAX, and answers that
+ * Knows the usage members of OpenAI's chat, completions, embeddings and responses, of Anthropic's messages, whole or
+ * as events, and the counts of Ollama's answers, whole or as lines. The last figure said wins: in a stream they are running totals. Figures over USAGE_TOKENS_MAX, and answers that
  * are not what their type says, are passed over. Keeps no byte of the answer beyond one event.
- * Sources: the providers' published API references (OpenAI chat, responses; Anthropic messages, streaming).
+ * Sources: the providers' published API references (OpenAI chat, responses; Anthropic messages, streaming; Ollama API).
  */
 #pragma once
 

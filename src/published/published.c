@@ -51,6 +51,14 @@ static void on_stream(struct json_writer *w, const struct wire_item *item, const
                 service_listens_write(w, item->id, v);
 }
 
+static void on_provider(struct json_writer *w, const struct wire_item *item, const struct json_value *v,
+                        void *context)
+{
+        (void)item, (void)context;
+        if (service_is_models(v))
+                service_providers_write(w, v);
+}
+
 struct routes {
         bool is_over;
         size_t unusable;
@@ -63,7 +71,7 @@ static void on_route(struct json_writer *w, const struct wire_item *item, const 
 
         if (service_is_route(v))
                 service_route_write(w, item->id, v, r->is_over);
-        else if (!service_is_stream(v))
+        else if (!service_is_stream(v) && !service_is_models(v))
                 r->unusable++;
 }
 
@@ -75,7 +83,8 @@ static void member_copy(struct json_writer *w, const struct json_value *v, struc
                 json_write_member_raw(w, key, member->raw);
 }
 
-/* Control's words and ours: `token` opens services of access token, `owner` those and the owner's (access_write). */
+/* Control's words and ours: `token` opens services of access token, `owner` those and the owner's (access_write), `models` the
+ * catalogue of models. */
 static void scopes_write(struct json_writer *w, const struct json_value *scopes)
 {
         json_write_key(w, STR("scopes"));
@@ -87,6 +96,8 @@ static void scopes_write(struct json_writer *w, const struct json_value *scopes)
                         json_write_str(w, STR("proxy"));
                 else if (str_eq(scope, STR("owner")))
                         json_write_str(w, STR("admin"));
+                else if (str_eq(scope, STR("models")))
+                        json_write_str(w, STR("llm"));
         }
         json_write_array_end(w);
 }
@@ -205,6 +216,11 @@ enum err published_text(const struct wire_document *d, bool has_papers, unix_ms 
         json_write_object_begin(&w);
         if (!routes.is_over)
                 each(&w, d, STR("services"), on_upstream, NULL);
+        json_write_object_end(&w);
+        json_write_key(&w, STR("providers"));
+        json_write_object_begin(&w);
+        if (!routes.is_over)
+                each(&w, d, STR("services"), on_provider, NULL);
         json_write_object_end(&w);
         json_write_key(&w, STR("routes"));
         json_write_array_begin(&w);

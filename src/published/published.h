@@ -2,7 +2,7 @@
  * published/published.h - what control published to this gateway, as a source of configuration below the operator's file.
  *
  * Does:   reads the stored document (node/state.h), checks it again, and makes of its items what a file would have said:
- *         services → upstreams with targets `link://AGENT/TARGET` and routes or listeners, tokens, certificates (opened with our seal key),
+ *         services → upstreams with targets `link://AGENT/TARGET` and routes or listeners, or providers of models, tokens, certificates (opened with our seal key),
  *         agents → gateway.links. Names of files in it begin with PUBLISHED_FOLDER and are read from here.
  *         Where its lease is over, routes answer 503 `lease_expired`.
  * Not:    the channel it comes over (gateway/nodeproc.h). Blocks; holds private keys: for the process that reads the configuration.

@@ -148,6 +148,44 @@ bool service_is_route(const struct json_value *service)
         return is_kind(service, STR("http")) && json_is(hosts, JSON_ARRAY) && hosts->count > 0;
 }
 
+/* ---- models ---- */
+
+/* Who may use models is said by keys, and by nothing else here. */
+bool service_is_models(const struct json_value *service)
+{
+        const struct json_value *access = json_find(service, STR("access")),
+                                *ips = json_find(access, STR("allowedIps"));
+
+        return is_kind(service, STR("llm")) &&
+               str_eq(json_str(json_find(access, STR("kind"))), STR("token")) &&
+               (!ips || (json_is(ips, JSON_ARRAY) && ips->count == 0));
+}
+
+/* Each box is a provider of its own, as each has models of its own; what it understands the gateway finds out. */
+void service_providers_write(struct json_writer *w, const struct json_value *service)
+{
+        const struct json_value *targets = json_find(service, STR("targets"));
+
+        for (size_t i = 0; json_is(targets, JSON_ARRAY) && i < targets->count; i++) {
+                const struct json_value *target = json_item(targets, i),
+                                        *models = json_find(target, STR("models"));
+                struct str agent = json_str(json_find(target, STR("agent")));
+                struct str id = json_str(json_find(target, STR("id")));
+                char url[2 * WIRE_ID_MAX + 16];
+
+                if (!wire_id_is_valid(agent) || !wire_id_is_valid(id))
+                        continue;
+                int n = snprintf(url, sizeof(url), "link://%.*s/%.*s", STR_FMT(agent), STR_FMT(id));
+                json_write_key(w, id);
+                json_write_object_begin(w);
+                json_write_member_str(w, STR("kind"), STR("openai"));
+                json_write_member_str(w, STR("baseUrl"), (struct str){ url, (size_t)n });
+                if (json_is(models, JSON_ARRAY))
+                        json_write_member_raw(w, STR("models"), models->raw);
+                json_write_object_end(w);
+        }
+}
+
 /* ---- byte streams ---- */
 
 /* An IP address and one port: no file of this machine, and no range, whose ports the target would have to be told. */

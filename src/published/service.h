@@ -1,7 +1,8 @@
 /*
  * published/service.h - one service of the document as the configuration has it: a route or listeners, and an upstream.
  *
- * Does:   kind `http` with a host → a route; kind `tcp` that is public → an entry of `gateway.listen` an address. Pure.
+ * Does:   kind `http` with a host → a route; kind `tcp` that is public → an entry of `gateway.listen` an address;
+ *         kind `llm` → a provider of models a target. Pure.
  * Not:    what is wrong in the values themselves; the loader of the configuration says that.
  */
 #pragma once
@@ -11,6 +12,7 @@
 
 bool service_is_route(const struct json_value *service);
 bool service_is_stream(const struct json_value *service); /* all of its addresses can be listened on */
+bool service_is_models(const struct json_value *service); /* kind `llm`: open to keys of models alone */
 bool service_has_targets(const struct json_value *service);
 
 /* A member of `upstreams`; only with targets. */
@@ -18,5 +20,7 @@ void service_upstream_write(struct json_writer *w, struct str id, const struct j
 /* An item of `routes`, for what is a route. `is_over`: the lease; it answers 503 then. */
 void service_route_write(struct json_writer *w, struct str id, const struct json_value *service,
                          bool is_over);
+/* Members of `providers`, one a target, for what is of models (kind `llm`). */
+void service_providers_write(struct json_writer *w, const struct json_value *service);
 /* Items of `gateway.listen`, for what is a stream with targets. */
 void service_listens_write(struct json_writer *w, struct str id, const struct json_value *service);

@@ -2,24 +2,42 @@
 
 #include "../test.h"
 
-enum { HOME, CLOUD, NEW, PROVIDERS };
+enum { HOME, CLOUD, NEW, PROVIDERS, BOX = PROVIDERS, BOX2, WITH_BOXES };
 
 static const struct str home_names[] = { STR_INIT("small"), STR_INIT("large"), STR_INIT("qwen/3:8b") };
 static const struct str cloud_names[] = { STR_INIT("claude-a"), STR_INIT("large") };
 
-static struct conf_provider conf_providers[PROVIDERS] = { { .name = STR_INIT("home") },
-                                                          { .name = STR_INIT("cloud") },
-                                                          { .name = STR_INIT("new") } };
-static struct provider providers[PROVIDERS] = {
+static const struct str box_names[] = { STR_INIT("large"), STR_INIT("phi:latest") };
+
+static struct conf_provider conf_providers[WITH_BOXES] = { { .name = STR_INIT("home") },
+                                                           { .name = STR_INIT("cloud") },
+                                                           { .name = STR_INIT("new") },
+                                                           { .name = STR_INIT("tg-1"), .is_published = true },
+                                                           { .name = STR_INIT("tg-2"),
+                                                             .is_published = true } };
+static struct provider providers[WITH_BOXES] = {
         { .conf = &conf_providers[HOME],
           .name = STR_INIT("home"),
-          .dialects = CONF_OPENAI,
-          .listing = { .names = home_names, .names_count = ARRAY_SIZE(home_names), .is_known = true } },
+          .listing = { .dialects = CONF_OPENAI,
+                       .names = home_names,
+                       .names_count = ARRAY_SIZE(home_names),
+                       .is_known = true } },
         { .conf = &conf_providers[CLOUD],
           .name = STR_INIT("cloud"),
-          .dialects = CONF_ANTHROPIC | CONF_OPENAI,
-          .listing = { .names = cloud_names, .names_count = ARRAY_SIZE(cloud_names), .is_known = true } },
-        { .conf = &conf_providers[NEW], .name = STR_INIT("new"), .dialects = CONF_OPENAI },
+          .listing = { .dialects = CONF_ANTHROPIC | CONF_OPENAI,
+                       .names = cloud_names,
+                       .names_count = ARRAY_SIZE(cloud_names),
+                       .is_known = true } },
+        { .conf = &conf_providers[NEW], .name = STR_INIT("new"), .listing = { .dialects = CONF_OPENAI } },
+        { .conf = &conf_providers[BOX],
+          .name = STR_INIT("tg-1"),
+          .listing = { .dialects = CONF_OPENAI | CONF_OLLAMA,
+                       .names = box_names,
+                       .names_count = 2,
+                       .is_known = true } },
+        { .conf = &conf_providers[BOX2],
+          .name = STR_INIT("tg-2"),
+          .listing = { .dialects = CONF_OPENAI, .names = box_names, .names_count = 2, .is_known = true } },
 };
 
 static struct conf_model_target fast_targets[] = { { &conf_providers[HOME], STR_INIT("small"), 1, 0 },
@@ -35,6 +53,11 @@ static struct conf written = { .providers = conf_providers,
                                .models = models,
                                .models_count = ARRAY_SIZE(models) };
 static struct conf listed = { .providers = conf_providers, .providers_count = PROVIDERS };
+
+static struct conf written_and_boxes = { .providers = conf_providers,
+                                         .providers_count = WITH_BOXES,
+                                         .models = models,
+                                         .models_count = ARRAY_SIZE(models) };
 
 static struct catalogue catalogue_of(const struct conf *conf, size_t providers_count)
 {
@@ -69,6 +92,13 @@ static void finds(void **state)
                 { "case counts", &listed, 2, "Small", CONF_OPENAI, false, "" },
                 { "who could not be asked may have it", &listed, PROVIDERS, "nobody", CONF_OPENAI, true,
                   "new=nobody " },
+                { "a box's, beside what is written", &written_and_boxes, WITH_BOXES, "large", CONF_OPENAI,
+                  true, "tg-1=large tg-2=large " },
+                { "what is written stands before it", &written_and_boxes, WITH_BOXES, "fast", CONF_OPENAI,
+                  true, "home=small cloud=claude-a " },
+                { "Ollama's short name", &written_and_boxes, WITH_BOXES, "phi", CONF_OLLAMA, true,
+                  "tg-1=phi " },
+                { "whom nobody has", &written_and_boxes, WITH_BOXES, "nobody", CONF_OPENAI, false, "" },
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -104,6 +134,21 @@ static void each_shows_what_may_be_named(void **state)
         catalogue_each(&b, note, &text);
         assert_str(buf_str(&text), STR("small:home large:home qwen/3:8b:home claude-a:cloud large:cloud "));
         buf_fini(&text);
+}
+
+/* Boxes share what they have in common, behind the operator's own. */
+static void boxes_are_equals(void **state)
+{
+        static const struct conf all = { .providers = conf_providers, .providers_count = WITH_BOXES };
+        struct catalogue c = catalogue_of(&all, WITH_BOXES);
+        struct candidate out[CANDIDATES_MAX];
+        bool is_known;
+
+        providers[NEW].listing.is_known = true;
+        assert_int_equal(catalogue_find(&c, STR("large"), CONF_OPENAI, out, &is_known), 4);
+        providers[NEW].listing.is_known = false;
+        assert_true(out[0].priority < out[1].priority && out[1].priority < out[2].priority);
+        assert_int_equal(out[2].priority, out[3].priority);
 }
 
 /* What strangers name must not become a label. */
@@ -148,6 +193,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(finds),
                 cmocka_unit_test(each_shows_what_may_be_named),
+                cmocka_unit_test(boxes_are_equals),
                 cmocka_unit_test(labels_are_of_the_operator),
                 cmocka_unit_test(weights_share_within_a_priority),
         };

@@ -191,7 +191,7 @@ static void provider_init(size_t i, const char *name, const char *model)
         p->conf = &f.conf_providers[i];
         p->name = str_of(name);
         p->base_path = STR("/base/v1");
-        p->dialects = CONF_OPENAI;
+        p->listing.dialects = CONF_OPENAI;
         p->authorization = STR("Bearer sk-provider");
         p->upstream =
                 (struct upstream){ .name = p->name,

@@ -44,6 +44,18 @@ static const struct row rows[] = {
           "event: response.completed\ndata: {\"type\":\"response.completed\",\"sequence_number\":9,\"response\":{"
           "\"id\":\"resp_1\",\"usage\":{\"input_tokens\":11,\"output_tokens\":13}}}\n\n",
           true, 11, 13 },
+        { "Ollama, whole", CONF_OLLAMA, false,
+          "{\"model\":\"m\",\"message\":{\"content\":\"eval_count\"},\"done\":true,\"prompt_eval_count\":26,"
+          "\"eval_count\":298}",
+          true, 26, 298 },
+        { "Ollama's lines: the last has it", CONF_OLLAMA, true,
+          "{\"message\":{\"content\":\"a\"},\"done\":false}\n{\"message\":{\"content\":\"\"},\"done\":true,"
+          "\"prompt_eval_count\":7,\"eval_count\":3}\n",
+          true, 7, 3 },
+        { "the last without its end", CONF_OLLAMA, true,
+          "{\"done\":false}\n{\"prompt_eval_count\":7,\"eval_count\":3}", true, 7, 3 },
+        { "a line that is none costs nothing else", CONF_OLLAMA, true,
+          "nonsense\n{\"prompt_eval_count\":7,\"eval_count\":3}\n\n", true, 7, 3 },
         { "a message, with what the cache gave", CONF_ANTHROPIC, false,
           "{\"type\":\"message\",\"content\":[{\"type\":\"text\",\"text\":\"Hi\"}],\"usage\":{\"input_tokens\":10,"
           "\"cache_creation_input_tokens\":100,\"cache_read_input_tokens\":1000,\"output_tokens\":4}}",

@@ -106,6 +106,62 @@ static const struct conf_route *route(const struct conf *c, const char *name)
         return NULL;
 }
 
+#define MODELS(access)                                                                                \
+        "{\"name\":\"m\",\"kind\":\"llm\",\"hosts\":[],\"access\":" access                            \
+        ",\"targets\":[{\"id\":\"tg-1\",\"agent\":\"ag-1\",\"models\":[\"small\"]},{\"id\":\"tg-2\"," \
+        "\"agent\":\"ag-2\"},{\"id\":\"../x\",\"agent\":\"ag-2\"}],\"settings\":{}}"
+#define BY_KEY "{\"kind\":\"token\",\"allowedIps\":[]}"
+
+/* A box is a provider; who may use it is said by keys alone. */
+static void models_become_providers(void **state)
+{
+        static const struct {
+                const char *why, *json;
+                int64_t lease;
+                size_t providers;
+        } rows[] = {
+                { "for keys", MODELS(BY_KEY), 1000, 2 },
+                { "for everybody: not so", MODELS(PUBLIC), 1000, 0 },
+                { "an access we do not know", MODELS("{\"kind\":\"new\"}"), 1000, 0 },
+                { "addresses we would not look at",
+                  MODELS("{\"kind\":\"token\",\"allowedIps\":[\"10.0.0.0/8\"]}"), 1000, 0 },
+                { "the lease is over", MODELS(BY_KEY), 50, 0 },
+        };
+        (void)state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                const struct given items[] = {
+                        { "services", "sv-m", rows[i].json },
+                        { "tokens", "ak-1",
+                          "{\"name\":\"k\",\"sha256\":\"0000000000000000000000000000000000000000000000000000000000000001\","
+                          "\"scopes\":[\"models\"],\"expires\":0}" },
+                };
+                struct wire_document *d = document_of(items, ARRAY_SIZE(items), rows[i].lease);
+                struct published p;
+                struct conf *c = load(d, NOW, &p, false);
+
+                assert_non_null(c);
+                if (c->providers_count != rows[i].providers || c->upstreams_count || c->routes_count)
+                        fail_msg("%s: %zu providers", rows[i].why, c->providers_count);
+                if (rows[i].lease > 50)
+                        assert_int_equal(c->gateway.tokens[0].scopes, CONF_SCOPE_LLM);
+                if (rows[i].providers) {
+                        const struct conf_provider *one = &c->providers[0];
+
+                        assert_str(one->name, STR("tg-1"));
+                        assert_int_equal(one->base_url.scheme, CONF_LINK);
+                        assert_str(one->base_url.host, STR("ag-1"));
+                        assert_str(one->base_url.path, STR("tg-1"));
+                        assert_true(one->is_published && one->finds_dialects);
+                        assert_int_equal(one->models.count, 1);
+                        assert_int_equal(c->providers[1].models.count, 0);
+                }
+                conf_free(c);
+                published_fini(&p);
+                wire_document_put(d);
+        }
+}
+
 static void services_become_routes(void **state)
 {
         struct wire_document *d = document_of(services, ARRAY_SIZE(services), 1000);
@@ -336,9 +392,10 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
         const struct CMUnitTest tests[] = {
-                T(services_become_routes), cmocka_unit_test(who_may_use_it),
-                T(a_lease_that_is_over),   T(who_is_gone_serves_nothing_of_it),
-                T(keys_are_opened_here),   T(raw_tcp_becomes_listeners),
+                T(services_become_routes),           T(models_become_providers),
+                cmocka_unit_test(who_may_use_it),    T(a_lease_that_is_over),
+                T(who_is_gone_serves_nothing_of_it), T(keys_are_opened_here),
+                T(raw_tcp_becomes_listeners),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
