@@ -2,7 +2,7 @@
 # Missing Debian packages are installed by name (tools/packages.txt); nothing is ever downloaded otherwise.
 
 .DEFAULT_GOAL := build
-.PHONY: build run test bench bench-wg bench-policy fuzz lint fmt install clean help
+.PHONY: build run test bench bench-wg bench-link bench-policy fuzz lint fmt install clean help
 
 # Calls across files are inlined; not by clang, which needs a plug-in of the linker that may be missing.
 LTO := $(if $(findstring clang,$(CC)),,-Db_lto=true)
@@ -29,6 +29,10 @@ bench: build               ## measure side by side with nginx and HAProxy (docs/
 bench-wg: build            ## measure tunnels beside wireguard-go (docs/performance.md; root)
 	@tools/deps bench test
 	@bench/wg $(ARGS)
+
+bench-link: build        ## measure links beside ssh -R, frp and chisel (docs/performance.md; root)
+	@tools/deps bench test
+	@bench/link $(ARGS)
 
 bench-policy: build        ## measure the policy engine (docs/performance.md)
 	@ninja -C build --quiet bench-policy

@@ -36,16 +36,23 @@ def wait_quiet(seconds=2):
         pass
 
 
+def ticks(pids):
+    """(user, system) of all these trees."""
+    spent = [proc.cpu_seconds(p) for p in pids]
+    return sum(u for u, _ in spent), sum(s for _, s in spent)
+
+
 def once(command, server, others, cpu, env=None):
-    """One run of the load. `server` and `others` are pids; the load's own CPU is known from its end."""
-    cpu_before, run_before = proc.cpu_seconds(server), proc.run_seconds(server)
+    """One run of the load. `server` is a pid or a list of them, `others` a list; the load's own CPU is known from its end."""
+    servers = server if isinstance(server, list) else [server]
+    cpu_before, run_before = ticks(servers), sum(proc.run_seconds(p) for p in servers)
     other_before = sum(proc.run_seconds(p) for p in others)
     children_before, busy_before, begin = os.times(), busy_seconds(), time.monotonic()
     run = subprocess.run(["taskset", "-c", cpu, *map(str, command)], capture_output=True, text=True, timeout=120,
                          env={**os.environ, **(env or {})})
     took = time.monotonic() - begin
-    children, cpu_after = os.times(), proc.cpu_seconds(server)
-    spent = proc.run_seconds(server) - run_before
+    children, cpu_after = os.times(), ticks(servers)
+    spent = sum(proc.run_seconds(p) for p in servers) - run_before
     user, system = cpu_after[0] - cpu_before[0], cpu_after[1] - cpu_before[1]
     share = spent / (user + system) if user + system else 0.0  # the ticks only say how it divides
     user, system = user * share, system * share
