@@ -1,0 +1,208 @@
+#include "../test.h"
+
+#include "dispatch/sources.h"
+
+static struct sources *pool;
+
+static int setup(void **state)
+{
+        pool = sources_new((struct hash_key){ 1, 2 }, 1000);
+        assert_non_null(pool);
+        return 0;
+}
+
+static int teardown(void **state)
+{
+        sources_free(pool);
+        return 0;
+}
+
+static struct ip ip(const char *text)
+{
+        struct ip out;
+
+        assert_err(ip_parse(str_of(text), &out), ERR_OK);
+        return out;
+}
+
+static struct ip number(uint32_t n)
+{
+        return (struct ip){ 6,
+                            { 0x26, 0x06, [12] = (uint8_t)(n >> 24), (uint8_t)(n >> 16), (uint8_t)(n >> 8),
+                              (uint8_t)n } };
+}
+
+static void tell(const char *id, uint32_t first, size_t count)
+{
+        struct ip list[SOURCES_OF_AGENT_MAX];
+
+        for (size_t i = 0; i < count; i++)
+                list[i] = number(first + (uint32_t)i);
+        assert_err(sources_tell(pool, str_of(id), str_of(id), list, count, 1), ERR_OK);
+        sources_link(pool, str_of(id), true, 1);
+}
+
+static struct source *take(const struct sources_want *want)
+{
+        static const struct sources_want any;
+        struct source *out;
+
+        assert_int_equal(sources_take(pool, want ? want : &any, 5, &out), SOURCES_FOUND);
+        return out;
+}
+
+static void turns_are_even(void **state)
+{
+        uint64_t least = UINT64_MAX, most = 0;
+        char id[16];
+
+        for (uint32_t a = 0; a < 100; a++) {
+                snprintf(id, sizeof(id), "ag-%u", a);
+                tell(id, a * 100, 10);
+        }
+        for (int i = 0; i < 100 * 1000; i++)
+                sources_put(pool, take(NULL), false);
+        list_for_each(node, sources_agents(pool))
+                list_for_each(inner, &sources_agent_of(node)->addresses) {
+                        least = sources_of(inner)->requests < least ? sources_of(inner)->requests : least;
+                        most = sources_of(inner)->requests > most ? sources_of(inner)->requests : most;
+                }
+        assert_int_equal(least, 100);
+        assert_int_equal(most, 100);
+}
+
+static void a_dead_agent_leaves_at_once(void **state)
+{
+        struct source *out;
+
+        tell("a", 1, 2);
+        tell("b", 10, 1);
+        sources_link(pool, STR("a"), false, 2);
+        for (int i = 0; i < 5; i++) {
+                out = take(NULL);
+                assert_str(out->agent->id, STR("b"));
+                sources_put(pool, out, false);
+        }
+        sources_link(pool, STR("b"), false, 2);
+        assert_int_equal(sources_take(pool, &(struct sources_want){ 0 }, 1, &out), SOURCES_AWAY);
+        assert_null(out);
+        sources_link(pool, STR("a"), true, 3);
+        assert_str(take(NULL)->agent->id, STR("a"));
+}
+
+static void counts_outlive_addresses_and_links(void **state)
+{
+        struct source *s;
+
+        tell("a", 1, 2);
+        s = take(NULL);
+        sources_put(pool, s, true);
+        tell("a", 2, 1); /* the first is gone now */
+        assert_int_equal(sources_count(pool).addresses, 1);
+        tell("a", 1, 2);
+        assert_int_equal(sources_find(pool, STR("a"))->requests, 1);
+        s = sources_of(sources_find(pool, STR("a"))->addresses.next);
+        assert_int_equal(s->requests, 1);
+        assert_int_equal(s->failures, 1);
+        sources_link(pool, STR("a"), false, 4);
+        sources_link(pool, STR("a"), true, 5);
+        assert_int_equal(s->requests, 1);
+}
+
+static void a_restart_restores_counts(void **state)
+{
+        assert_err(sources_restore(pool, STR("a"), STR("home"), number(1), 7, 2, 99), ERR_OK);
+        assert_int_equal(sources_count(pool).available, 0);
+        tell("a", 1, 1);
+        struct source *s = take(NULL);
+        assert_int_equal(s->requests, 8);
+        assert_int_equal(s->failures, 2);
+        assert_int_equal(s->agent->requests, 8);
+        sources_put(pool, s, false);
+}
+
+static void what_is_asked_for_is_given(void **state)
+{
+        struct ip both[] = { ip("8.8.8.8"), ip("2606:4700::1") };
+        struct source *out;
+
+        assert_err(sources_tell(pool, STR("ag-1"), STR("home"), both, 2, 1), ERR_OK);
+        sources_link(pool, STR("ag-1"), true, 1);
+        tell("ag-2", 50, 1);
+        for (int i = 0; i < 4; i++) {
+                struct source *four = take(&(struct sources_want){ .family = 4 });
+                assert_true(ip_eq(four->ip, both[0]));
+                sources_put(pool, four, false);
+                struct source *six = take(&(struct sources_want){ .agent = STR("home"), .family = 6 });
+                assert_true(ip_eq(six->ip, both[1]));
+                sources_put(pool, six, false);
+                struct source *given = take(&(struct sources_want){ .source = number(50) });
+                assert_str(given->agent->id, STR("ag-2"));
+                sources_put(pool, given, false);
+        }
+        assert_int_equal(sources_take(pool, &(struct sources_want){ .agent = STR("nobody") }, 1, &out),
+                         SOURCES_UNKNOWN);
+        assert_int_equal(sources_take(pool, &(struct sources_want){ .source = ip("9.9.9.9") }, 1, &out),
+                         SOURCES_UNKNOWN);
+        assert_int_equal(
+                sources_take(pool, &(struct sources_want){ .agent = STR("ag-2"), .family = 4 }, 1, &out),
+                SOURCES_UNKNOWN);
+}
+
+static void what_was_tried_is_not_taken_again(void **state)
+{
+        const struct source *tried[2];
+        struct source *out;
+
+        tell("a", 1, 2);
+        tried[0] = take(NULL);
+        tried[1] = take(&(struct sources_want){ .tried = tried, .tried_count = 1 });
+        assert_ptr_not_equal(tried[0], tried[1]);
+        assert_int_equal(
+                sources_take(pool, &(struct sources_want){ .tried = tried, .tried_count = 2 }, 1, &out),
+                SOURCES_AWAY);
+}
+
+static void an_agent_has_only_so_much_to_do(void **state)
+{
+        struct source *out, *first;
+
+        tell("a", 1, 3);
+        sources_find(pool, STR("a"))->in_flight_max = 2;
+        first = take(NULL);
+        take(NULL);
+        assert_int_equal(sources_take(pool, &(struct sources_want){ 0 }, 1, &out), SOURCES_BUSY);
+        sources_put(pool, first, false);
+        take(NULL);
+        assert_int_equal(sources_find(pool, STR("a"))->in_flight, 2);
+        assert_int_equal(sources_find(pool, STR("a"))->requests, 3);
+}
+
+static void numbers_are_bounded(void **state)
+{
+        static struct ip many[SOURCES_OF_AGENT_MAX + 1];
+
+        for (uint32_t i = 0; i < ARRAY_SIZE(many); i++)
+                many[i] = number(i);
+        assert_err(sources_tell(pool, STR("a"), STR("a"), many, ARRAY_SIZE(many), 1), ERR_TOO_LARGE);
+        assert_int_equal(sources_count(pool).addresses, SOURCES_OF_AGENT_MAX);
+        sources_remove(pool, STR("a"));
+        assert_int_equal(sources_count(pool).agents, 0);
+        sources_remove(pool, STR("a"));
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test_setup_teardown(turns_are_even, setup, teardown),
+                cmocka_unit_test_setup_teardown(a_dead_agent_leaves_at_once, setup, teardown),
+                cmocka_unit_test_setup_teardown(counts_outlive_addresses_and_links, setup, teardown),
+                cmocka_unit_test_setup_teardown(a_restart_restores_counts, setup, teardown),
+                cmocka_unit_test_setup_teardown(what_is_asked_for_is_given, setup, teardown),
+                cmocka_unit_test_setup_teardown(what_was_tried_is_not_taken_again, setup, teardown),
+                cmocka_unit_test_setup_teardown(an_agent_has_only_so_much_to_do, setup, teardown),
+                cmocka_unit_test_setup_teardown(numbers_are_bounded, setup, teardown),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
