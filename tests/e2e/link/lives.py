@@ -103,6 +103,25 @@ def story_a_frozen_agent_is_found_dead_within_three_seconds(t):
     eventually(lambda: gate.get("/bytes/3", token=False).status == 200, 10, "it did not come back")
 
 
+def story_a_frozen_agent_of_two_costs_time_and_no_request(t):
+    nodes = links.Nodes(t)
+    gate = links.gateway(t, nodes, ["ag-one/tg-app", "ag-two/tg-app"], workers=1)
+    app = t.sample()
+    one = links.agent(t, nodes, [gate], {"tg-app": app.url}, name="ag-one")
+    links.agent(t, nodes, [gate], {"tg-app": app.url}, name="ag-two")
+    links.links_open(gate, 2)
+    load = Load(gate)
+    time.sleep(0.5)
+    os.kill(one.pid, signal.SIGSTOP)
+    try:
+        eventually(lambda: any(x.get("event") == "link_closed" for x in gate.lines()), 10, "the link was not given up")
+        time.sleep(0.5)
+    finally:
+        os.kill(one.pid, signal.SIGCONT)
+    load.stop()
+    assert load.asked > 100 and not load.wrong, (load.asked, load.wrong[:5])
+
+
 def story_a_killed_worker_gets_its_link_back(t):
     nodes = links.Nodes(t)
     gate = links.gateway(t, nodes, ["ag-one/tg-app"], workers=2)
