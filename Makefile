@@ -2,7 +2,7 @@
 # Missing Debian packages are installed by name (tools/packages.txt); nothing is ever downloaded otherwise.
 
 .DEFAULT_GOAL := build
-.PHONY: build run test bench bench-wg bench-link bench-policy fuzz lint fmt install clean help
+.PHONY: build run test bench bench-wg bench-link bench-policy fuzz lint fmt install dist clean help
 
 # Calls across files are inlined; not by clang, which needs a plug-in of the linker that may be missing.
 LTO := $(if $(findstring clang,$(CC)),,-Db_lto=true)
@@ -55,8 +55,11 @@ install: build             ## install program, manual page and completions (DEST
 	@meson configure build --prefix=$(or $(PREFIX),/usr/local)
 	@meson install -C build
 
+dist: build                ## a release archive with install.sh in it, and its SHA-256, in dist/
+	@tools/package dist build dist
+
 clean:                     ## remove what was built
-	@rm -rf build build-asan build-installed build-fuzz
+	@rm -rf build build-asan build-installed build-fuzz dist
 
 help:
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \

@@ -4,13 +4,16 @@
 #include "agent/agent.h"
 #include "base/buf.h"
 #include "cli/command.h"
+#include "cli/join_file.h"
 #include "cli/place.h"
 #include "control/control.h"
 #include "gateway/gateway.h"
 
+enum { JOIN_BYTES_MAX = 4096 };
+
 /* What may stand behind a role's name; each role's table has those it knows. */
 struct role_arguments {
-        struct str config, state, join, name, listen;
+        struct str config, state, join, join_file, name, listen;
         bool auth, no_auth;
 };
 
@@ -28,6 +31,10 @@ struct role_arguments {
         ROLE_OPTION("join", 0, SECRET, join, "TOKEN@URL", \
                     "belong to the control at URL from now on; once, the state folder remembers it")
 
+#define JOIN_FILE_OPTION                                     \
+        ROLE_OPTION("join-file", 0, TEXT, join_file, "PATH", \
+                    "the same from a file; it may go away once it was used")
+
 #define ROLE_COMMAND(role_) .name = role_, .options_bytes = sizeof(struct role_arguments)
 
 /* Runs a role until it ends. `file` is the configuration's name, with a NUL; whether it is there is the role's to say. */
@@ -35,13 +42,22 @@ typedef int role_fn(const struct role_arguments *a, struct str file, bool is_fou
 
 static enum exit_code role_run(const struct command_call *call, role_fn *run)
 {
-        const struct role_arguments *a = call->options;
+        struct role_arguments a = *(const struct role_arguments *)call->options;
         enum exit_code code = EXIT_FAILED;
-        struct buf path;
-        enum err e = place_config_find(a->config, &path);
+        struct buf path, join;
+        enum err e = place_config_find(a.config, &path);
 
-        if (e == ERR_OK || e == ERR_NOT_FOUND)
-                code = (enum exit_code)run(a, buf_str(&path), e == ERR_OK);
+        buf_init(&join, JOIN_BYTES_MAX);
+        bool is_said = a.join.len || !a.join_file.len;
+        if (!is_said && !join_file_read(a.join_file, &join))
+                e = ERR_CONFIG;
+        if (!is_said)
+                a.join = buf_str(&join);
+        if (e == ERR_CONFIG)
+                code = EXIT_WRONG;
+        else if (e == ERR_OK || e == ERR_NOT_FOUND)
+                code = (enum exit_code)run(&a, buf_str(&path), e == ERR_OK);
+        buf_wipe(&join);
         buf_fini(&path);
         return code;
 }
@@ -67,7 +83,8 @@ static enum exit_code gateway_command(const struct command_call *call)
 static const struct command command_gateway = {
         ROLE_COMMAND("gateway"),
         .summary = "serve: stand in front of the configured services and models",
-        .usage = "[--config PATH] [--auth|--no-auth] [--join TOKEN@URL] [--name NAME] [--listen ADDRESS]",
+        .usage =
+                "[--config PATH] [--auth|--no-auth] [--join TOKEN@URL|--join-file PATH] [--name NAME] [--listen ADDRESS]",
         .text = "Runs in the foreground until SIGTERM or Ctrl-C, then lets what is under way finish. SIGHUP reads the "
                 "configuration again; one with a mistake is refused and the old one stays in force. SIGUSR2 starts the program that "
                 "stands in its place now: it takes over the sockets, the old one finishes what is under way. SIGUSR1 "
@@ -80,6 +97,7 @@ static const struct command command_gateway = {
                 (const struct option[]){
                         CONFIG_OPTION,
                         JOIN_OPTION,
+                        JOIN_FILE_OPTION,
                         ROLE_OPTION(
                                 "name", 0, TEXT, name, "NAME",
                                 "with --join: what control is to call this gateway (else the host's name)"),
@@ -109,7 +127,7 @@ static enum exit_code agent_command(const struct command_call *call)
 static const struct command command_agent = {
         ROLE_COMMAND("agent"),
         .summary = "serve what stands beside this machine through gateways, by dialling out",
-        .usage = "[--config PATH] [--join TOKEN@URL] [--name NAME]",
+        .usage = "[--config PATH] [--join TOKEN@URL|--join-file PATH] [--name NAME]",
         .text = "Runs in the foreground until SIGTERM or Ctrl-C, then lets what is under way finish. It listens nowhere: it keeps "
                 "links to the gateways of `agent.gateways` and answers what they ask for of `agent.services`. SIGHUP reads the "
                 "configuration again; one with a mistake is refused and the old one stays in force. SIGUSR2 starts the program that "
@@ -119,6 +137,7 @@ static const struct command command_agent = {
                 (const struct option[]){
                         CONFIG_OPTION,
                         JOIN_OPTION,
+                        JOIN_FILE_OPTION,
                         ROLE_OPTION("name", 0, TEXT, name, "NAME",
                                     "with --join: what control is to call this agent (else the host's name)"),
                         { NULL },

@@ -160,14 +160,18 @@ void nodekeeper_init(struct supervisor *s)
                 n->folder[0] = '\0';
 }
 
-/* The same process, before there is anything to serve: it ends with the first document. */
+/*
+ * The same process, before there is anything to serve: it ends with the first document. A successor has what its predecessor
+ * served, who holds the state folder until it is let go: to wait for that would be to wait for ever.
+ */
 enum err nodekeeper_first(struct supervisor *s)
 {
         int pair[2], status = 0;
         pid_t pid;
         enum err e;
 
-        if (!s->node.is_on || access(s->options->config_file.ptr, F_OK) == 0)
+        if (!s->node.is_on || s->succession.predecessor_fd >= 0 ||
+            access(s->options->config_file.ptr, F_OK) == 0)
                 return ERR_OK;
         if ((e = mailbox_pair(pair)) != ERR_OK)
                 return e;

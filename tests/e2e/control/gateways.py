@@ -1,8 +1,12 @@
 """Real gateways at a real control: joined by a token, told what to serve, going on alone, removed."""
 
+import os
+import signal
+
 from gateway.controlled import OWN, misses, own_goes_on, said, serves
+from lib import proc
 from lib.control_role import Control
-from lib.stage import eventually, same
+from lib.stage import Program, eventually, free_port, same
 
 
 def gateway(t, control, name, token=None):
@@ -52,6 +56,25 @@ def story_control_is_killed_and_comes_back(t, seconds=120):
     service(back, "two", "two.example.com")
     serves(other, "two.example.com", 60)
     serves(other, "app.example.com")
+
+
+def story_one_without_a_file_hands_over_to_its_successor(t, seconds=60, alone=True):
+    control = Control(t).claim()
+    gate = Program(t, "edge", [t.sekisho, "gateway", "--config", t.folder / "none.json", "--listen", f"127.0.0.1:{free_port()}",
+                               "--join", control.join_token("gateway")], {"SEKISHO_STATE": str(t.folder / "edge-state")})
+    t.programs.append(gate)
+
+    def events(name):
+        return [x for x in gate.lines() if x.get("event") == name]
+
+    eventually(lambda: events("gateway_ready"), 30, "it does not serve")
+    os.kill(gate.pid, signal.SIGUSR2)
+    done = eventually(lambda: events("upgrade_done"), 30, "its successor does not serve")
+    same(gate.wait(40), 0)
+    eventually(lambda: len(events("control_connected")) > 1, 30, "the successor did not get the state folder")
+    t.programs.remove(gate)
+    os.kill(done[0]["pid"], signal.SIGTERM)
+    eventually(lambda: not proc.is_alive(done[0]["pid"]), 40, "it does not end")
 
 
 def story_a_gateway_is_removed(t):
