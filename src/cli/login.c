@@ -25,6 +25,7 @@ bool login_link_split(struct str link, char server[REMOTE_URL_BYTES], struct str
 
 static enum exit_code login_run(const struct command_call *call)
 {
+        const struct control_options *o = call->options;
         char server[REMOTE_URL_BYTES];
         struct str link, token;
         struct json_writer w;
@@ -41,6 +42,8 @@ static enum exit_code login_run(const struct command_call *call)
         }
         control_body_begin(&w, &body);
         json_write_member_str(&w, STR("token"), token);
+        if (o->name.len)
+                json_write_member_str(&w, STR("name"), o->name);
         control_body_end(&w);
         if ((code = remote_open(&r, str_of(server), STR(""))) == EXIT_OK &&
             (code = remote_ask(&r, "POST", "/owner", buf_str(&body))) == EXIT_OK) {
@@ -61,11 +64,15 @@ static enum exit_code login_run(const struct command_call *call)
 const struct command command_login = {
         .name = "login",
         .summary = "become the owner of a control server by its one-time link",
-        .usage = "LINK",
-        .text = "The link is printed by control's first start. Server and key are kept in ~/.config/sekisho/client.json for later "
-                "commands.",
+        .usage = "LINK [--name NAME]",
+        .text = "The link is printed by control's first start, or by `sekisho owner link`. Server and key are kept in "
+                "~/.config/sekisho/client.json for later commands.",
         .examples = (const char *const[]){ "sekisho login 'https://control.example.com:8000/setup#skown-…'",
                                            NULL },
+        .options =
+                (const struct option[]){
+                        TEXT_OPTION("name", name, "NAME", "what the key is to be called (owner)"), { NULL } },
+        ASKS,
         .arguments_max = 1,
         .run = login_run,
 };

@@ -19,6 +19,12 @@ enum {
         FINGERPRINT_MAX = 64
 };
 
+/* Control never speaks in the clear: what `sekisho setup` printed for calls to models is not meant, nor the token beside it. */
+static bool is_gateways(const char *server)
+{
+        return str_has_prefix(str_of(server), STR("http://"));
+}
+
 /* ---- what is remembered ---- */
 
 static bool place_find(char path[PATH_BYTES])
@@ -71,7 +77,8 @@ bool remote_is_known(void)
         unsigned mode;
         bool is_ours;
 
-        return (server && *server) || (place_find(path) && file_mode(path, &mode, &is_ours) == ERR_OK);
+        return (server && *server && !is_gateways(server)) ||
+               (place_find(path) && file_mode(path, &mode, &is_ours) == ERR_OK);
 }
 
 enum exit_code remote_remember(const char *server, const char *key)
@@ -201,6 +208,8 @@ enum exit_code remote_open(struct remote *r, struct str server, struct str key)
         struct str fingerprint;
         enum exit_code code;
 
+        if (env_server && is_gateways(env_server))
+                env_server = env_key = NULL;
         *r = (struct remote){ .client = client_new() };
         arena_init(&r->arena, NULL, 0, ARENA_BYTES);
         if (!r->client)

@@ -3,8 +3,6 @@
 #include "control/hub.h"
 #include "control/routes_priv.h"
 #include "control/version.h"
-#include "crypto/secret.h"
-#include "identity/owner.h"
 #include "io/process.h"
 #include "store/nodes.h"
 #include "store/services.h"
@@ -133,28 +131,4 @@ API_RUN(me_get)
                                 .scopes = scopes_texts(&c->work, caller->scopes) };
 
         return api_answer(c, &object_me_schema, &me, 0);
-}
-
-API_RUN(owner_claim)
-{
-        char key[IDENTITY_SECRET_SIZE];
-        struct object_owner o = { .name = STR("owner") };
-        uint64_t given;
-        enum err e = api_body(c, &o, &given);
-
-        if (e != ERR_OK)
-                return e;
-        if (o.name.len == 0)
-                o.name = STR("owner");
-        e = identity_owner_claim(t, o.token, o.name, c->source, &c->work, key);
-        if (e == ERR_DENIED)
-                return api_fail(
-                        c, 401, NULL,
-                        "This link is not good: it was used, or it is older than a day. Restart control for another.");
-        if (e != ERR_OK)
-                return api_store_failed(c, e, "key");
-        o.key = str_of(key);
-        e = api_answer(c, &object_owner_schema, &o, 0);
-        crypto_wipe(key, sizeof(key));
-        return e;
 }

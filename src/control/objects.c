@@ -202,6 +202,13 @@ static const struct schema_field owner_fields[] = {
 };
 SCHEMA(owner, "Owner", "The first identity.");
 
+static const struct schema_field owner_link_fields[] = {
+        { "link", SCHEMA_TEXT, SCHEMA_ONCE, AT(owner_link, link),
+          .doc = "for a browser or `sekisho login`; once" },
+        { "expires", SCHEMA_TIME, SCHEMA_OUT, AT(owner_link, expires) },
+};
+SCHEMA(owner_link, "OwnerLink", "A one-time link: who uses it is an owner.");
+
 static const struct schema_field me_fields[] = {
         { "kind", SCHEMA_TEXT, SCHEMA_OUT, AT(me, kind) },
         { "id", SCHEMA_TEXT, SCHEMA_OUT, AT(me, id) },

@@ -70,6 +70,11 @@ struct object_owner {
         struct str token, name, key;
 };
 
+struct object_owner_link {
+        struct str link;
+        unix_ms expires;
+};
+
 struct object_me {
         struct str kind, id, name, organisation;
         struct schema_texts scopes;
@@ -111,5 +116,6 @@ struct object_status {
 
 extern const struct schema object_node_schema, object_token_schema, object_target_schema,
         object_service_schema, object_share_schema, object_domain_schema, object_certificate_schema,
-        object_key_schema, object_owner_schema, object_me_schema, object_settings_schema, object_audit_schema,
-        object_status_schema, object_backup_schema, object_verified_schema;
+        object_key_schema, object_owner_schema, object_owner_link_schema, object_me_schema,
+        object_settings_schema, object_audit_schema, object_status_schema, object_backup_schema,
+        object_verified_schema;

@@ -98,6 +98,17 @@ const struct api_route api_table[] = {
           .tag = "status",
           .doc = "Uses the one-time link that control printed at its first start: gives the owner's key, once." },
 
+        { .method = HTTP_POST,
+          .path = "/owner-links",
+          .scopes = IDENTITY_ADMIN,
+          .flags = API_SECRET,
+          .status = 201,
+          .run = owner_link_make,
+          .answer = &object_owner_link_schema,
+          .tag = "status",
+          .doc = "Another one-time link, good for a day: for a browser, or for one more owner. The unused one before it "
+                 "is no longer good." },
+
         { .method = HTTP_GET,
           .path = "/nodes",
           .scopes = READ | NODES,

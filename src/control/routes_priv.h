@@ -40,6 +40,7 @@ struct hub_facts {
 API_RUN(status_get);
 API_RUN(me_get);
 API_RUN(owner_claim);
+API_RUN(owner_link_make);
 API_RUN(openapi_get);
 API_RUN(nodes_list);
 API_RUN(gateways_list);

@@ -74,6 +74,8 @@ static enum err config_read(struct supervisor *s, enum reader_task task, struct 
                      s->options->no_auth ? STR("false")
                      : s->options->auth  ? STR("true")
                                          : STR(""));
+        if (published_is_on(&published) && access(s->options->config_file.ptr, F_OK) == 0)
+                overlay_listen(&overlay, s->options->listen);
         conf_recorder_init(&recorder, &overlay.source);
         report_init(&report, s->options->config_file);
         e = conf_load(&recorder.source, &report, &conf);
@@ -82,6 +84,7 @@ static enum err config_read(struct supervisor *s, enum reader_task task, struct 
                 /* It was refused once, or the program is another now: the operator's own file is served all the same. */
                 fprintf(stderr, "sekisho: starting without what control published\n");
                 published_off(&published);
+                overlay_listen(&overlay, STR_NULL); /* its certificate was published, too */
                 conf_recorder_fini(&recorder);
                 conf_recorder_init(&recorder, &overlay.source);
                 report_fini(&report);

@@ -32,35 +32,51 @@ static enum err links_revoke(struct store_txn *t, struct store_change *c, struct
         return ERR_OK;
 }
 
-enum err identity_owner_link(struct store_txn *t, struct arena *a, char out[IDENTITY_SECRET_SIZE], bool *made)
+static enum err link_add(struct store_txn *t, int64_t org, const struct store_actor *actor, struct arena *a,
+                         char out[IDENTITY_SECRET_SIZE])
 {
-        const struct identity_caller system = identity_system();
-        const struct store_actor actor = identity_actor(&system);
-        struct store_page page = { .org = STORE_ORG_DEFAULT, .limit = 1 };
+        struct store_change *c = store_change_begin(t, org, actor, "owner.link");
         uint8_t hash[IDENTITY_HASH_BYTES];
-        struct store_key *keys;
-        struct store_change *c;
-        enum err e;
+        enum err e = links_revoke(t, c, a);
 
-        *made = false;
-        if ((e = store_key_list(t, &page, a, &keys)) != ERR_OK || page.count)
-                return e;
-        c = store_change_begin(t, STORE_ORG_DEFAULT, &actor, "owner.link");
-        if ((e = links_revoke(t, c, a)) != ERR_OK)
+        if (e != ERR_OK)
                 return e;
         identity_secret_hash(identity_secret_make(IDENTITY_OWNER_LINK, out), hash);
-        struct store_token row = { .org = STORE_ORG_DEFAULT,
+        struct store_token row = { .org = org,
                                    .kind = STORE_TOKEN_OWNER,
                                    .label = STR("the owner's link"),
                                    .hash = bytes_of(hash),
                                    .uses_max = 1,
                                    .expires = store_now(t) + IDENTITY_OWNER_LINK_MS,
                                    .created = store_now(t),
-                                   .created_by = STR("system") };
-        if ((e = store_token_add(c, &row)) != ERR_OK || (e = store_change_finish(c)) != ERR_OK)
+                                   .created_by = actor->name };
+        if ((e = store_token_add(c, &row)) != ERR_OK)
                 return e;
-        *made = true;
-        return ERR_OK;
+        return store_change_finish(c);
+}
+
+enum err identity_owner_link(struct store_txn *t, struct arena *a, char out[IDENTITY_SECRET_SIZE], bool *made)
+{
+        const struct identity_caller system = identity_system();
+        const struct store_actor actor = identity_actor(&system);
+        struct store_page page = { .org = STORE_ORG_DEFAULT, .limit = 1 };
+        struct store_key *keys;
+        enum err e;
+
+        *made = false;
+        if ((e = store_key_list(t, &page, a, &keys)) != ERR_OK || page.count)
+                return e;
+        e = link_add(t, STORE_ORG_DEFAULT, &actor, a, out);
+        *made = e == ERR_OK;
+        return e;
+}
+
+enum err identity_owner_link_more(struct store_txn *t, const struct identity_permit *permit, struct arena *a,
+                                  char out[IDENTITY_SECRET_SIZE])
+{
+        const struct store_actor actor = identity_permit_actor(permit);
+
+        return link_add(t, identity_permit_org(permit), &actor, a, out);
 }
 
 enum err identity_owner_claim(struct store_txn *t, struct str presented, struct str name, struct str source,

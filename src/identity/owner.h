@@ -3,7 +3,7 @@
  */
 #pragma once
 
-#include "identity/caller.h"
+#include "identity/permit.h"
 #include "identity/secret.h"
 
 /* A link is good for so long; control makes another at its next start. */
@@ -15,6 +15,10 @@
  */
 MUST_USE enum err identity_owner_link(struct store_txn *t, struct arena *a, char out[IDENTITY_SECRET_SIZE],
                                       bool *made);
+
+/* The same for who may do everything already: another owner, or the same in another place. The link before it is no longer good. */
+MUST_USE enum err identity_owner_link_more(struct store_txn *t, const struct identity_permit *permit,
+                                           struct arena *a, char out[IDENTITY_SECRET_SIZE]);
 
 /*
  * Uses the link's secret: one conditional UPDATE, in one transaction with the owner's new key. ERR_DENIED: unknown, used or

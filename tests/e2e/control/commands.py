@@ -79,3 +79,24 @@ def story_a_share_is_gone_with_its_command(t):
     same(share.wait(20), 0)
     gateway.until(lambda n: not n.sections.get("services"))
     same(control.get("/shares")["items"], [])
+
+
+def story_one_more_owner(t):
+    control = Control(t)
+    same(t.sekisho_run("login", link_of(control), "--name", "first").returncode, 0)
+    kept = t.folder / ".config" / "sekisho" / "client.json"
+    control.key = json.loads(kept.read_text())["token"]
+    t.secrets.append(control.key)
+    first, second, third = [json.loads(t.sekisho_run("owner", "link", "--json").stdout)["link"] for _ in range(3)]
+    for old in (first, second):
+        same(t.sekisho_run("login", old).returncode, 3)  # the newest alone is good
+    elsewhere = {"XDG_CONFIG_HOME": str(t.folder / "elsewhere")}
+    same(t.sekisho_run("login", third, env=elsewhere).returncode, 0)
+    same(t.sekisho_run("login", third, env=elsewhere).returncode, 3)
+    fourth = t.sekisho_run("owner", "link", env=elsewhere).stdout.strip()
+    same(t.sekisho_run("login", fourth, env={"XDG_CONFIG_HOME": str(t.folder / "third")}).returncode, 0)
+    same([k["name"] for k in json.loads(t.sekisho_run("key", "list", "--json").stdout)], ["first", "owner", "owner-2"])
+    reader = t.sekisho_run("key", "new", "reader", "--scopes", "read,services,nodes,audit").stdout.strip()
+    t.secrets.append(reader)
+    same(t.sekisho_run("owner", "link", env={"SEKISHO_SERVER": json.loads(kept.read_text())["server"], "SEKISHO_TOKEN": reader}).returncode, 7)
+    assert "owner.link" in t.sekisho_run("audit").stdout

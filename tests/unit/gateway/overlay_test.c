@@ -43,9 +43,49 @@ static void puts_the_word_over_the_file(void **state)
         }
 }
 
+#define ENTRY "{\"address\":\"127.0.0.1:3443\",\"tls\":true}"
+
+static const struct {
+        const char *why, *before, *after;
+} listens[] = {
+        { "behind the others", "{\"gateway\":{\"port\":1,\"listen\":[\"[::1]:2\", // why\n]}}",
+          "{\"gateway\":{\"port\":1,\"listen\":[\"[::1]:2\"," ENTRY ", // why\n]}}" },
+        { "host and port are written", "{\"gateway\":{\"port\":1}}",
+          "{\"gateway\":{\"listen\":[" ENTRY "],\"port\":1}}" },
+        { "defaults of host and port stay", "{\"gateway\":{}}",
+          "{\"gateway\":{\"host\":\"127.0.0.1\",\"port\":3000,\"listen\":[" ENTRY "]}}" },
+        { "an empty list", "{\"gateway\":{\"auth\":true,\"listen\":[]}}",
+          "{\"gateway\":{\"host\":\"127.0.0.1\",\"port\":3000,\"auth\":true,\"listen\":[" ENTRY "]}}" },
+        { "a list has switched the defaults off", "{\"gateway\":{\"listen\":[\":80\"]}}",
+          "{\"gateway\":{\"listen\":[\":80\"," ENTRY "]}}" },
+        { "it is there", "{\"gateway\":{\"listen\":[\"127.0.0.1:3443\"]}}",
+          "{\"gateway\":{\"listen\":[\"127.0.0.1:3443\"]}}" },
+        { "it is there with more to it", "{\"gateway\":{\"listen\":[{\"address\":\"127.0.0.1:3443\"}]}}",
+          "{\"gateway\":{\"listen\":[{\"address\":\"127.0.0.1:3443\"}]}}" },
+        { "no list: the file is wrong", "{\"gateway\":{\"listen\":1}}", "{\"gateway\":{\"listen\":1}}" },
+};
+
+static void adds_an_address(void **state)
+{
+        for (size_t i = 0; i < ARRAY_SIZE(listens); i++) {
+                struct given given = { { given_read, STR("f"), 0 }, str_of(listens[i].before) };
+                struct conf_text text = { 0 };
+                struct overlay o;
+
+                overlay_init(&o, &given.source, STR(""));
+                overlay_listen(&o, STR("127.0.0.1:3443"));
+                buf_init(&text.bytes, 4096);
+                assert_err(o.source.read(&o.source, CONF_READ_CONFIG, STR("f"), &text), ERR_OK);
+                if (!str_eq(buf_str(&text.bytes), str_of(listens[i].after)))
+                        fail_msg("%s: got %.*s", listens[i].why, STR_FMT(buf_str(&text.bytes)));
+                buf_fini(&text.bytes);
+        }
+}
+
 int main(void)
 {
-        const struct CMUnitTest tests[] = { cmocka_unit_test(puts_the_word_over_the_file) };
+        const struct CMUnitTest tests[] = { cmocka_unit_test(puts_the_word_over_the_file),
+                                            cmocka_unit_test(adds_an_address) };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
