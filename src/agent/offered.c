@@ -29,6 +29,19 @@ static void timeouts_write(struct json_writer *w)
         json_write_object_end(w);
 }
 
+/* How long nothing may pass on a stream of bytes. */
+static void idle_write(struct json_writer *w, const struct json_value *target)
+{
+        const struct json_value *idle = json_find(target, STR("idleTimeout"));
+
+        if (!idle)
+                return;
+        json_write_key(w, STR("timeouts"));
+        json_write_object_begin(w);
+        json_write_member_raw(w, STR("tunnel"), idle->raw);
+        json_write_object_end(w);
+}
+
 /* Each target is an upstream and a service of the same id. */
 static void targets_write(struct json_writer *w, const struct json_value *service, bool as_upstreams)
 {
@@ -55,6 +68,8 @@ static void targets_write(struct json_writer *w, const struct json_value *servic
                 raw_copy(w, target, STR("tls"));
                 if (str_eq(json_str(json_find(service, STR("kind"))), STR("llm")))
                         timeouts_write(w);
+                raw_copy(w, target, STR("proxyProtocol"));
+                idle_write(w, target);
                 json_write_object_end(w);
         }
 }

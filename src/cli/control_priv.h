@@ -7,8 +7,9 @@
 #include "cli/remote.h"
 
 struct control_options {
-        struct str server, token, name, host, to, kind, listen, path, access, allow, uses, expires, agent,
-                scopes, limit, label, node_name, cert, key;
+        struct str server, token, name, host, to, kind, listen, path, access, allow, deny, tls, tcp, udp,
+                rate, most, most_each, idle, proxy_protocol, uses, expires, agent, scopes, limit, label,
+                node_name, cert, key;
         bool json, approval, wildcard, llm;
 };
 

@@ -2,7 +2,80 @@
 #include "cli/control_priv.h"
 #include "cli/control_target.h"
 
+#include "base/units.h"
+
 #define SERVICES "/services"
+
+/* --tls, --tcp and --udp say kind and place at once. */
+static bool kind_find(const struct control_options *o, struct control_options *out)
+{
+        const struct {
+                struct str given;
+                const char *kind;
+        } short_forms[] = { { o->tls, "passthrough" }, { o->tcp, "tcp" }, { o->udp, "udp" } };
+        size_t given = o->kind.len > 0;
+
+        *out = *o;
+        for (size_t i = 0; i < ARRAY_SIZE(short_forms); i++) {
+                if (!short_forms[i].given.len)
+                        continue;
+                given++;
+                out->kind = str_of(short_forms[i].kind);
+        }
+        if (given > 1) {
+                out_problem("--kind, --tls, --tcp and --udp are ways to say the same: give one of them");
+                return false;
+        }
+        if (o->tls.len)
+                out->host = o->tls;
+        return true;
+}
+
+/* "2222", "2222-2230", "192.0.2.1:2222", with commas between: a port alone is one of every address. */
+static void ports_write(struct json_writer *w, struct str ports, struct arena *a)
+{
+        struct str one;
+
+        json_write_key(w, STR("listen"));
+        json_write_array_begin(w);
+        while (str_split(&ports, ',', &one)) {
+                one = str_trim(one);
+                json_write_str(w, str_find_char(one, ':') == STR_NONE
+                                          ? arena_format(a, "0.0.0.0:%.*s", STR_FMT(one))
+                                          : one);
+        }
+        json_write_array_end(w);
+}
+
+static bool number_write(struct json_writer *w, const char *key, const char *option, struct str text)
+{
+        uint64_t number;
+
+        if (text.len == 0)
+                return true;
+        if (units_parse_u64(text, UINT32_MAX, &number) != ERR_OK) {
+                out_problem("%s: \"%.*s\" is no number", option, STR_FMT(text));
+                return false;
+        }
+        json_write_member_uint(w, str_of(key), number);
+        return true;
+}
+
+static bool settings_write(struct json_writer *w, const struct control_options *o)
+{
+        bool ok = true;
+
+        if (!o->rate.len && !o->most.len && !o->most_each.len && !o->idle.len)
+                return true;
+        json_write_key(w, STR("settings"));
+        json_write_object_begin(w);
+        control_write_text(w, "rateLimit", o->rate);
+        control_write_text(w, "idleTimeout", o->idle);
+        ok = number_write(w, "maxConnections", "--max", o->most) &&
+             number_write(w, "maxConnectionsPerAddress", "--max-per-address", o->most_each);
+        json_write_object_end(w);
+        return ok;
+}
 
 static bool targets_write(struct json_writer *w, const struct control_options *o, struct arena *a)
 {
@@ -21,6 +94,12 @@ static bool targets_write(struct json_writer *w, const struct control_options *o
                 json_write_object_begin(w);
                 json_write_member_str(w, STR("agent"), agent);
                 json_write_member_str(w, STR("url"), url);
+                if (o->proxy_protocol.len) {
+                        json_write_key(w, STR("settings"));
+                        json_write_object_begin(w);
+                        json_write_member_str(w, STR("proxyProtocol"), o->proxy_protocol);
+                        json_write_object_end(w);
+                }
                 json_write_object_end(w);
         }
         json_write_array_end(w);
@@ -46,14 +125,15 @@ static void service_say(const struct control_options *o, const struct remote *r)
 
 static enum exit_code service_add_run(const struct command_call *call)
 {
-        const struct control_options *o = call->options;
+        struct control_options own;
+        const struct control_options *o = &own;
         struct json_writer w;
         struct arena arena;
         struct buf body;
         struct str name;
         enum exit_code code = EXIT_WRONG;
 
-        if (!control_argument(call, 0, "the service's name", &name))
+        if (!kind_find(call->options, &own) || !control_argument(call, 0, "the service's name", &name))
                 return EXIT_WRONG;
         arena_init(&arena, NULL, 0, 1 << 20);
         control_body_begin(&w, &body);
@@ -61,15 +141,19 @@ static enum exit_code service_add_run(const struct command_call *call)
         control_write_text(&w, "kind", o->llm ? STR("llm") : o->kind);
         control_write_text(&w, "path", o->path);
         control_write_list(&w, "hosts", o->host);
-        control_write_list(&w, "listen", o->listen);
-        if (o->access.len || o->allow.len) {
+        if (o->tcp.len || o->udp.len)
+                ports_write(&w, o->tcp.len ? o->tcp : o->udp, &arena);
+        else
+                control_write_list(&w, "listen", o->listen);
+        if (o->access.len || o->allow.len || o->deny.len) {
                 json_write_key(&w, STR("access"));
                 json_write_object_begin(&w);
                 control_write_text(&w, "kind", o->access);
                 control_write_list(&w, "allowed_ips", o->allow);
+                control_write_list(&w, "denied_ips", o->deny);
                 json_write_object_end(&w);
         }
-        if (targets_write(&w, o, &arena)) {
+        if (settings_write(&w, o) && targets_write(&w, o, &arena)) {
                 control_body_end(&w);
                 code = control_make(o, SERVICES, buf_str(&body), service_say);
         }
@@ -131,12 +215,12 @@ static enum exit_code service_remove_run(const struct command_call *call)
 static const struct command service_commands[] = {
         { .name = "add",
           .summary = "publish something that runs beside an agent, at every gateway",
-          .usage =
-                  "NAME --host HOST[,…] --to agent/NAME:HOST:PORT[,…] [--kind http|tcp|udp|passthrough|llm] …",
+          .usage = "NAME --host HOST[,…]|--tls HOST[,…]|--tcp PORTS --to agent/NAME:HOST:PORT[,…] …",
           .examples =
                   (const char *const[]){
                           "sekisho service add app --host app.example.com --to agent/home:localhost:8080",
-                          "sekisho service add ssh --kind tcp --listen 0.0.0.0:2222 --to agent/home:22",
+                          "sekisho service add ssh --tcp 2222 --to agent/home:22 --allow 203.0.113.0/24 --rate 5/min",
+                          "sekisho service add db --tls db.example.com --to agent/home:localhost:5432 --proxy-protocol v2",
                           "sekisho service add wiki --host wiki.example.com --to home:3000,attic:3000 --access token",
                           "sekisho service add gpus --llm --to agent/home:11434,agent/attic:8000", NULL },
           .options =
@@ -145,6 +229,11 @@ static const struct command service_commands[] = {
                                       "names it is published under, with commas between"),
                           TEXT_OPTION("to", to, "TARGET",
                                       "where agents reach it: agent/NAME:HOST:PORT, NAME:PORT or NAME:URL"),
+                          TEXT_OPTION("tls", tls, "HOST",
+                                      "names whose TLS is passed on unopened, with commas between"),
+                          TEXT_OPTION("tcp", tcp, "PORTS",
+                                      "what gateways listen on, bytes passed on: 2222 or 192.0.2.1:2222"),
+                          TEXT_OPTION("udp", udp, "PORTS", "the same, for datagrams"),
                           TEXT_OPTION("kind", kind, "KIND",
                                       "http (when nothing is said), tcp, udp, passthrough, llm"),
                           { "llm", 0, OPTION_FLAG, offsetof(struct control_options, llm), NULL,
@@ -156,6 +245,15 @@ static const struct command service_commands[] = {
                                       "public (when nothing is said), token, owner"),
                           TEXT_OPTION("allow", allow, "PREFIX",
                                       "addresses that may use it, with commas between"),
+                          TEXT_OPTION("deny", deny, "PREFIX", "addresses that may not"),
+                          TEXT_OPTION("rate", rate, "RATE",
+                                      "tls, tcp, udp: new connections of one address in a time, as 10/s"),
+                          TEXT_OPTION("max", most, "N", "tls, tcp, udp: connections at a time"),
+                          TEXT_OPTION("max-per-address", most_each, "N", "tls, tcp, udp: of one address"),
+                          TEXT_OPTION("idle", idle, "TIME",
+                                      "tls, tcp, udp: how long nothing may pass, as 60s"),
+                          TEXT_OPTION("proxy-protocol", proxy_protocol, "VERSION",
+                                      "tls, tcp: tell the target who connects, v1 or v2"),
                           SERVER_OPTIONS,
                           { NULL } },
           ASKS,

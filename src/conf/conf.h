@@ -59,6 +59,14 @@ struct conf_token {
 /* Addresses of the gateway and the admin together: as many sockets as go to a worker at once. */
 enum { CONF_LISTENS_MAX = 60 };
 
+/* Who may open byte streams, and how many. */
+struct conf_stream_rules {
+        struct conf_prefixes allowed_ips;              /* beside gateway.allowedIps; empty: no more */
+        struct conf_prefixes denied_ips;               /* of those */
+        struct units_rate rate;                        /* of new ones, per address; count 0: none */
+        uint64_t streams_max, streams_per_address_max; /* at a time; 0: no limit */
+};
+
 struct conf_listen {
         struct listen_address address;
         bool is_tls;
@@ -67,7 +75,16 @@ struct conf_listen {
         bool is_published;       /* control's word: that it cannot be opened stops nothing else */
         struct str upstream_name;
         const struct conf_upstream *upstream; /* every connection is passed on to it as it is; NULL: HTTP */
-        struct conf_prefixes allowed_ips;     /* beside gateway.allowedIps; empty: no more */
+        struct conf_stream_rules rules;
+};
+
+/* TLS that does not end here: whose name is asked for gets the bytes as they are. */
+struct conf_pass {
+        struct conf_strs hosts; /* lower case, names and "*.name" */
+        bool is_published;
+        struct str upstream_name;
+        const struct conf_upstream *upstream;
+        struct conf_stream_rules rules;
 };
 
 struct conf_certificate {
@@ -131,6 +148,8 @@ struct conf_gateway {
          * then what control published. */
         struct conf_listen *listens;
         size_t listens_count;
+        struct conf_pass *passes;
+        size_t passes_count;
         bool auth; /* true: at least one token is there */
         struct conf_token *tokens;
         size_t tokens_count;
@@ -327,6 +346,7 @@ struct conf_access {
         bool needs_token;                 /* false also for every route when gateway.auth is off */
         unsigned scope;                   /* one of conf_scope, with needs_token */
         struct conf_prefixes allowed_ips; /* beside gateway.allowedIps; empty: no more */
+        struct conf_prefixes denied_ips;  /* of those */
 };
 
 struct conf_route {

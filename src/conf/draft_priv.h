@@ -63,7 +63,14 @@ struct draft_listen {
         struct draft_item item;
         struct draft_text address, upstream;
         bool is_tls, takes_proxy_protocol;
-        struct conf_prefixes allowed_ips;
+        struct conf_stream_rules rules;
+};
+
+struct draft_pass {
+        struct draft_item item;
+        struct conf_strs hosts;
+        struct draft_text upstream;
+        struct conf_stream_rules rules;
 };
 
 struct draft_token {
@@ -92,7 +99,7 @@ struct draft_gateway {
         struct draft_place at;
         struct draft_text host;
         struct draft_number port;
-        struct draft_list listen, tokens, certificates, error_pages;
+        struct draft_list listen, passes, tokens, certificates, error_pages;
         struct draft_text redirect_http, tls_cert, tls_key, user, client_ca, client_crl, dns_servers;
         struct draft_text links_authority, links_cert, links_key;
         struct draft_list links_agents;

@@ -47,6 +47,7 @@ static void resolve(struct loader *l, struct draft *d)
         resolve_routes(l, &d->routes);
         resolve_admin(l, &d->admin);
         resolve_published_listens(l, &d->gateway);
+        resolve_pass_through(l, &d->gateway);
         resolve_log(l, &d->log);
         resolve_trace(l, &d->trace);
         resolve_agent(l, &d->agent);

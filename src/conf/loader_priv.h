@@ -116,6 +116,7 @@ void resolve_links(struct loader *l,
                    struct draft_gateway *d); /* after the gateway's certificates and listeners */
 void resolve_raw_listens(struct loader *l, struct draft_gateway *d);       /* after the upstreams */
 void resolve_published_listens(struct loader *l, struct draft_gateway *d); /* after all other listeners */
+void resolve_pass_through(struct loader *l, struct draft_gateway *d);      /* after routes and listeners */
 void resolve_agent(struct loader *l, struct draft_agent *d);               /* after the upstreams */
 void resolve_trace(struct loader *l, struct draft_trace *d);               /* after the upstreams */
 void resolve_control(struct loader *l, struct draft_control *d);

@@ -98,7 +98,7 @@ static const struct json_value *gateway_join(struct loader *l, const struct json
                                              const struct json_value *other)
 {
         static const struct str lists[] = { STR_INIT("apiTokens"), STR_INIT("certificates"),
-                                            STR_INIT("listen") };
+                                            STR_INIT("listen"), STR_INIT("passThrough") };
 
         if (!json_is(other, JSON_OBJECT) || (own && !json_is(own, JSON_OBJECT)))
                 return own;

@@ -283,12 +283,16 @@ static void listens_resolve(struct loader *l, struct draft_gateway *d, struct co
                 struct conf_listen more = { .is_tls = drafts[i].is_tls,
                                             .takes_proxy_protocol = drafts[i].takes_proxy_protocol,
                                             .upstream_name = drafts[i].upstream.text,
-                                            .allowed_ips = drafts[i].allowed_ips };
+                                            .rules = drafts[i].rules };
+                const struct conf_stream_rules *r = &more.rules;
 
-                if (more.allowed_ips.count && !more.upstream_name.ptr)
-                        loader_error_at(l, drafts[i].item.at,
-                                        "%.*s.allowedIps: goes with upstream; else see routes[].allowedIps",
-                                        STR_FMT(drafts[i].item.path));
+                if (!more.upstream_name.ptr &&
+                    (r->allowed_ips.count || r->denied_ips.count || r->rate.count || r->streams_max ||
+                     r->streams_per_address_max))
+                        loader_error_at(
+                                l, drafts[i].item.at,
+                                "%.*s: allowedIps, deniedIps and limits go with upstream; for HTTP they are keys of routes",
+                                STR_FMT(drafts[i].item.path));
 
                 if (resolve_listen(l, drafts[i].item.path.ptr, &drafts[i].address, &more.address))
                         listen_add(l, g, &more, drafts[i].item.at);

@@ -4,6 +4,37 @@
 
 #define AT(type, member) .offset = offsetof(struct type, member)
 
+/* Of byte streams: the same where a port is theirs and where a name of TLS is. */
+#define STREAM_RULES(type, when)                                                                              \
+        { "allowedIps",                                                                                       \
+          CONF_TYPE_PREFIXES,                                                                                 \
+          0,                                                                                                  \
+          AT(type, rules.allowed_ips),                                                                        \
+          "[]",                                                                                               \
+          .doc = when "Who may connect, beside `gateway.allowedIps`; empty: everyone that admits." },         \
+                { "deniedIps", CONF_TYPE_PREFIXES,                                                            \
+                  0,           AT(type, rules.denied_ips),                                                    \
+                  "[]",        .doc = when "Who of these may not." },                                         \
+                { "rateLimit",                                                                                \
+                  CONF_TYPE_RATE,                                                                             \
+                  0,                                                                                          \
+                  AT(type, rules.rate),                                                                       \
+                  .unless = "no limit",                                                                       \
+                  .doc = when                                                                                 \
+                  "New connections of one address in a time, as `10/s`; above it they are closed at once." }, \
+                { "maxConnections",                                                                           \
+                  CONF_TYPE_NUMBER,                                                                           \
+                  0,                                                                                          \
+                  AT(type, rules.streams_max),                                                                \
+                  "0",                                                                                        \
+                  0,                                                                                          \
+                  1000000,                                                                                    \
+                  .doc = when "Connections at a time, over all workers; 0: no limit of its own." },           \
+        {                                                                                                     \
+                "maxConnectionsPerAddress", CONF_TYPE_NUMBER, 0, AT(type, rules.streams_per_address_max),     \
+                        "0", 0, 1000000, .doc = when "Of one address at a time; 0: no limit of its own."      \
+        }
+
 static const struct conf_key listen_keys[] = {
         { "address", CONF_TYPE_TEXT, CONF_REQUIRED, AT(draft_listen, address),
           .doc = "Where to listen: `127.0.0.1:3000`, `[::1]:3000`, `:3000` (every address), `unix:/run/sekisho.sock`, or `systemd:NAME`: the socket a socket unit opens under this `FileDescriptorName`." },
@@ -14,8 +45,7 @@ static const struct conf_key listen_keys[] = {
         { "upstream", CONF_TYPE_TEXT, 0, AT(draft_listen, upstream), .unless = "HTTP, by `routes`",
           .doc = "No HTTP here: each connection is passed on as it is to this one of `upstreams`, whose targets are `tcp://` or "
                  "`link://`. With `tls` TLS ends here." },
-        { "allowedIps", CONF_TYPE_PREFIXES, 0, AT(draft_listen, allowed_ips), "[]",
-          .doc = "With `upstream`: who may connect, beside `gateway.allowedIps`; empty: everyone that admits." },
+        STREAM_RULES(draft_listen, "With `upstream`. "),
 };
 static const struct conf_table conf_table_listen = {
         "gateway.listen[]",
@@ -23,6 +53,20 @@ static const struct conf_table conf_table_listen = {
         CONF_KEYS(listen_keys),
         .short_key = "address",
         .doc = "One more address to listen on.",
+};
+
+static const struct conf_key pass_keys[] = {
+        { "host", CONF_TYPE_TEXTS, CONF_REQUIRED, AT(draft_pass, hosts), .check = conf_check_host,
+          .doc = "The names: `db.example.com`, or `*.example.com`. A name that a route has is the route's before a wildcard here." },
+        { "upstream", CONF_TYPE_TEXT, CONF_REQUIRED, AT(draft_pass, upstream),
+          .doc = "The one of `upstreams` whose targets, `tcp://` or `link://`, end TLS themselves." },
+        STREAM_RULES(draft_pass, ""),
+};
+static const struct conf_table conf_table_pass = {
+        "gateway.passThrough[]",
+        sizeof(struct draft_pass),
+        CONF_KEYS(pass_keys),
+        .doc = "TLS that is passed on unopened: found by the name its first message asks for (SNI), on every listener with `tls`.",
 };
 
 static const struct conf_word scopes[] = {
@@ -237,6 +281,8 @@ static const struct conf_key gateway_keys[] = {
         { "port", CONF_TYPE_PLACED, 0, AT(draft_gateway, port), "3000", 1, 65535, .doc = "Its port." },
         { "listen", CONF_TYPE_LIST, 0, AT(draft_gateway, listen), "[]", .table = &conf_table_listen,
           .doc = "More addresses. With `listen` and neither `host` nor `port`, only these." },
+        { "passThrough", CONF_TYPE_LIST, 0, AT(draft_gateway, passes), "[]", .table = &conf_table_pass,
+          .doc = "Names whose TLS is passed on unopened." },
         { "redirectHttp", CONF_TYPE_TEXT, 0, AT(draft_gateway, redirect_http), .unless = "none",
           .doc = "An address such as `0.0.0.0:80` where every request is answered with a redirect to https." },
         { "auth", CONF_TYPE_BOOL, 0, AT(draft_gateway, gateway.auth), "true",

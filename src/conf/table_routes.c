@@ -287,6 +287,8 @@ static const struct conf_key access_keys[] = {
           .doc = "The scope a caller's token must have." },
         { "allowedIps", CONF_TYPE_PREFIXES, 0, AT(draft_route, route.access.allowed_ips), "[]",
           .doc = "Addresses that may call, of those `gateway.allowedIps` admits; empty: all of them." },
+        { "deniedIps", CONF_TYPE_PREFIXES, 0, AT(draft_route, route.access.denied_ips), "[]",
+          .doc = "Of these, the ones that may not." },
         { "clientCertificate", CONF_TYPE_BOOL, 0, AT(draft_route, route.access.needs_client_certificate),
           "false",
           .doc = "Callers must have shown a certificate of `gateway.clientCertificates`. Else: 403." },

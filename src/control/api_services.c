@@ -1,4 +1,5 @@
 #include "control/routes_priv.h"
+#include "control/streams.h"
 #include "control/text.h"
 #include "store/nodes.h"
 #include "store/services.h"
@@ -107,6 +108,7 @@ static enum err target_make(struct api_call *c, struct store_change *change,
         enum err e;
 
         if ((e = target_check(c, o)) != ERR_OK || (e = target_fits(c, service->kind, o->url)) != ERR_OK ||
+            (e = stream_target_check(c, o, service->kind)) != ERR_OK ||
             (e = agent_find(c, t, service->org, o->agent, &agent)) != ERR_OK)
                 return e;
         *row = (struct store_target){ .org = service->org,
@@ -164,6 +166,17 @@ static void access_read(struct api_call *c, struct str text, struct object_acces
         const struct json_value *ips = json_find(root, STR("allowedIps"));
         if (ips)
                 o->allowed_ips = texts_of_text(&c->work, ips->raw);
+        if ((ips = json_find(root, STR("deniedIps"))))
+                o->denied_ips = texts_of_text(&c->work, ips->raw);
+}
+
+static void addresses_write(struct json_writer *w, const char *key, const struct schema_texts *list)
+{
+        json_write_key(w, str_of(key));
+        json_write_array_begin(w);
+        for (size_t i = 0; i < list->count; i++)
+                json_write_str(w, list->items[i]);
+        json_write_array_end(w);
 }
 
 /* As documents have it (docs/protocol/nodes.md 3). */
@@ -176,11 +189,9 @@ static struct str access_write(struct api_call *c, const struct object_access *o
         json_writer_init(&w, &out, JSON_COMPACT);
         json_write_object_begin(&w);
         json_write_member_str(&w, STR("kind"), o->kind.len ? o->kind : STR("public"));
-        json_write_key(&w, STR("allowedIps"));
-        json_write_array_begin(&w);
-        for (size_t i = 0; i < o->allowed_ips.count; i++)
-                json_write_str(&w, o->allowed_ips.items[i]);
-        json_write_array_end(&w);
+        addresses_write(&w, "allowedIps", &o->allowed_ips);
+        if (o->denied_ips.count)
+                addresses_write(&w, "deniedIps", &o->denied_ips);
         json_write_object_end(&w);
         json_writer_finish(&w);
         struct str text = arena_copy(&c->work, buf_str(&out));
@@ -270,10 +281,20 @@ static enum err hosts_check(struct api_call *c, struct schema_texts *hosts)
         return ERR_OK;
 }
 
+static enum err addresses_check(struct api_call *c, const struct schema_texts *list)
+{
+        struct ip_prefix prefix;
+
+        for (size_t i = 0; i < list->count; i++)
+                if (ip_prefix_parse(list->items[i], &prefix) != ERR_OK)
+                        return api_fail(c, 400, NULL, "\"%.*s\" is no address or prefix.",
+                                        STR_FMT(str_sub(list->items[i], 0, 100)));
+        return ERR_OK;
+}
+
 static enum err shape_check(struct api_call *c, struct object_service *o, enum store_service_kind kind)
 {
         bool by_port = kind == STORE_SERVICE_TCP || kind == STORE_SERVICE_UDP;
-        struct ip_prefix prefix;
         enum err e;
 
         if (!text_is_name(o->name))
@@ -299,10 +320,10 @@ static enum err shape_check(struct api_call *c, struct object_service *o, enum s
                                 c, 400, NULL,
                                 "\"%.*s\" is nothing to listen on: write 0.0.0.0:2222 or [::]:7000-7010.",
                                 STR_FMT(str_sub(o->listen.items[i], 0, 100)));
-        for (size_t i = 0; i < o->access.allowed_ips.count; i++)
-                if (ip_prefix_parse(o->access.allowed_ips.items[i], &prefix) != ERR_OK)
-                        return api_fail(c, 400, NULL, "\"%.*s\" is no address or prefix.",
-                                        STR_FMT(str_sub(o->access.allowed_ips.items[i], 0, 100)));
+        if ((e = addresses_check(c, &o->access.allowed_ips)) != ERR_OK ||
+            (e = addresses_check(c, &o->access.denied_ips)) != ERR_OK ||
+            (e = stream_service_check(c, o, kind)) != ERR_OK)
+                return e;
         if (o->path.len == 0)
                 o->path = STR("/");
         if (o->path.ptr[0] != '/' || str_find_char(o->path, ' ') != STR_NONE ||
@@ -340,8 +361,11 @@ static enum err place_check(struct api_call *c, struct store_txn *t, const struc
                         page.after = r->id;
                         if (r->id == own)
                                 continue;
+                        bool by_name = kind == STORE_SERVICE_PASSTHROUGH ||
+                                       r->kind == STORE_SERVICE_PASSTHROUGH; /* no path is ever seen */
+
                         if (shares_host(&o->hosts, &hosts) &&
-                            (!paths.count || str_eq(paths.items[0], o->path)))
+                            (by_name || !paths.count || str_eq(paths.items[0], o->path)))
                                 return api_fail(
                                         c, 409, NULL,
                                         "The service \"%.*s\" is published at that name and path already.",
@@ -534,7 +558,8 @@ API_RUN(target_change)
             (e = api_body(c, &o, &given)) != ERR_OK || (e = api_expected(c, &expected)) != ERR_OK ||
             (e = target_check(c, &o)) != ERR_OK ||
             (e = store_service_get(t, row.org, row.service, &c->work, &service)) != ERR_OK ||
-            (e = target_fits(c, service.kind, o.url)) != ERR_OK)
+            (e = target_fits(c, service.kind, o.url)) != ERR_OK ||
+            (e = stream_target_check(c, &o, service.kind)) != ERR_OK)
                 return e;
         if (expected && expected != row.revision)
                 return api_store_failed(c, ERR_STALE, "target");

@@ -274,6 +274,7 @@ static enum err agent_service(struct reading *r, const struct store_service *s,
                               const struct store_target *targets, size_t count, int64_t agent)
 {
         struct desired_node *n = (struct desired_node *)(uintptr_t)desired_find(r->d, agent);
+        struct str idle = s->kind == STORE_SERVICE_HTTP ? STR("") : member_raw(r, s->settings, "idleTimeout");
         struct json_writer w;
         struct buf json;
 
@@ -284,7 +285,8 @@ static enum err agent_service(struct reading *r, const struct store_service *s,
         json_write_object_begin(&w);
         for (size_t i = 0; i < count; i++) {
                 const struct store_target *t = &targets[i];
-                struct str tls = member_raw(r, t->settings, "tls");
+                struct str tls = member_raw(r, t->settings, "tls"),
+                           proxy_protocol = member_raw(r, t->settings, "proxyProtocol");
 
                 if (t->node != agent || !t->is_enabled)
                         continue;
@@ -294,6 +296,10 @@ static enum err agent_service(struct reading *r, const struct store_service *s,
                 raw_member(&w, "health", t->health, "{}");
                 if (tls.len)
                         json_write_member_raw(&w, STR("tls"), tls);
+                if (proxy_protocol.len)
+                        json_write_member_raw(&w, STR("proxyProtocol"), proxy_protocol);
+                if (idle.len)
+                        json_write_member_raw(&w, STR("idleTimeout"), idle);
                 json_write_object_end(&w);
         }
         json_write_object_end(&w);

@@ -101,6 +101,7 @@ static const struct schema_field access_fields[] = {
           .doc = "public when not given" },
         { "allowed_ips", SCHEMA_TEXTS, SCHEMA_ALL, AT(access, allowed_ips),
           .doc = "prefixes; empty: every address" },
+        { "denied_ips", SCHEMA_TEXTS, SCHEMA_ALL, AT(access, denied_ips), .doc = "prefixes, of these" },
 };
 static const struct schema object_access_schema = { "Access", sizeof(struct object_access), access_fields,
                                                     ARRAY_SIZE(access_fields), "Who may use it." };

@@ -7,7 +7,7 @@
 
 struct object_access {
         struct str kind;
-        struct schema_texts allowed_ips;
+        struct schema_texts allowed_ips, denied_ips;
 };
 
 struct object_node {

@@ -9,6 +9,7 @@
 #include "io/listener.h"
 #include "io/tls.h"
 #include "proxy/forward.h"
+#include "proxy/pass.h"
 
 enum { SNAPSHOT_BYTES_MAX = 256 << 20 };
 
@@ -155,22 +156,51 @@ static enum err server_tls(struct build *b, struct tls_context **out)
         return ERR_OK;
 }
 
-/* What every connection of a listener of byte streams goes by. */
-static const struct route *raw_build(struct build *b, const struct conf_listen *c)
+/* What every connection of a listener of byte streams, or under a name that is passed on, goes by. */
+static const struct route *raw_build(struct build *b, struct str name, const struct conf_upstream *upstream,
+                                     const struct conf_stream_rules *rules)
 {
-        struct upstream *u = b->s->upstreams[c->upstream - b->conf->upstreams];
-        char address[LISTEN_ADDRESS_TEXT_MAX];
+        struct upstream *u = b->s->upstreams[upstream - b->conf->upstreams];
         struct route *r = ARENA_NEW(b->arena, struct route);
 
         if (!r)
                 return NULL;
-        *r = (struct route){ .name = arena_copy(b->arena, listen_address_format(&c->address, address)),
+        *r = (struct route){ .name = arena_copy(b->arena, name),
                              .handler = &forward_handler,
                              .upstream = u,
-                             .access = { .is_public = true, .allowed_ips = build_ip_list(&c->allowed_ips) } };
+                             .access = { .is_public = true,
+                                         .allowed_ips = build_ip_list(&rules->allowed_ips),
+                                         .denied_ips = build_ip_list(&rules->denied_ips) },
+                             .rate = rules->rate,
+                             .concurrent_max = (uint32_t)rules->streams_max,
+                             .concurrent_per_address_max = (uint32_t)rules->streams_per_address_max };
         r->key = build_key(b, r->name);
         measure_route_init(b->in->shared->metrics, &r->measure, r->name, u->name);
         return r;
+}
+
+static enum err passes_build(struct build *b)
+{
+        const struct conf_gateway *g = &b->conf->gateway;
+        struct pass_table *t = &b->s->passes;
+        size_t max = 0;
+
+        for (size_t i = 0; i < g->passes_count; i++)
+                max += g->passes[i].hosts.count;
+        if (!(t->passes = ARENA_ARRAY(b->arena, struct pass, max + 1)))
+                return ERR_NO_MEMORY;
+        for (size_t i = 0; i < g->passes_count; i++) {
+                const struct conf_pass *c = &g->passes[i];
+                const struct route *raw =
+                        c->hosts.count ? raw_build(b, c->upstream_name, c->upstream, &c->rules) : NULL;
+
+                if (c->hosts.count && !raw)
+                        return ERR_NO_MEMORY;
+                for (size_t j = 0; j < c->hosts.count; j++)
+                        t->passes[t->count++] = (struct pass){ c->hosts.items[j], { .raw = raw } };
+        }
+        pass_table_sort(t);
+        return ERR_OK;
 }
 
 /* In the order of the sockets: gateway.listens, then the admin's. */
@@ -179,6 +209,7 @@ static enum err listens_build(struct build *b)
         const struct conf_gateway *g = &b->conf->gateway;
         struct snapshot *s = b->s;
         struct tls_context *tls = NULL;
+        char name[LISTEN_ADDRESS_TEXT_MAX];
         uint16_t https_port = 443;
         enum err e;
 
@@ -194,7 +225,9 @@ static enum err listens_build(struct build *b)
         for (size_t i = 0; i < g->listens_count; i++) {
                 const struct route *raw = NULL;
 
-                if (g->listens[i].upstream && !(raw = raw_build(b, &g->listens[i])))
+                if (g->listens[i].upstream &&
+                    !(raw = raw_build(b, listen_address_format(&g->listens[i].address, name),
+                                      g->listens[i].upstream, &g->listens[i].rules)))
                         return ERR_NO_MEMORY;
                 s->listens[s->listens_count++] =
                         (struct listen_conf){ .raw = raw,
@@ -273,7 +306,7 @@ enum err build_snapshot(const struct build_input *in, struct report *r, struct s
             (e = build_routes(&b)) == ERR_OK && (e = trace_build(&b)) == ERR_OK &&
             (e = pages_build(&b)) == ERR_OK)
                 e = listens_build(&b);
-        if (e == ERR_OK)
+        if (e == ERR_OK && (e = passes_build(&b)) == ERR_OK)
                 e = links_build(&b);
         if (e == ERR_OK && s->arena.full)
                 e = ERR_NO_MEMORY;

@@ -13,7 +13,7 @@
 #include "base/err.h"
 #include "base/str.h"
 
-enum { HELLO_BYTES_MAX = 4096, HELLO_NAME_BYTES_MAX = 253 };
+enum { HELLO_BYTES_MAX = 16 * 1024, HELLO_NAME_BYTES_MAX = 253 };
 
 struct hello {
         uint8_t name_len;                /* 0: no name is asked for */

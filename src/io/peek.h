@@ -9,7 +9,7 @@
 #include "base/str.h"
 #include "io/timer.h"
 
-enum { PEEK_BYTES_MAX = 4096 };
+enum { PEEK_BYTES_MAX = 16 * 1024 };
 
 struct peek;
 

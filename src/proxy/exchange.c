@@ -71,7 +71,7 @@ struct exchange *exchange_new(struct worker *w, struct side *down, const struct 
         x->down = down;
         x->lender = down->ops->let_go ? down : NULL;
         x->origin = origin;
-        x->tally_slot = x->token_slot = TALLY_NO_SLOT;
+        x->tally_slot = x->token_slot = x->route_slot = x->address_slot = TALLY_NO_SLOT;
         x->snap = snapshot_get(w->snap);
         x->start_us = loop_now_us(w->loop);
         arena_init(&x->arena, first, EXCHANGE_ARENA_FIRST, ARENA_BYTES_MAX);

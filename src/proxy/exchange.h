@@ -95,6 +95,9 @@ struct exchange {
         struct http_target target;
         struct str forward_target; /* what goes upstream: target.text, or rewritten */
         struct http_client client;
+        struct ip
+                client_to; /* over a link: which of the gateway's addresses a stream of bytes came to; family 0: not said */
+        uint16_t client_to_port, client_port;
 
         /* what the steps found */
         const struct route *route;
@@ -119,8 +122,8 @@ struct exchange {
         bool wants_upgrade, is_websocket, is_tunnel;
         bool is_connect; /* an extended CONNECT: to its client any 2xx means that the tunnel is open (RFC 8441 5) */
         bool has_bad_token;
-        bool is_address_denied;         /* the last attempt: worker.may_dial said no */
-        int32_t tally_slot, token_slot; /* concurrency: what it holds */
+        bool is_address_denied; /* the last attempt: worker.may_dial said no */
+        int32_t tally_slot, token_slot, route_slot, address_slot; /* concurrency: what it holds */
         bool is_counted;
         bool is_stale_retry; /* the last attempt met a kept connection that was closed: the target is not to blame */
         bool continue_sent, request_done, answer_started, answer_done, is_ended;

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/units.h"
+#include "io/listener.h"
 #include "proxy/forward.h"
 #include "proxy/reply.h"
 #include "proxy/worker.h"
@@ -13,12 +15,32 @@ static struct str field(const struct exchange *x, struct str name)
         return f ? f->value : STR_NULL;
 }
 
+/* Of a stream of bytes: the client's port, and which of the gateway's addresses it came to. Absent is fine. */
+static bool ends_read(struct exchange *x)
+{
+        struct str port = field(x, STR("sekisho-client-port")), local = field(x, STR("sekisho-local"));
+        struct listen_address at;
+        uint64_t number;
+
+        if (!port.ptr && !local.ptr)
+                return true;
+        if (units_parse_u64(port, 65535, &number) != ERR_OK || listen_address_parse(local, &at) != ERR_OK ||
+            !at.ip.family)
+                return false;
+        x->client_port = (uint16_t)number;
+        x->client_to = at.ip;
+        x->client_to_port = at.port;
+        return true;
+}
+
 bool link_in_identify(struct exchange *x)
 {
         struct str client = field(x, STR("sekisho-client")), id = field(x, STR("sekisho-request-id"));
 
         x->client = (struct http_client){ .ip = x->origin->peer, .peer = x->origin->peer, .is_tls = true };
         if (client.ptr && ip_parse(client, &x->client.ip) != ERR_OK)
+                return false;
+        if (!ends_read(x))
                 return false;
         if (id.len != EXCHANGE_ID_LEN)
                 return id.ptr == NULL;

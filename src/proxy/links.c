@@ -394,7 +394,6 @@ void links_judge(struct links *l)
 
 void links_leave(struct links *l)
 {
-        links_greetings_close(l);
         list_for_each_safe(node, &l->all) {
                 struct link *link = CONTAINER_OF(node, struct link, node);
 
@@ -415,7 +414,6 @@ struct links *links_new(struct worker *w)
         map_init(&l->by_id, w->shared->hash_key, AGENTS_MAX);
         list_init(&l->agents);
         list_init(&l->all);
-        list_init(&l->greetings);
         timer_init(&l->timer, on_tick);
         return l;
 }

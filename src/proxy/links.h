@@ -26,9 +26,7 @@ struct worker;
 MUST_USE struct links *links_new(struct worker *w); /* NULL: no memory */
 void links_free(struct links *l);                   /* NULL is fine */
 
-/* A connection of a TLS listener: an agent's or a visitor's, as its first message says. Takes fd. */
-void links_greet(struct links *l, int fd, const struct listen_conf *listen);
-/* An agent's, handed over by the worker that accepted it. Takes fd. */
+/* An agent's connection, as its first message said (greeting.h), here or in the worker that accepted it. Takes fd. */
 void links_take(struct links *l, int fd);
 
 /* The worker ends: agents are told to look elsewhere; what has links goes on with them. */

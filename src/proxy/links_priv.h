@@ -48,8 +48,7 @@ struct links {
         struct worker *w;
         struct map by_id; /* to struct link_agent */
         struct list agents, all;
-        struct list greetings; /* links_take.c: connections whose first message is awaited */
-        size_t greetings_count, links_count, opening_count, waiting_count;
+        size_t links_count, opening_count, waiting_count;
         struct timer timer; /* ends waits, forgets agents */
         mono_ms born_at;
         struct log_limit refusals;
@@ -63,4 +62,3 @@ void link_enter(struct link *link, enum link_state next);
 /* NULL: it may come. Else the word for the log. */
 const char *link_refusal(const struct links_conf *conf, const struct node_name *name,
                          const uint8_t identity[32]);
-void links_greetings_close(struct links *l); /* links_take.c */

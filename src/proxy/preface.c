@@ -5,7 +5,7 @@
 
 #include "http/proxy_protocol.h"
 #include "io/peek.h"
-#include "proxy/down.h"
+#include "proxy/greeting.h"
 #include "proxy/worker.h"
 
 struct preface {
@@ -41,7 +41,10 @@ static void open_behind(struct preface *p, const struct proxy_header *h)
                 refuse(p, "proxy_cut");
                 return;
         }
-        down_open(p->w, p->fd, p->listen, h->has_addresses ? &peer : NULL);
+        if (greeting_is_needed(p->w->snap, p->listen))
+                greeting_open(p->w, p->fd, p->listen, h->has_addresses ? &peer : NULL);
+        else
+                down_open(p->w, p->fd, p->listen, h->has_addresses ? &peer : NULL);
         preface_free(p);
 }
 

@@ -45,6 +45,7 @@ struct route_access {
         bool needs_client_certificate;
         unsigned scopes;            /* one of these; 0 with !is_public: any valid token */
         struct ip_list allowed_ips; /* empty: any */
+        struct ip_list denied_ips;  /* of these */
 };
 
 struct route_filter {
@@ -72,11 +73,12 @@ struct route {
         const struct route_filter *filters;
         size_t filters_count;
 
-        const struct upstream_waits *waits; /* NULL: the upstream's */
-        struct units_rate rate;             /* per client address; count 0: none */
-        uint64_t body_bytes_max;            /* 0: none */
-        uint64_t minimum_rate;              /* bytes a second of a body, either way; 0: none */
-        int64_t total_ms;                   /* 0: none */
+        const struct upstream_waits *waits;                  /* NULL: the upstream's */
+        struct units_rate rate;                              /* per client address; count 0: none */
+        uint32_t concurrent_max, concurrent_per_address_max; /* under way at a time; 0: none */
+        uint64_t body_bytes_max;                             /* 0: none */
+        uint64_t minimum_rate; /* bytes a second of a body, either way; 0: none */
+        int64_t total_ms;      /* 0: none */
         uint32_t replay_bytes_max;
         bool retries_posts;     /* a POST may be sent again before the first byte of an answer */
         bool trusts_trace;      /* takes over its clients' traces */

@@ -61,6 +61,17 @@ struct listen_conf {
         uint16_t https_port;       /* where such a redirect points */
 };
 
+/* A name whose TLS is passed on unopened: pass.h. */
+struct pass {
+        struct str host; /* "db.example.com", "*.example.com" */
+        struct listen_conf listen;
+};
+
+struct pass_table {
+        struct pass *passes;
+        size_t count;
+};
+
 struct snapshot {
         unsigned uses;
         uint64_t number;               /* counts reloads */
@@ -81,6 +92,7 @@ struct snapshot {
         struct link_in_conf link_in; /* an agent's */
         struct listen_conf *listens; /* as many as listening sockets */
         size_t listens_count;
+        struct pass_table passes;
 
         /* what the rooms above hang on it, and how it goes */
         void *llm;

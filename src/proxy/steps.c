@@ -138,7 +138,8 @@ static enum step_result step_authorise(struct exchange *x)
         const struct route_access *access = &x->route->access;
         const struct token *t = x->token;
 
-        if (access->allowed_ips.count && !ip_list_has(&access->allowed_ips, x->client.ip))
+        if ((access->allowed_ips.count && !ip_list_has(&access->allowed_ips, x->client.ip)) ||
+            ip_list_has(&access->denied_ips, x->client.ip))
                 return exchange_refuse(x, 403, "route_address",
                                        "Access to this route from this address is not allowed.");
         /* Also where the handshake asks for one: connections from before a reload are still here. */
@@ -166,6 +167,20 @@ static enum step_result rate_refuse(struct exchange *x, const char *refused, con
 {
         reply_will_have(x, "Retry-After", arena_format(&x->arena, "%" PRId64, (wait_ms + 999) / 1000));
         return exchange_refuse(x, 429, refused, message);
+}
+
+/* False: the route has as many under way as it may have, or as this address may have there. */
+static bool concurrency_enter(struct exchange *x, uint64_t address)
+{
+        const struct route *r = x->route;
+        struct shared *s = x->w->shared;
+
+        if (r->concurrent_max && (x->route_slot = tally_enter(s->requests, x->w->index, r->key,
+                                                              r->concurrent_max)) == TALLY_NO_SLOT)
+                return false;
+        return !r->concurrent_per_address_max ||
+               (x->address_slot = tally_enter(s->connections, x->w->index, r->key ^ address,
+                                              r->concurrent_per_address_max)) != TALLY_NO_SLOT;
 }
 
 static enum step_result step_limit(struct exchange *x)
@@ -197,6 +212,8 @@ static enum step_result step_limit(struct exchange *x)
             !gate_pass(shared->rates, (x->token ? x->token->key : address) ^ x->route->key, &x->route->rate,
                        now, &wait_ms))
                 return rate_refuse(x, "rate_route", "This route's rate limit is reached.", wait_ms);
+        if (!concurrency_enter(x, address))
+                return rate_refuse(x, "route_concurrency", "As many are under way here as may be.", 1000);
         x->tally_slot = tally_enter(shared->requests, x->w->index, 0, l->requests_max);
         if (x->tally_slot == TALLY_NO_SLOT) {
                 reply_will_have(x, "Retry-After", STR("1"));
@@ -209,7 +226,9 @@ static enum step_result step_limit(struct exchange *x)
 void steps_end(struct exchange *x)
 {
         tally_leave(x->w->shared->requests, x->w->index, x->tally_slot);
-        x->tally_slot = TALLY_NO_SLOT;
+        tally_leave(x->w->shared->requests, x->w->index, x->route_slot);
+        tally_leave(x->w->shared->connections, x->w->index, x->address_slot);
+        x->tally_slot = x->route_slot = x->address_slot = TALLY_NO_SLOT;
 }
 
 /* "/public/x?q" without "/public" is "/x?q"; never empty. */

@@ -196,6 +196,11 @@ static void announce(struct up_dial *d, const struct exchange *x, uint8_t versio
 
         if (ip_eq(x->client.ip, o->peer))
                 h.source_port = o->peer_port;
+        if (x->client_to.family) { /* both ends as the gateway saw them */
+                h.source_port = x->client_port;
+                h.destination = x->client_to;
+                h.destination_port = x->client_to_port;
+        }
         up_dial_announce(d, &h, version);
 }
 

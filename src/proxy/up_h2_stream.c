@@ -6,7 +6,7 @@
 #include "proxy/route.h"
 #include "proxy/up.h"
 
-enum { INTERIM_ANSWERS_MAX = 16, REFUSALS_MAX = 3, LINK_FIELDS_MAX = 4 };
+enum { INTERIM_ANSWERS_MAX = 16, REFUSALS_MAX = 3, LINK_FIELDS_MAX = 6 };
 
 const size_t up_h2_stream_bytes = sizeof(struct up_h2_stream);
 
@@ -342,6 +342,23 @@ static void fail_later(struct up_h2_stream *s)
         s->request_is_sent = true; /* so that the timer finds it broken */
 }
 
+/* A target behind a stream of bytes may want to be told the whole of it (PROXY protocol). */
+static size_t ends_add(struct exchange *x, struct h2_pair *pairs)
+{
+        const struct exchange_origin *o = x->origin;
+        struct str port = arena_format(&x->arena, "%u", o->peer_port),
+                   local = arena_format(&x->arena, o->local.family == 6 ? "[%.*s]:%u" : "%.*s:%u",
+                                        STR_FMT(ip_format(o->local, (char[IP_TEXT_MAX]){ 0 })),
+                                        o->local_port);
+
+        if (!x->request.is_raw || !o->local.family || !port.ptr || !local.ptr ||
+            !ip_eq(x->client.ip, o->peer))
+                return 0;
+        pairs[0] = (struct h2_pair){ STR("sekisho-client-port"), port, false };
+        pairs[1] = (struct h2_pair){ STR("sekisho-local"), local, false };
+        return 2;
+}
+
 /* What only we may say to an agent: the request itself keeps none of it, since its next try may go elsewhere. */
 static bool link_fields_add(const struct up_h2_stream *s, struct h2_list *list)
 {
@@ -362,7 +379,7 @@ static bool link_fields_add(const struct up_h2_stream *s, struct h2_list *list)
                 pairs[n++] =
                         (struct h2_pair){ STR("sekisho-client"), ip_format(x->client.ip, client), false };
         list->pairs = pairs;
-        list->count = n;
+        list->count = n + ends_add(x, pairs + n);
         return true;
 }
 

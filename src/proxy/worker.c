@@ -5,6 +5,7 @@
 #include "proxy/down.h"
 #include "proxy/down_h2.h"
 #include "proxy/exchange.h"
+#include "proxy/greeting.h"
 #include "proxy/links.h"
 #include "proxy/preface.h"
 #include "proxy/revoke.h"
@@ -26,6 +27,7 @@ enum err worker_init(struct worker *w, struct shared *shared, unsigned index, st
         };
         list_init(&w->down_list);
         list_init(&w->preface_list);
+        list_init(&w->greeting_list);
         list_init(&w->h2_lane);
         task_init(&w->h2_lane_task, down_h2_lane_run);
         list_init(&w->up_list);
@@ -111,8 +113,10 @@ void worker_drain(struct worker *w, bool is_patient)
         w->is_patient = is_patient;
         list_for_each_safe(node, &w->down_list)
                 down_drain(node);
-        if (!is_patient)
+        if (!is_patient) { /* patiently, what was accepted is served */
                 preface_close_all(w);
+                greeting_close_all(w);
+        }
         idle_ups_close(w->snap);
         links_leave(w->links);
         if (list_is_empty(&w->down_list) && w->on_drained)
@@ -124,8 +128,8 @@ void worker_accept(struct worker *w, int fd, const struct listen_conf *listen, s
         /* Whoever can send the header can be anyone: it is looked for only where a trusted proxy is connected. */
         if (listen->takes_proxy_protocol && ip_list_has(&w->snap->trusted_proxies, peer))
                 preface_open(w, fd, listen);
-        else if (listen->tls && w->snap->links.tls)
-                links_greet(w->links, fd, listen);
+        else if (greeting_is_needed(w->snap, listen))
+                greeting_open(w, fd, listen, NULL);
         else
                 down_open(w, fd, listen, NULL);
         overload_look(w, false);

@@ -54,8 +54,9 @@ struct worker {
         struct list down_list, up_list, exchange_list;
         struct list h2_lane; /* clients' connections of HTTP/2 that others do not wait for */
         struct task h2_lane_task;
-        struct list preface_list; /* connections whose PROXY header is awaited */
-        size_t prefaces_count;
+        struct list preface_list;  /* connections whose PROXY header is awaited */
+        struct list greeting_list; /* TLS connections whose first message is awaited */
+        size_t prefaces_count, greetings_count;
 
         /* out of here: a line of the access log */
         void (*write_record)(void *context, struct str line);

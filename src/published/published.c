@@ -38,7 +38,7 @@ static void on_upstream(struct json_writer *w, const struct wire_item *item, con
                         void *context)
 {
         (void)context;
-        if ((service_is_route(v) || service_is_stream(v)) && service_has_targets(v))
+        if ((service_is_route(v) || service_is_stream(v) || service_is_pass(v)) && service_has_targets(v))
                 service_upstream_write(w, item->id, v);
 }
 
@@ -59,6 +59,14 @@ static void on_provider(struct json_writer *w, const struct wire_item *item, con
                 service_providers_write(w, v);
 }
 
+static void on_pass(struct json_writer *w, const struct wire_item *item, const struct json_value *v,
+                    void *context)
+{
+        (void)context;
+        if (service_is_pass(v) && service_has_targets(v))
+                service_pass_write(w, item->id, v);
+}
+
 struct routes {
         bool is_over;
         size_t unusable;
@@ -71,7 +79,7 @@ static void on_route(struct json_writer *w, const struct wire_item *item, const 
 
         if (service_is_route(v))
                 service_route_write(w, item->id, v, r->is_over);
-        else if (!service_is_stream(v) && !service_is_models(v))
+        else if (!service_is_stream(v) && !service_is_models(v) && !service_is_pass(v))
                 r->unusable++;
 }
 
@@ -208,6 +216,11 @@ enum err published_text(const struct wire_document *d, bool has_papers, unix_ms 
         json_write_array_begin(&w);
         if (!routes.is_over)
                 each(&w, d, STR("services"), on_stream, NULL);
+        json_write_array_end(&w);
+        json_write_key(&w, STR("passThrough"));
+        json_write_array_begin(&w);
+        if (!routes.is_over)
+                each(&w, d, STR("services"), on_pass, NULL);
         json_write_array_end(&w);
         if (!routes.is_over)
                 links_write(&w, d);

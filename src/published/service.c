@@ -26,7 +26,10 @@ static bool is_kind(const struct json_value *service, struct str kind)
 void service_upstream_write(struct json_writer *w, struct str id, const struct json_value *service)
 {
         const struct json_value *targets = json_find(service, STR("targets"));
-        const struct json_value *balance = json_find(json_find(service, STR("settings")), STR("balance"));
+        const struct json_value *settings = json_find(service, STR("settings"));
+        const struct json_value *balance = json_find(settings, STR("balance"));
+        const struct json_value *idle =
+                is_kind(service, STR("http")) ? NULL : json_find(settings, STR("idleTimeout"));
 
         json_write_key(w, id);
         json_write_object_begin(w);
@@ -50,6 +53,12 @@ void service_upstream_write(struct json_writer *w, struct str id, const struct j
                 json_write_object_end(w);
         }
         json_write_array_end(w);
+        if (idle) {
+                json_write_key(w, STR("timeouts"));
+                json_write_object_begin(w);
+                json_write_member_raw(w, STR("tunnel"), idle->raw);
+                json_write_object_end(w);
+        }
         json_write_object_end(w);
 }
 
@@ -69,7 +78,8 @@ static void access_write(struct json_writer *w, const struct json_value *service
 {
         const struct json_value *access = json_find(service, STR("access"));
         struct str kind = json_str(json_find(access, STR("kind")));
-        const struct json_value *ips = json_find(access, STR("allowedIps"));
+        const struct json_value *ips = json_find(access, STR("allowedIps")),
+                                *denied = json_find(access, STR("deniedIps"));
 
         json_write_key(w, STR("access"));
         json_write_object_begin(w);
@@ -79,6 +89,8 @@ static void access_write(struct json_writer *w, const struct json_value *service
                                                            : STR("admin"));
         if (json_is(ips, JSON_ARRAY))
                 json_write_member_raw(w, STR("allowedIps"), ips->raw);
+        if (json_is(denied, JSON_ARRAY))
+                json_write_member_raw(w, STR("deniedIps"), denied->raw);
         json_write_object_end(w);
 }
 
@@ -197,15 +209,21 @@ static bool is_port_of_ours(const struct json_value *listen)
 }
 
 /* Bytes bring no token along: who is to be judged by more than his address is not let in. */
-bool service_is_stream(const struct json_value *service)
+static bool is_open(const struct json_value *service)
 {
         const struct json_value *access = json_find(service, STR("access")),
-                                *ips = json_find(access, STR("allowedIps")),
-                                *listen = json_find(service, STR("listen"));
+                                *ips = json_find(access, STR("allowedIps"));
+
+        return str_eq(json_str(json_find(access, STR("kind"))), STR("public")) &&
+               (!ips || json_is(ips, JSON_ARRAY));
+}
+
+bool service_is_stream(const struct json_value *service)
+{
+        const struct json_value *listen = json_find(service, STR("listen"));
 
         if (!is_kind(service, STR("tcp")) || !json_is(listen, JSON_ARRAY) || listen->count == 0 ||
-            !str_eq(json_str(json_find(access, STR("kind"))), STR("public")) ||
-            (ips && !json_is(ips, JSON_ARRAY)))
+            !is_open(service))
                 return false;
         for (size_t i = 0; i < listen->count; i++)
                 if (!is_port_of_ours(json_item(listen, i)))
@@ -213,17 +231,53 @@ bool service_is_stream(const struct json_value *service)
         return true;
 }
 
+bool service_is_pass(const struct json_value *service)
+{
+        const struct json_value *hosts = json_find(service, STR("hosts"));
+
+        return is_kind(service, STR("passthrough")) && json_is(hosts, JSON_ARRAY) && hosts->count > 0 &&
+               is_open(service);
+}
+
+/* Who may come, and how many: the same keys in every such place (conf: STREAM_RULES). */
+static void rules_write(struct json_writer *w, const struct json_value *service)
+{
+        static const struct str settings[] = { STR_INIT("rateLimit"), STR_INIT("maxConnections"),
+                                               STR_INIT("maxConnectionsPerAddress") };
+        static const struct str addresses[] = { STR_INIT("allowedIps"), STR_INIT("deniedIps") };
+
+        for (size_t i = 0; i < ARRAY_SIZE(addresses); i++) {
+                const struct json_value *v = json_find(json_find(service, STR("access")), addresses[i]);
+
+                if (json_is(v, JSON_ARRAY))
+                        json_write_member_raw(w, addresses[i], v->raw);
+        }
+        for (size_t i = 0; i < ARRAY_SIZE(settings); i++) {
+                const struct json_value *v = json_find(json_find(service, STR("settings")), settings[i]);
+
+                if (v)
+                        json_write_member_raw(w, settings[i], v->raw);
+        }
+}
+
+void service_pass_write(struct json_writer *w, struct str id, const struct json_value *service)
+{
+        json_write_object_begin(w);
+        json_write_member_raw(w, STR("host"), json_find(service, STR("hosts"))->raw);
+        json_write_member_str(w, STR("upstream"), id);
+        rules_write(w, service);
+        json_write_object_end(w);
+}
+
 void service_listens_write(struct json_writer *w, struct str id, const struct json_value *service)
 {
-        const struct json_value *listen = json_find(service, STR("listen")),
-                                *ips = json_find(json_find(service, STR("access")), STR("allowedIps"));
+        const struct json_value *listen = json_find(service, STR("listen"));
 
         for (size_t i = 0; i < listen->count; i++) {
                 json_write_object_begin(w);
                 json_write_member_str(w, STR("address"), json_str(json_item(listen, i)));
                 json_write_member_str(w, STR("upstream"), id);
-                if (ips)
-                        json_write_member_raw(w, STR("allowedIps"), ips->raw);
+                rules_write(w, service);
                 json_write_object_end(w);
         }
 }

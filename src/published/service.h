@@ -2,7 +2,8 @@
  * published/service.h - one service of the document as the configuration has it: a route or listeners, and an upstream.
  *
  * Does:   kind `http` with a host → a route; kind `tcp` that is public → an entry of `gateway.listen` an address;
- *         kind `llm` → a provider of models a target. Pure.
+ *         kind `llm` → a provider of models a target;
+ *         kind `passthrough` that is public → one of `gateway.passThrough`. Pure.
  * Not:    what is wrong in the values themselves; the loader of the configuration says that.
  */
 #pragma once
@@ -22,5 +23,8 @@ void service_route_write(struct json_writer *w, struct str id, const struct json
                          bool is_over);
 /* Members of `providers`, one a target, for what is of models (kind `llm`). */
 void service_providers_write(struct json_writer *w, const struct json_value *service);
+bool service_is_pass(const struct json_value *service); /* TLS that is passed on by its name */
+/* An item of `gateway.passThrough`, for what is one and has targets. */
+void service_pass_write(struct json_writer *w, struct str id, const struct json_value *service);
 /* Items of `gateway.listen`, for what is a stream with targets. */
 void service_listens_write(struct json_writer *w, struct str id, const struct json_value *service);

@@ -190,6 +190,56 @@ static void what_is_listened_on(void **state)
         }
 }
 
+/* Names whose TLS is passed on, in order; control's with a star. */
+static void what_is_passed_on(void **state)
+{
+#define PASSED(host) "{\"host\":[\"" host "\"],\"upstream\":\"s\"}"
+#define PASS_OWN(keys) \
+        "{\"gateway\":{\"auth\":false},\"upstreams\":{" UPSTREAM("mine", "tcp://a:1") "}" keys "}"
+        static const struct {
+                const char *why, *own, *published, *names;
+                size_t warnings;
+        } cases[] = {
+                { "nothing", PASS_OWN(""), "", "", 0 },
+                { "a name", PASS_OWN(""), PASSED("a.example"), "a.example*", 0 },
+                { "twice: the first", PASS_OWN(""), PASSED("a.example") "," PASSED("a.example"), "a.example*",
+                  1 },
+                { "a route of the operator's has it",
+                  PASS_OWN(",\"routes\":[{\"host\":[\"a.example\"],\"respond\":{\"body\":\"x\"}}]"),
+                  PASSED("a.example") "," PASSED("b.example"), "b.example*", 1 },
+                { "a route of a wildcard has not",
+                  PASS_OWN(",\"routes\":[{\"host\":[\"*.example\"],\"respond\":{\"body\":\"x\"}}]"),
+                  PASSED("a.example"), "a.example*", 0 },
+                { "every name is too many", PASS_OWN(""), PASSED("*"), "", 1 },
+        };
+        (void)state;
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                struct conf *c = NULL;
+                char published[1024];
+                struct report r;
+                struct buf got;
+
+                snprintf(published, sizeof(published),
+                         "{\"gateway\":{\"passThrough\":[%s]},\"upstreams\":{" UPSTREAM(
+                                 "s", "link://ag-1/tg-1") "}}",
+                         cases[i].published);
+                if (load(cases[i].own, published, &r, &c) != ERR_OK)
+                        fail_msg("%s: %.*s", cases[i].why, STR_FMT(r.entries[0].text));
+                buf_init(&got, 1024);
+                for (size_t n = 0; n < c->gateway.passes_count; n++)
+                        for (size_t h = 0; h < c->gateway.passes[n].hosts.count; h++)
+                                buf_addf(&got, "%s%.*s%s", got.len ? " " : "",
+                                         STR_FMT(c->gateway.passes[n].hosts.items[h]),
+                                         c->gateway.passes[n].is_published ? "*" : "");
+                if (!str_eq(buf_str(&got), str_of(cases[i].names)) ||
+                    said_of_control(&r) != cases[i].warnings)
+                        fail_msg("%s: %.*s, %zu said", cases[i].why, STR_FMT(buf_str(&got)), r.entries_count);
+                buf_fini(&got);
+                conf_free(c);
+                report_fini(&r);
+        }
+}
+
 static void more_than_can_be_listened_on(void **state)
 {
         struct conf *c = NULL;
@@ -277,6 +327,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(what_comes_of_both),
                 cmocka_unit_test(what_is_listened_on),
+                cmocka_unit_test(what_is_passed_on),
                 cmocka_unit_test(more_than_can_be_listened_on),
                 cmocka_unit_test(what_needs_a_token_does_not_become_public),
                 cmocka_unit_test(a_bundle_has_it_too),

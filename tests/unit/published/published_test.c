@@ -96,6 +96,10 @@ static const struct given services[] = {
 #define TCP(listen, access)                                                         \
         "{\"name\":\"t\",\"kind\":\"tcp\",\"listen\":" listen ",\"access\":" access \
         ",\"targets\":[{\"id\":\"tg-1\",\"agent\":\"ag-1\"}],\"settings\":{}}"
+#define TARGET ",\"targets\":[{\"id\":\"tg-1\",\"agent\":\"ag-1\"}]"
+#define PASS(hosts, access, settings)                                                                       \
+        "{\"kind\":\"passthrough\",\"hosts\":" hosts ",\"access\":" access ",\"settings\":" settings TARGET \
+        "}"
 #define PUBLIC "{\"kind\":\"public\",\"allowedIps\":[]}"
 
 static const struct conf_route *route(const struct conf *c, const char *name)
@@ -270,7 +274,7 @@ static void raw_tcp_becomes_listeners(void **state)
                         found++;
                         assert_str(listen->upstream->name, STR("sv-t"));
                         assert_str(listen->upstream->targets[0].url.text, STR("link://ag-1/tg-1"));
-                        assert_int_equal(listen->allowed_ips.count, cases[i].allowed);
+                        assert_int_equal(listen->rules.allowed_ips.count, cases[i].allowed);
                         assert_false(listen->is_tls);
                 }
                 buf_init(&text, 1 << 20);
@@ -284,6 +288,63 @@ static void raw_tcp_becomes_listeners(void **state)
                 published_fini(&p);
                 c = load(d, NOW + 1000 * 1000, &p, false); /* the lease is over: the port is closed */
                 assert_int_equal(c->gateway.listens_count, 1);
+                conf_free(c);
+                published_fini(&p);
+                wire_document_put(d);
+        }
+}
+
+static void tls_that_is_passed_on(void **state)
+{
+        static const struct {
+                const char *why, *json;
+                size_t names, unusable, allowed, denied, streams;
+        } cases[] = {
+                { "two names", PASS("[\"a.example\",\"*.b.example\"]", PUBLIC, "{}"), 2, 0, 0, 0, 0 },
+                { "with its rules",
+                  PASS("[\"a.example\"]",
+                       "{\"kind\":\"public\",\"allowedIps\":[\"10.0.0.0/8\"],\"deniedIps\":[\"10.1.0.0/16\",\"::1\"]}",
+                       "{\"maxConnections\":7,\"rateLimit\":\"5/s\",\"idleTimeout\":\"9s\"}"),
+                  1, 0, 1, 2, 7 },
+                { "bytes bring no token", PASS("[\"a.example\"]", "{\"kind\":\"token\"}", "{}"), 0, 1, 0, 0,
+                  0 },
+                { "no name", PASS("[]", PUBLIC, "{}"), 0, 1, 0, 0, 0 },
+                { "no names at all", "{\"kind\":\"passthrough\",\"access\":" PUBLIC TARGET "}", 0, 1, 0, 0,
+                  0 },
+                { "no target yet: it ends here",
+                  "{\"kind\":\"passthrough\",\"hosts\":[\"a.example\"],\"access\":" PUBLIC "}", 0, 0, 0, 0,
+                  0 },
+        };
+        (void)state;
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                const struct given item = { "services", "sv-t", cases[i].json };
+                struct wire_document *d = document_of(&item, 1, 1000);
+                struct published p;
+                struct conf *c = load(d, NOW, &p, false);
+                const struct conf_pass *pass;
+                size_t unusable;
+                struct buf text;
+
+                if (!c)
+                        fail_msg("%s: refused", cases[i].why);
+                buf_init(&text, 1 << 20);
+                assert_err(published_text(d, false, NOW, &text, &unusable), ERR_OK);
+                buf_fini(&text);
+                pass = c->gateway.passes_count ? &c->gateway.passes[0] : NULL;
+                if ((pass ? pass->hosts.count : 0) != cases[i].names || unusable != cases[i].unusable)
+                        fail_msg("%s: %zu unusable", cases[i].why, unusable);
+                if (pass) {
+                        assert_str(pass->upstream->targets[0].url.text, STR("link://ag-1/tg-1"));
+                        assert_int_equal(pass->rules.allowed_ips.count, cases[i].allowed);
+                        assert_int_equal(pass->rules.denied_ips.count, cases[i].denied);
+                        assert_int_equal(pass->rules.streams_max, cases[i].streams);
+                }
+                if (cases[i].streams)
+                        assert_int_equal(pass->upstream->timeouts.tunnel, 9000);
+                conf_free(c);
+                published_fini(&p);
+                c = load(d, NOW + 1000 * 1000, &p, false); /* the lease is over */
+                assert_int_equal(c->gateway.passes_count, 0);
                 conf_free(c);
                 published_fini(&p);
                 wire_document_put(d);
@@ -395,7 +456,7 @@ int main(void)
                 T(services_become_routes),           T(models_become_providers),
                 cmocka_unit_test(who_may_use_it),    T(a_lease_that_is_over),
                 T(who_is_gone_serves_nothing_of_it), T(keys_are_opened_here),
-                T(raw_tcp_becomes_listeners),
+                T(raw_tcp_becomes_listeners),        T(tls_that_is_passed_on),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
