@@ -401,6 +401,16 @@ struct conf_allow {
         uint16_t port_min, port_max;
 };
 
+/* Requests sent out for callers; empty `allow`: off. */
+struct conf_dispatch {
+        struct conf_allow *allow; /* destinations */
+        size_t allow_count;
+        struct ip *addresses; /* an agent's to send from, as the operator names them; none: those it finds */
+        size_t addresses_count;
+        uint64_t agent_requests; /* control's: at a time, of one agent */
+        uint64_t answer_bytes;   /* control's: held of one answer in JSON */
+};
+
 struct conf_agent_service {
         struct str target; /* the id gateways ask for */
         const struct conf_upstream *upstream;
@@ -417,6 +427,7 @@ struct conf_agent {
         struct conf_allow *allow; /* empty: see docs/reference */
         size_t allow_count;
         uint64_t links; /* to each worker of a gateway */
+        struct conf_dispatch dispatch;
 };
 
 /* ---- admin and log ---- */
@@ -465,6 +476,7 @@ struct conf_control {
         size_t certificates_count;
         struct ip_prefix pool4,
                 pool6; /* of nodes' addresses; pool6 without an address: made at the first start */
+        struct conf_dispatch dispatch;
 };
 
 /* ---- the whole ---- */

@@ -203,7 +203,7 @@ struct draft_agent {
         struct draft_place at; /* line 0: not given */
         struct draft_list gateways, services;
         struct draft_text proxy, authority, cert, key;
-        struct conf_strs allow;
+        struct conf_strs allow, dispatch_allow, dispatch_addresses;
         struct conf_agent agent;
 };
 
@@ -227,6 +227,7 @@ struct draft_control {
         struct draft_place at;
         struct draft_text listen, public_url, organisation, state, store_url, pool4, pool6;
         struct draft_list certificates;
+        struct conf_strs dispatch_allow;
         struct conf_control control;
 };
 

@@ -139,6 +139,10 @@ enum url_rules { URL_BASE_PATH = 1, URL_UNIX = 2, URL_LINK = 4, URL_TCP = 8 };
 bool resolve_url(struct loader *l, const char *what, const struct draft_text *text, unsigned rules,
                  struct conf_url *out);
 
+/* Entries of an allow-list, one a text; what is none is said under `key`. */
+void resolve_allow(struct loader *l, const char *key, struct draft_place at, const struct conf_strs *texts,
+                   struct conf_allow **out, size_t *count);
+
 /* An address to listen on. False: reported. */
 bool resolve_listen(struct loader *l, const char *what, const struct draft_text *text,
                     struct listen_address *out);

@@ -217,18 +217,33 @@ static bool allow_parse(struct loader *l, struct str text, struct conf_allow *ou
         return true;
 }
 
-static void allow_resolve(struct loader *l, struct draft_agent *d, struct conf_agent *a)
+void resolve_allow(struct loader *l, const char *key, struct draft_place at, const struct conf_strs *texts,
+                   struct conf_allow **out, size_t *count)
 {
-        if (d->allow.count == 0 || !(a->allow = ARENA_ARRAY(l->arena, struct conf_allow, d->allow.count)))
+        if (texts->count == 0 || !(*out = ARENA_ARRAY(l->arena, struct conf_allow, texts->count)))
                 return;
-        a->allow_count = d->allow.count;
-        for (size_t i = 0; i < a->allow_count; i++)
-                if (i >= ALLOW_MAX || !allow_parse(l, d->allow.items[i], &a->allow[i]))
+        *count = texts->count;
+        for (size_t i = 0; i < texts->count; i++)
+                if (i >= ALLOW_MAX || !allow_parse(l, texts->items[i], &(*out)[i]))
                         loader_error_at(
-                                l, d->at,
-                                "agent.allow: \"%.*s\" is none of \"10.0.0.0/8\", \"127.0.0.1:8080\", \"[::1]:80\", "
+                                l, at,
+                                "%s: \"%.*s\" is none of \"10.0.0.0/8\", \"127.0.0.1:8080\", \"[::1]:80\", "
                                 "\"localhost:3000-3999\", \"*.lan:443\" and \"unix:/path\"",
-                                STR_FMT(d->allow.items[i]));
+                                key, STR_FMT(texts->items[i]));
+}
+
+static void addresses_to_send_from_resolve(struct loader *l, const struct draft_agent *d,
+                                           struct conf_dispatch *c)
+{
+        const struct conf_strs *texts = &d->dispatch_addresses;
+
+        if (texts->count == 0 || !(c->addresses = ARENA_ARRAY(l->arena, struct ip, texts->count)))
+                return;
+        c->addresses_count = texts->count;
+        for (size_t i = 0; i < texts->count; i++)
+                if (ip_parse(texts->items[i], &c->addresses[i]) != ERR_OK)
+                        loader_error_at(l, d->at, "agent.dispatch.addresses: \"%.*s\" is no IP address",
+                                        STR_FMT(texts->items[i]));
 }
 
 void resolve_agent(struct loader *l, struct draft_agent *d)
@@ -244,5 +259,8 @@ void resolve_agent(struct loader *l, struct draft_agent *d)
         if (d->gateways.count || d->authority.text.ptr || d->cert.text.ptr)
                 certificates_resolve(l, d, a);
         services_resolve(l, d, a);
-        allow_resolve(l, d, a);
+        resolve_allow(l, "agent.allow", d->at, &d->allow, &a->allow, &a->allow_count);
+        resolve_allow(l, "agent.dispatch.allow", d->at, &d->dispatch_allow, &a->dispatch.allow,
+                      &a->dispatch.allow_count);
+        addresses_to_send_from_resolve(l, d, &a->dispatch);
 }

@@ -69,4 +69,6 @@ void resolve_control(struct loader *l, struct draft_control *d)
         pool_resolve(l, "ipv4", &d->pool4, 4, 28, &c->pool4);
         pool_resolve(l, "ipv6", &d->pool6, 6, 112, &c->pool6);
         certificates_resolve(l, &d->certificates, c);
+        resolve_allow(l, "control.dispatch.allow", d->at, &d->dispatch_allow, &c->dispatch.allow,
+                      &c->dispatch.allow_count);
 }

@@ -30,6 +30,23 @@ static const struct conf_table conf_table_agent_service = {
         .doc = "What gateways may ask for, by the id they call it (`link://AGENT/ID`).",
 };
 
+static const struct conf_key dispatch_keys[] = {
+        { "allow", CONF_TYPE_TEXTS, 0, AT(draft_agent, dispatch_allow), "[]",
+          .doc = "Destinations, in the form of `agent.allow`: `*:443`, `api.example.com:80-443`, `203.0.113.0/24`. A name lets only "
+                 "addresses of the public Internet pass; private, loopback, link-local and metadata addresses only a prefix "
+                 "within them. Empty: this agent sends nothing." },
+        { "addresses", CONF_TYPE_TEXTS, 0, AT(draft_agent, dispatch_addresses),
+          .unless = "every public IPv6 address and the IPv4 addresses of this machine, as they come and go",
+          .doc = "The addresses to send from." },
+};
+static const struct conf_table conf_table_dispatch = {
+        "agent.dispatch",
+        .keys = dispatch_keys,
+        .keys_count = ARRAY_SIZE(dispatch_keys),
+        .short_key = "allow",
+        .doc = "Requests that callers of control's `/api/execute` have sent from this machine's addresses.",
+};
+
 static const struct conf_key agent_keys[] = {
         { "gateways", CONF_TYPE_LIST, 0, AT(draft_agent, gateways), "[]", .table = &conf_table_agent_gateway,
           .doc = "The gateways to keep links to." },
@@ -51,6 +68,8 @@ static const struct conf_key agent_keys[] = {
                  "loopback and link-local, which are let pass only where a range within them, or `localhost`, is named. "
                  "Empty: what `services` here name, and for control's anything but link-local addresses, Unix sockets, and "
                  "names that turn out to be this machine." },
+        { "dispatch", CONF_TYPE_TABLE, 0, .table = &conf_table_dispatch,
+          .doc = "Requests sent out for callers." },
 };
 const struct conf_table conf_table_agent = {
         "agent",

@@ -32,6 +32,24 @@ static const struct conf_table conf_table_pools = {
         .doc = "Pools of nodes' addresses. Addresses given out stay with their nodes.",
 };
 
+static const struct conf_key dispatch_keys[] = {
+        { "allow", CONF_TYPE_TEXTS, 0, AT(draft_control, dispatch_allow), "[]",
+          .doc = "Destinations, in the form of `agent.dispatch.allow`; an agent's own list has the last word. Empty: "
+                 "`/api/execute` is off." },
+        { "agentRequests", CONF_TYPE_NUMBER, 0, AT(draft_control, control.dispatch.agent_requests), "100", 1,
+          10000,
+          .doc = "Requests one agent has at a time; others wait for their turn, as long as their own time allows." },
+        { "answerBytes", CONF_TYPE_BYTES, 0, AT(draft_control, control.dispatch.answer_bytes), "\"8MiB\"",
+          1024, 256 << 20, .doc = "The longest body of an answer in JSON; raw answers have no bound." },
+};
+static const struct conf_table conf_table_control_dispatch = {
+        "control.dispatch",
+        .keys = dispatch_keys,
+        .keys_count = ARRAY_SIZE(dispatch_keys),
+        .short_key = "allow",
+        .doc = "Requests sent out by agents, for callers with the scope `dispatch`.",
+};
+
 static const struct conf_key control_keys[] = {
         { "listen", CONF_TYPE_TEXT, 0, AT(draft_control, listen), "\":8000\"",
           .doc = "Where control listens, always with TLS: people and nodes come here." },
@@ -51,6 +69,8 @@ static const struct conf_key control_keys[] = {
         { "certificates", CONF_TYPE_LIST, 0, AT(draft_control, certificates), "[]",
           .table = &conf_table_certificate,
           .doc = "Certificates for the names people use; without one control's own authority makes them." },
+        { "dispatch", CONF_TYPE_TABLE, 0, .table = &conf_table_control_dispatch,
+          .doc = "Requests sent out by agents." },
 };
 const struct conf_table conf_table_control = {
         "control",

@@ -6,7 +6,7 @@
 #include "proxy/steps.h"
 #include "proxy/worker.h"
 
-enum { CALL_FIELDS_MAX = 32 };
+enum { CALL_FIELDS_MAX = 96 };
 
 static const struct exchange_origin inside = { .peer = { 0 } };
 

@@ -64,7 +64,7 @@ const struct route *link_in_route(struct exchange *x)
 }
 
 /* One family, whatever is in it: later gateways may say more. */
-static void own_remove(struct http_head *h)
+void link_in_own_remove(struct http_head *h)
 {
         const struct str prefix = STR("sekisho-");
 
@@ -79,7 +79,7 @@ enum err link_in_fields(struct exchange *x)
         enum err e;
 
         if (x->route->upstream) /* else they are for us */
-                own_remove(h);
+                link_in_own_remove(h);
         if ((e = http_remove_hop_by_hop(h, x->wants_upgrade)) != ERR_OK)
                 return e;
         http_remove(h, HTTP_FIELD_EXPECT);
@@ -89,7 +89,7 @@ enum err link_in_fields(struct exchange *x)
 
 void link_in_answer(struct http_head *h)
 {
-        own_remove(h);
+        link_in_own_remove(h);
 }
 
 void link_in_refused(struct exchange *x, const char *refused)

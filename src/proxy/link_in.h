@@ -27,6 +27,8 @@ bool link_in_identify(struct exchange *x);
 const struct route *link_in_route(struct exchange *x);
 /* Ours come out, and what belongs to one connection. */
 MUST_USE enum err link_in_fields(struct exchange *x);
+/* All of the family "sekisho-…". */
+void link_in_own_remove(struct http_head *h);
 /* A service does not speak in our name. */
 void link_in_answer(struct http_head *h);
 /* Where the request did not get to the service, the gateway learns it: it may try another agent. Before reply_error. */

@@ -300,6 +300,8 @@ enum err link_serve(struct link *link)
         link->agent = a;
         link->since = now_of(l);
         list_add_last(&a->links, &link->agent_node);
+        if (count == 0 && l->w->on_agent)
+                l->w->on_agent(l->w, agent_id(a), true);
         l->links_count++;
         measure_set(l->w, l->w->measure.links, (int64_t)l->links_count);
         log_info("link_open", LOG_S("agent", node_id(&link->name)), LOG_N("worker", l->w->index),
@@ -320,8 +322,11 @@ void link_lost(struct link *link, enum err e)
         link->conn = NULL;
         l->links_count--;
         measure_set(l->w, l->w->measure.links, (int64_t)l->links_count);
-        if (list_is_empty(&a->links))
+        if (list_is_empty(&a->links)) {
                 a->left_at = now_of(l);
+                if (l->w->on_agent)
+                        l->w->on_agent(l->w, agent_id(a), false);
+        }
         log_info("link_closed", LOG_S("agent", node_id(&link->name)), LOG_N("worker", l->w->index), LOG_E(e),
                  LOG_N("lived_ms", now_of(l) - link->since), LOG_N("left", l->links_count));
         if (link->is_calling)

@@ -124,7 +124,7 @@ static void on_dialled(struct dial *dial, enum err e, int fd)
 static void dial_next(struct up_dial *d)
 {
         struct target *t = d->target;
-        struct dial_target target = { .port = t->port, .path = t->path };
+        struct dial_target target = { .port = t->port, .path = t->path, .source = t->source };
         int64_t left = d->until - loop_now(d->w->loop);
 
         if (t->path.len == 0) { /* a later connection begins with another address of the name */
@@ -132,7 +132,8 @@ static void dial_next(struct up_dial *d)
                 target.ip = d->addresses[(t->address_next + d->addresses_tried) % d->addresses_count];
         }
         d->addresses_tried++;
-        if (d->w->may_dial && !d->w->may_dial(d->w, t, &target)) {
+        bool is_reachable = t->source.family == 0 || t->source.family == target.ip.family;
+        if (!is_reachable || (d->w->may_dial && !d->w->may_dial(d->w, t, &target))) {
                 d->is_denied = true;
                 loop_post(d->w->loop, &d->task);
                 return;

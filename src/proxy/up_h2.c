@@ -308,7 +308,9 @@ static void link_timer(struct up_h2 *c, mono_ms now)
         int64_t quiet_ms = c->streams_count ? LINK_ASK_MS : LINK_IDLE_ASK_MS;
 
         if (c->pings && now >= c->asked_at + LINK_DEAD_MS) {
-                conn_close(c, ERR_UNREACHABLE); /* not that a service was slow: what is safe is asked elsewhere */
+                conn_close(
+                        c,
+                        ERR_UNREACHABLE); /* not that a service was slow: what is safe is asked elsewhere */
                 return;
         }
         if (!c->pings && now - c->heard_at >= quiet_ms) {

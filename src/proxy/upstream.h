@@ -41,6 +41,7 @@ struct target {
         struct str base_path; /* before every target: "" or "/v1" */
         struct str authority; /* what goes into Host when it is not preserved */
         struct ip ip;         /* family 0: a name, resolved when dialled */
+        struct ip source;     /* the address connections come from; family 0: the kernel's choice */
         uint16_t port;
         bool is_tls, is_backup;
         uint32_t connections_max; /* requests at a time; 0: no bound */
@@ -75,6 +76,7 @@ struct upstream {
         int64_t slow_start_ms;
         enum upstream_protocol protocol;
         bool is_published;          /* control's word, not the operator's own file's */
+        bool is_outward;            /* a request's word: may_dial judges it by rules of its own */
         bool is_raw;                /* byte streams only: its targets speak no HTTP */
         bool may_speak_h2;          /* a target does, or may: it can refuse a request it has not looked at */
         struct tls_context *tls;    /* shared by the targets; NULL when none is https */

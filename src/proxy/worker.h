@@ -70,6 +70,8 @@ struct worker {
         struct overload overload;
         /* called when accepting is to wait, and when it goes on */
         void (*on_closed_doors)(struct worker *w, bool are_closed);
+        /* An agent got its first link to this worker, or lost its last. May be NULL. */
+        void (*on_agent)(struct worker *w, struct str agent, bool is_linked);
         /* A connection that another worker is to have: passed on before TLS began. Takes fd. NULL: closed. */
         void (*on_handover)(struct worker *w, unsigned to, int fd);
         /* called when draining and the last connection is gone */
