@@ -10,6 +10,7 @@
 #include "agent/joined.h"
 #include "agent/links.h"
 #include "agent/offered.h"
+#include "agent/sender.h"
 #include "agent/tell.h"
 #include "conf/source.h"
 #include "io/logsink.h"
@@ -35,6 +36,7 @@ struct agent {
         struct agent_links *links;
         struct joined joined;
         struct handover handover;
+        struct sender sender;
         struct tell tell;          /* joined.is_on */
         struct conf_source system; /* the own file, while it is read */
         struct offered offered;    /* over it, where joined.is_on */
@@ -110,7 +112,8 @@ static enum err conf_read_first(struct agent *a, struct conf **out)
 
 static enum err snapshot_make(struct agent *a, struct conf *conf, struct report *r, struct snapshot **out)
 {
-        const struct agent_build input = { conf, ++a->number, &a->shared, &agent_announce_handler };
+        const struct agent_build input = { conf, ++a->number, &a->shared, &agent_announce_handler,
+                                           &a->sender.ways };
 
         return agent_build_snapshot(&input, r, out);
 }
@@ -135,6 +138,15 @@ static void access_log_place(struct agent *a)
         w->record_refused.period_ms = log->refused_lines.period_ms;
         w->write_record = is_on ? log_sink_write : NULL;
         w->record_context = &a->access;
+}
+
+/* Without it the rest goes on. */
+static void sender_begin(struct agent *a)
+{
+        enum err e = sender_set(&a->sender, &a->worker);
+
+        if (e != ERR_OK)
+                log_error("dispatch_off", LOG_E(e), LOG_C("meaning", "no request is sent out from here"));
 }
 
 static void reload(struct agent *a)
@@ -165,6 +177,7 @@ static void reload(struct agent *a)
         } else {
                 health_stop(a->health);
                 worker_set_snapshot(&a->worker, snap);
+                sender_begin(a);
                 a->health = health_start(&a->worker, snap);
                 access_log_place(a);
                 log_info("config_applied", LOG_N("number", a->number), LOG_S("config", conf->version));
@@ -177,6 +190,9 @@ static void reload(struct agent *a)
 static bool may_dial(const struct worker *w, const struct target *t, const struct dial_target *to)
 {
         const struct conf_agent *c = &((const struct conf *)w->snap->conf)->agent;
+
+        if (t->upstream->is_outward)
+                return sender_may_dial(w, t, to);
         const struct allow_ask ask = { .host = t->host, .to = to, .is_own = !t->upstream->is_published };
 
         return allow_may_dial(c->allow, c->allow_count, &ask);
@@ -217,6 +233,7 @@ static void stop(struct agent *a, bool is_succeeded)
                 tell_stop(&a->tell);
         health_stop(a->health);
         a->health = NULL;
+        sender_stop(&a->sender);
         worker_drain(&a->worker, false);
 }
 
@@ -269,7 +286,7 @@ static enum err joined_begin(struct agent *a, bool is_heir)
 {
         if (!a->joined.is_on)
                 return ERR_OK;
-        tell_start(&a->tell, &a->joined, a->links, &a->worker);
+        tell_start(&a->tell, &a->joined, a->links, &a->sender, &a->worker);
         a->is_begun = true;
         return joined_start(&a->joined, &(struct joined_conf){ .loop = a->loop,
                                                                .join = a->options->join,
@@ -327,6 +344,7 @@ static enum err start(struct agent *a, struct conf *conf, struct report *r)
                 return e;
         a->worker.on_drained = on_drained;
         a->worker.may_dial = may_dial;
+        sender_begin(a);
         log_sink_open(&a->access, -1, a->loop);
         access_log_place(a);
         if (!(a->links = agent_links_new(&a->worker)))

@@ -4,6 +4,7 @@
 
 #include "assembly/limits.h"
 #include "assembly/upstream.h"
+#include "dispatch/outward.h"
 #include "proxy/link_in.h"
 
 enum { SNAPSHOT_BYTES_MAX = 256 << 20 };
@@ -56,7 +57,7 @@ static enum err services_build(const struct agent_build *in, struct snapshot *s)
 {
         const struct conf_agent *a = &in->conf->agent;
 
-        map_init(&s->link_in.targets, in->shared->hash_key, a->services_count + 1);
+        map_init(&s->link_in.targets, in->shared->hash_key, a->services_count + 2);
         s->link_in.announce = route_build(s, in->shared, STR("link"), in->announce, NULL);
         if (!s->link_in.announce)
                 return ERR_NO_MEMORY;
@@ -68,6 +69,23 @@ static enum err services_build(const struct agent_build *in, struct snapshot *s)
                         return ERR_NO_MEMORY;
         }
         return ERR_OK;
+}
+
+/* Requests sent out for callers, where the agent's owner allows any. */
+static enum err outward_build(const struct agent_build *in, struct snapshot *s)
+{
+        const struct conf_dispatch *c = &in->conf->agent.dispatch;
+        struct outward_conf *conf = ARENA_NEW(&s->arena, struct outward_conf);
+        struct route *route;
+
+        if (c->allow_count == 0)
+                return ERR_OK;
+        if (!conf || !(route = route_build(s, in->shared, OUTWARD_TARGET, &outward_handler, NULL)))
+                return ERR_NO_MEMORY;
+        *conf = (struct outward_conf){ { c->allow, c->allow_count }, in->ways };
+        route->handler_conf = conf;
+        route->is_quiet = false;
+        return map_add(&s->link_in.targets, route->name, route);
 }
 
 enum err agent_build_snapshot(const struct agent_build *in, struct report *r, struct snapshot **out)
@@ -86,6 +104,8 @@ enum err agent_build_snapshot(const struct agent_build *in, struct report *r, st
         assembly_limits(&in->conf->gateway, s);
         if ((e = upstreams_build(in, r, s)) == ERR_OK)
                 e = services_build(in, s);
+        if (e == ERR_OK)
+                e = outward_build(in, s);
         if (e == ERR_OK && s->arena.full)
                 e = ERR_NO_MEMORY;
         if (e != ERR_OK) {

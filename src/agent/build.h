@@ -12,6 +12,7 @@ struct agent_build {
         uint64_t number;
         struct shared *shared;
         const struct handler *announce; /* hears the gateway's word of which worker a link goes to */
+        struct ways *const *ways;       /* of requests sent out; there by the first of them */
 };
 
 /* ERR_NO_MEMORY; ERR_CONFIG with the report saying why. */

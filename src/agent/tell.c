@@ -58,6 +58,21 @@ static void health_look(struct tell *t, const struct conf *conf, struct arena *a
         r->health = health;
 }
 
+static void addresses_look(struct tell *t, struct arena *arena, struct buf *text, struct wire_report *r)
+{
+        size_t count;
+        const struct ip *all = sender_addresses(t->sender, &count);
+        struct str *texts = ARENA_ARRAY(arena, struct str, count + 1);
+
+        for (size_t i = 0; texts && i < count && i < WIRE_REPORT_ENTRIES_MAX; i++) {
+                char formatted[IP_TEXT_MAX];
+
+                texts[r->addresses_count++] = arena_copy(arena, ip_format(all[i], formatted));
+                buf_addf(text, "%s\n", formatted);
+        }
+        r->addresses = texts;
+}
+
 static void on_time(struct timer *timer)
 {
         struct tell *t = CONTAINER_OF(timer, struct tell, timer);
@@ -71,6 +86,7 @@ static void on_time(struct timer *timer)
         buf_init(&text, BYTES_MAX);
         links_look(t, &conf->agent, &arena, &text, &report);
         health_look(t, conf, &arena, &text, &report);
+        addresses_look(t, &arena, &text, &report);
         if (arena.full || str_eq(buf_str(&text), buf_str(&t->last))) {
                 arena_fini(&arena);
                 buf_fini(&text);
@@ -83,8 +99,10 @@ static void on_time(struct timer *timer)
         t->last = text;
 }
 
-void tell_start(struct tell *t, struct joined *j, struct agent_links *links, struct worker *w)
+void tell_start(struct tell *t, struct joined *j, struct agent_links *links, const struct sender *sender,
+                struct worker *w)
 {
+        t->sender = sender;
         t->joined = j;
         t->links = links;
         t->worker = w;

@@ -1,21 +1,24 @@
 /*
- * agent/tell.h - tells control how links and targets stand, when that changes and once a second at most.
+ * agent/tell.h - tells control how links and targets stand and which addresses it sends from, when that changes and once a second at most.
  */
 #pragma once
 
 #include "agent/joined.h"
 #include "agent/links.h"
+#include "agent/sender.h"
 
 /* Embedded in its owner. */
 struct tell {
         struct joined *joined;
         struct agent_links *links;
+        const struct sender *sender;
         struct worker *worker;
         struct timer timer;
         struct arena arena; /* of what was told last */
         struct buf last;
 };
 
-/* Keeps all three; begins in a second. */
-void tell_start(struct tell *t, struct joined *j, struct agent_links *links, struct worker *w);
+/* Keeps all four; begins in a second. */
+void tell_start(struct tell *t, struct joined *j, struct agent_links *links, const struct sender *sender,
+                struct worker *w);
 void tell_stop(struct tell *t); /* nothing is told from here on */

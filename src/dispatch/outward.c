@@ -65,7 +65,7 @@ static enum step_result pick(struct exchange *x)
                 return exchange_refuse(
                         x, 403, "address_denied",
                         "This agent's owner does not allow this destination (agent.dispatch.allow).");
-        if (!(u = ways_get(conf->ways, o->is_tls, &o->to, o->source)))
+        if (!*conf->ways || !(u = ways_get(*conf->ways, o->is_tls, &o->to, o->source)))
                 return exchange_refuse(x, 503, "upstream_connections",
                                        "This agent has no room for another destination.");
         return forward_to(x, u, o->host);

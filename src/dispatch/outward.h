@@ -14,7 +14,7 @@ struct ways;
 
 struct outward_conf {
         struct dispatch_rules rules;
-        struct ways *ways; /* the process's */
+        struct ways *const *ways; /* the process's, there by the first request */
 };
 
 extern const struct handler outward_handler; /* handler_conf is a struct outward_conf */

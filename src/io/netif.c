@@ -12,6 +12,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "io/address_priv.h"
+
 #ifndef IFLA_GSO_IPV4_MAX_SIZE
 #define IFLA_GSO_IPV4_MAX_SIZE 63
 #endif
@@ -341,4 +343,24 @@ size_t netif_addresses(struct ip *out, size_t max)
                 n = addresses_pick(all, true, out, max);
         freeifaddrs(all);
         return n;
+}
+
+/* Somebody's address far away, of each family: the kernel is only asked for a way there. */
+static struct ip far_away(uint8_t family)
+{
+        return family == 4 ? (struct ip){ 4, { 192, 0, 2, 1 } }
+                           : (struct ip){ 6, { 0x20, 0x01, 0x0d, 0xb8, [15] = 1 } };
+}
+
+bool netif_can_send_from(struct ip ip)
+{
+        union address own, far;
+        socklen_t own_len = address_of_ip(&own, ip, 0), far_len = address_of_ip(&far, far_away(ip.family), 9);
+        int fd = socket(ip.family == 4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        bool can = fd >= 0 && bind(fd, &own.any, own_len) == 0 &&
+                   (ip_is_loopback(ip) || connect(fd, &far.any, far_len) == 0);
+
+        if (fd >= 0)
+                close(fd);
+        return can;
 }

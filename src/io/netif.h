@@ -31,6 +31,9 @@ MUST_USE enum err netif_set_queue(uint32_t index, uint32_t packets_max);
  * are no others. Returns how many; more than `max` are left out. */
 size_t netif_addresses(struct ip *out, size_t max);
 
+/* The address is ours and in use, and a way leads out from it (none is asked for from loopback). Sends nothing. */
+bool netif_can_send_from(struct ip ip);
+
 /* With the length of its network. ERR_EXISTS. */
 MUST_USE enum err netif_add_address(uint32_t index, const struct ip_prefix *address);
 
