@@ -103,7 +103,8 @@ static const struct command command_gateway = {
                                 "with --join: what control is to call this gateway (else the host's name)"),
                         ROLE_OPTION(
                                 "listen", 0, TEXT, listen, "ADDRESS",
-                                "of a control, without a configuration file: where to listen with TLS (else :443 and :80)"),
+                                "of a control: where to listen with TLS for agents and what is published, beside what the file says (without "
+                                "a file, else: :443 and :80)"),
                         ROLE_OPTION("auth", 0, FLAG, auth, NULL, "insist on tokens, whatever the file says"),
                         ROLE_OPTION("no-auth", 0, FLAG, no_auth, NULL,
                                     "ask for no token: whoever reaches the gateway may use it"),

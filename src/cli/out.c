@@ -43,7 +43,8 @@ void out_print(const char *format, ...)
 
 void out_str(struct str text)
 {
-        (void)fwrite(text.ptr, 1, text.len, stdout); /* error_keep sees what became of it */
+        if (text.len)
+                (void)fwrite(text.ptr, 1, text.len, stdout); /* error_keep sees what became of it */
         error_keep();
 }
 

@@ -1,6 +1,7 @@
-/* `sekisho status`: what a running gateway says of itself on its admin listener. */
+/* `sekisho status`: the fleet as control knows it; or what a gateway here says of itself on its admin listener. */
 #include "cli/client.h"
 #include "cli/command.h"
+#include "cli/fleet.h"
 #include "cli/load.h"
 #include "cli/out.h"
 #include "json/reader.h"
@@ -8,8 +9,8 @@
 enum { STATUS_MS = 5000, STATUS_ARENA_MAX = 32 << 20 };
 
 struct status_options {
-        struct str config, admin;
-        bool json;
+        struct str config, admin, server, token;
+        bool json, here;
 };
 
 /* ---- asking ---- */
@@ -199,9 +200,8 @@ static enum exit_code answer_print(const struct status_options *o, struct str bo
         return code;
 }
 
-static enum exit_code status_run(const struct command_call *call)
+static enum exit_code here_run(const struct status_options *o)
 {
-        const struct status_options *o = call->options;
         struct listen_address address;
         struct client_answer answer;
         struct client *c;
@@ -218,20 +218,67 @@ static enum exit_code status_run(const struct command_call *call)
         return code;
 }
 
+/* ---- the fleet ---- */
+
+static void problems_say(const struct findings *problems)
+{
+        for (size_t i = 0; i < problems->count; i++)
+                finding_say(&problems->items[i]);
+        if (!problems->errors_count && !problems->warnings_count)
+                out_coloured(OUT_GREEN, "nothing is wrong\n");
+}
+
+static enum exit_code fleet_run(const struct status_options *o)
+{
+        static struct findings problems; /* one a process; large */
+        struct fleet f;
+        enum exit_code code = fleet_open(&f, o->server, o->token);
+
+        problems = (struct findings){ .arena = &f.remote.arena };
+        if (code == EXIT_OK) {
+                fleet_judge(&f, &problems);
+                if (o->json) {
+                        fleet_say_json(&f, &problems);
+                } else {
+                        fleet_say(&f);
+                        problems_say(&problems);
+                }
+        }
+        fleet_close(&f);
+        return code;
+}
+
+/* Where it is known where control is, the fleet is meant; a gateway's own words need --here or its file or address. */
+static enum exit_code status_run(const struct command_call *call)
+{
+        const struct status_options *o = call->options;
+        bool is_here = o->here || o->config.len || o->admin.len || !(o->server.len || remote_is_known());
+
+        return is_here ? here_run(o) : fleet_run(o);
+}
+
 const struct command command_status = {
         .name = "status",
-        .summary = "ask a running gateway how it is",
-        .usage = "[--config PATH|--admin ADDRESS] [--json]",
-        .text = "Processes and how they are closed in, addresses, the configuration in force and the last reload, "
-                "connections, upstreams. Asks the admin listener of the configuration.",
-        .examples = (const char *const[]){ "sekisho status", "sekisho status --admin 127.0.0.1:9090 --json",
-                                           NULL },
+        .summary = "how the fleet is; or a gateway of this machine",
+        .usage = "[--here|--config PATH|--admin ADDRESS] [--server URL] [--json]",
+        .text = "Where it is known where control is (sekisho login, SEKISHO_SERVER): gateways and agents, who is connected and who "
+                "is behind, links, services with the health of their targets, and what is wrong. Else, or with --here, the "
+                "gateway of this machine by its admin listener: processes and how they are closed in, addresses, the "
+                "configuration in force and the last reload, connections, upstreams.",
+        .examples = (const char *const[]){ "sekisho status", "sekisho status --json", "sekisho status --here",
+                                           "sekisho status --admin 127.0.0.1:9090 --json", NULL },
         .options =
                 (const struct option[]){
+                        { "here", 0, OPTION_FLAG, offsetof(struct status_options, here), NULL,
+                          "the gateway of this machine, not the fleet" },
                         { "config", 'c', OPTION_TEXT, offsetof(struct status_options, config), "PATH",
                           "the gateway's file, instead of the one that is found" },
                         { "admin", 0, OPTION_TEXT, offsetof(struct status_options, admin), "ADDRESS",
                           "the admin listener, instead of the configuration's" },
+                        { "server", 0, OPTION_TEXT, offsetof(struct status_options, server), "URL",
+                          "where control is (else $SEKISHO_SERVER, or where `sekisho login` was)" },
+                        { "token", 0, OPTION_SECRET, offsetof(struct status_options, token), "KEY",
+                          "the API key (else $SEKISHO_TOKEN)" },
                         { "json", 0, OPTION_FLAG, offsetof(struct status_options, json), NULL, "as JSON" },
                         { NULL },
                 },
