@@ -1,6 +1,7 @@
 #include "control/routes_priv.h"
 #include "control/text.h"
 #include "crypto/secret.h"
+#include "identity/secret.h"
 #include "store/keys.h"
 
 static struct schema_texts scopes_of(struct arena *a, struct str text)

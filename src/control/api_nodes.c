@@ -82,6 +82,10 @@ static void fill(struct api_call *c, const struct store_node *row, struct object
                                    .version = row->applied_version,
                                    .settings = row->settings };
         facts_fill(c, row, o);
+        if (!live && hub_is_elsewhere(f, row->control)) {
+                o->connected = true;
+                o->wanted_version = row->wanted_version;
+        }
         if (!live)
                 return;
         o->connected = true;
@@ -106,6 +110,8 @@ static enum err list(struct api_call *c, struct store_txn *t, const struct ident
         for (int i = 0; i < 2 && kind < 0; i++)
                 if (str_eq(word, kinds[i]))
                         kind = i;
+        if ((e = hub_elsewhere(c, t)) != ERR_OK)
+                return e;
         if (word.len && kind < 0)
                 return api_fail(c, 400, NULL, "\"kind\" must be gateway or agent.");
         if ((e = kind >= 0 ? store_node_list_of(t, (enum store_node_kind)kind, &page, &c->work, &rows)
@@ -158,7 +164,7 @@ API_RUN(node_get)
         struct object_node o;
         enum err e = get(c, t, permit, &row);
 
-        if (e != ERR_OK)
+        if (e != ERR_OK || (e = hub_elsewhere(c, t)) != ERR_OK)
                 return e;
         fill(c, &row, &o);
         return api_answer(c, &object_node_schema, &o, row.revision);
@@ -214,7 +220,7 @@ API_RUN(node_change)
         enum err e = get(c, t, permit, &row);
 
         if (e != ERR_OK || (e = api_body(c, &o, &given)) != ERR_OK ||
-            (e = api_expected(c, &expected)) != ERR_OK)
+            (e = api_expected(c, &expected)) != ERR_OK || (e = hub_elsewhere(c, t)) != ERR_OK)
                 return e;
         if (expected && expected != row.revision)
                 return api_store_failed(c, ERR_STALE, "node");

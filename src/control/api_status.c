@@ -1,11 +1,14 @@
 #include <string.h>
 
 #include "control/hub.h"
+#include "control/lead.h"
 #include "control/routes_priv.h"
 #include "control/version.h"
 #include "io/process.h"
+#include "store/controls.h"
 #include "store/nodes.h"
 #include "store/services.h"
+#include "store/settings.h"
 
 struct str id_text(struct api_call *c, const char *prefix, int64_t row)
 {
@@ -40,6 +43,32 @@ bool hub_prepare(struct api_call *c)
         return false;
 }
 
+enum err hub_elsewhere(struct api_call *c, struct store_txn *t)
+{
+        struct hub_facts *f = c->prepared;
+        struct store_page page = { .org = STORE_ORG_DEFAULT, .limit = HUB_ELSEWHERE_MAX };
+        struct store_control *rows;
+        enum err e;
+
+        f->elsewhere_count = 0;
+        if (!lead_row(c->control->lead))
+                return ERR_OK;
+        e = store_control_list(t, &page, &c->work, &rows);
+        for (size_t i = 0; e == ERR_OK && i < page.count; i++)
+                if (rows[i].id != lead_row(c->control->lead) &&
+                    store_now(t) - rows[i].last_seen < LEAD_SILENCE_MS)
+                        f->elsewhere[f->elsewhere_count++] = rows[i].id;
+        return e;
+}
+
+bool hub_is_elsewhere(const struct hub_facts *f, int64_t control)
+{
+        for (size_t i = 0; f && control && i < f->elsewhere_count; i++)
+                if (f->elsewhere[i] == control)
+                        return true;
+        return false;
+}
+
 static enum err nodes_count(struct store_txn *t, int64_t org, const struct hub_facts *f, struct arena *a,
                             struct object_counts *out)
 {
@@ -60,8 +89,12 @@ static enum err nodes_count(struct store_txn *t, int64_t org, const struct hub_f
                         out->gateways += rows[i].kind == STORE_GATEWAY;
                         out->agents += rows[i].kind == STORE_AGENT;
                         out->pending += rows[i].state == STORE_NODE_PENDING;
-                        out->connected += live != NULL;
-                        out->behind += live && live->applied_version < live->wanted_version;
+                        bool is_elsewhere = !live && hub_is_elsewhere(f, rows[i].control);
+
+                        out->connected += live != NULL || is_elsewhere;
+                        out->behind +=
+                                live ? live->applied_version < live->wanted_version
+                                     : is_elsewhere && rows[i].applied_version < rows[i].wanted_version;
                 }
         } while (page.has_more);
         return ERR_OK;
@@ -93,13 +126,13 @@ API_RUN(status_get)
                                    .url = str_of(control->url),
                                    .store = store_engine(control->store),
                                    .started = control->started,
-                                   .time = process_wall_ms(),
-                                   .epoch = control->secrets.epoch };
+                                   .time = process_wall_ms() };
         int64_t org = identity_permit_org(permit);
         enum err e;
 
         certs_authority_fingerprint(control->secrets.authority, fingerprint);
-        if ((e = nodes_count(t, org, c->prepared, &c->work, &s.nodes)) != ERR_OK ||
+        if ((e = store_epoch(t, &s.epoch)) != ERR_OK || (e = hub_elsewhere(c, t)) != ERR_OK ||
+            (e = nodes_count(t, org, c->prepared, &c->work, &s.nodes)) != ERR_OK ||
             (e = services_count(t, org, &c->work, &s.nodes)) != ERR_OK)
                 return e;
         char hex[2 * CERTS_FINGERPRINT_BYTES + 1];

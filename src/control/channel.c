@@ -185,6 +185,7 @@ static void message(struct channel *ch, const struct wire_message *m, const char
         case WIRE_HELLO:
                 ch->was_seen = true;
                 hub_note(ch->hub);
+                hub_hello(ch->hub, ch);
                 break;
         case WIRE_REPORT:
                 ch->has_report = ch->was_seen = true;
@@ -436,6 +437,8 @@ void channel_begin(struct api_call *c)
         memcpy(ch->id, f->id, sizeof(ch->id));
         snprintf(ch->from, sizeof(ch->from), "%.*s", STR_FMT(c->source));
         ch->since = loop_wall(control->loop);
+        ch->arrived = UINT64_MAX;
+        ch->placed = -1;
         websocket_reader_init(&ch->reader, true, WIRE_SMALL_MAX);
         buf_init(&ch->out, OUT_BYTES_MAX);
         task_init(&ch->open_task, on_open);

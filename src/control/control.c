@@ -11,6 +11,7 @@
 #include "control/events.h"
 #include "control/hub.h"
 #include "control/join.h"
+#include "control/lead.h"
 #include "crypto/secret.h"
 #include "crypto/text.h"
 #include "io/file.h"
@@ -199,7 +200,7 @@ static enum err secrets_start(struct control *c)
         if (e == ERR_NOT_FOUND)
                 fprintf(stderr,
                         "sekisho: %s is not there, and without it the store's keys cannot be opened; put back the one that "
-                        "belongs to this store\n",
+                        "belongs to this store, or copy it from another control that uses it\n",
                         job.path);
         else if (e == ERR_DENIED)
                 fprintf(stderr,
@@ -394,21 +395,18 @@ static enum err worker_start(struct control *c)
         return listener_start(&c->listener, c->loop, c->listen_fd, on_accept);
 }
 
-/* The one time the link is shown: to who started us, never to the log. */
-static void link_show(struct control *c)
+void control_link_show(struct control *c, char *link, size_t link_size)
 {
         uint8_t fingerprint[CERTS_FINGERPRINT_BYTES];
         char pin[CRYPTO_HEX_SIZE(PIN_BYTES)];
 
-        if (!c->secrets.has_owner_link)
-                return;
         certs_authority_fingerprint(c->secrets.authority, fingerprint);
         crypto_hex_format((struct str){ (const char *)fingerprint, PIN_BYTES }, pin);
         printf("\nNobody owns this control server yet. Open this link within 24 hours to become its owner:\n\n"
                "    %s/setup#%s.%s\n\nor, on a machine with sekisho:\n\n    sekisho login '%s/setup#%s.%s'\n\n",
-               c->url, c->secrets.owner_link, pin, c->url, c->secrets.owner_link, pin);
+               c->url, link, pin, c->url, link, pin);
         fflush(stdout);
-        crypto_wipe(c->secrets.owner_link, sizeof(c->secrets.owner_link));
+        crypto_wipe(link, link_size);
 }
 
 static enum err start(struct control *c)
@@ -420,6 +418,8 @@ static enum err start(struct control *c)
             (e = store_start(c)) != ERR_OK || (e = secrets_start(c)) != ERR_OK)
                 return e;
         url_make(c);
+        if ((e = lead_new(c, &c->lead)) != ERR_OK)
+                return e;
         api_start(c);
         timer_init(&c->stop_timer, on_stop_timeout);
         timer_init(&c->day_timer, on_day);
@@ -429,6 +429,7 @@ static enum err start(struct control *c)
                 return e;
         c->worker.on_drained = on_drained;
         c->is_serving = true;
+        lead_start(c->lead);
         timer_set(c->loop, &c->day_timer, loop_now(c->loop) + DAY_MS);
         timer_set(c->loop, &c->minute_timer, loop_now(c->loop) + MINUTE_MS);
         return ERR_OK;
@@ -438,7 +439,9 @@ static void end(struct control *c)
 {
         for (int i = 0; i < LAST_TURNS; i++) /* what was closed is told, and freed */
                 loop_turn(c->loop, 0);
+        lead_end(c->lead);
         store_close(c->store);
+        lead_free(c->lead);
         hub_free(c->hub);
         joins_free(c->joins);
         events_free(c->events);
@@ -471,7 +474,7 @@ int control_run(const struct control_options *options)
         }
         log_info("control_started", LOG_C("url", c->url), LOG_S("store", store_engine(c->store)),
                  LOG_N("epoch", c->secrets.epoch), LOG_N("pid", getpid()));
-        link_show(c);
+        lead_link_show(c->lead);
         service_say("READY=1\nSTATUS=Serving %s", c->url);
         loop_run(c->loop);
         end(c);

@@ -13,6 +13,7 @@
 struct hub;
 struct joins;
 struct events;
+struct lead;
 
 enum { CONTROL_URL_BYTES = 300, CONTROL_PATH_BYTES = 4096, CONTROL_KEYS_USED_MAX = 64 };
 
@@ -39,6 +40,7 @@ struct control {
         int exit_status;
 
         /* who is there */
+        struct lead *lead;
         struct hub *hub;
         struct joins *joins;
         struct events *events;
@@ -54,6 +56,9 @@ MUST_USE enum err control_snapshot(struct control *c, struct report *r, struct s
 
 /* control.c: noted, and written to the store once a minute. */
 void control_key_used(struct control *c, int64_t key);
+
+/* The one time the link is shown: to who started us, never to the log. Wipes it. */
+void control_link_show(struct control *c, char *link, size_t link_size);
 
 /* Runs a job and waits for it: for the start, before anything is served. */
 MUST_USE enum err control_wait(struct control *c, struct store_job *job);

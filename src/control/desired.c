@@ -7,9 +7,12 @@
 #include "control/routes_priv.h"
 #include "control/text.h"
 #include "store/certificates.h"
+#include "store/controls.h"
 #include "store/keys.h"
 #include "store/outbox.h"
 #include "store/services.h"
+#include "store/settings.h"
+#include "wire/document.h"
 #include "json/reader.h"
 
 enum { ARENA_BYTES = 256 << 20, ITEM_BYTES_MAX = 64 * 1024 };
@@ -431,6 +434,31 @@ static enum err certificates_read(struct reading *r)
         return ERR_OK;
 }
 
+/* ---- controls: where nodes go when theirs is gone. With one alone there is nothing to say ---- */
+
+static enum err control_item(struct reading *r, const struct store_control *row, struct desired_items *to)
+{
+        struct json_writer w;
+        struct buf json;
+
+        item_begin(&w, &json);
+        json_write_member_str(&w, STR("url"), row->url);
+        return item_end(r, &w, &json, to, "controls", id_of(r, ID_CONTROL, row->id));
+}
+
+static enum err controls_read(struct reading *r)
+{
+        struct store_page page = { .org = r->org, .limit = WIRE_CONTROLS_MAX };
+        struct store_control *rows;
+        enum err e = store_control_list(r->t, &page, r->a, &rows);
+
+        r->d->controls_count = page.count;
+        for (size_t i = 0; i < page.count && page.count > 1 && e == ERR_OK; i++)
+                if ((e = control_item(r, &rows[i], &r->d->gateways)) == ERR_OK)
+                        e = control_item(r, &rows[i], &r->d->agents);
+        return e;
+}
+
 enum err desired_read(struct store_txn *t, int64_t org, struct hash_key id_key, struct desired **out)
 {
         struct desired *d = calloc(1, sizeof(*d));
@@ -445,6 +473,7 @@ enum err desired_read(struct store_txn *t, int64_t org, struct hash_key id_key, 
         r.a = &d->arena;
         arena_init(&d->arena, NULL, 0, ARENA_BYTES);
         if ((e = store_outbox_range(t, &first, &d->seq)) == ERR_OK &&
+            (e = store_epoch(t, &d->epoch)) == ERR_OK && (e = controls_read(&r)) == ERR_OK &&
             (e = settings_read(t, org, r.a, &settings)) == ERR_OK && (e = nodes_read(&r)) == ERR_OK &&
             (e = services_read(&r)) == ERR_OK && (e = tokens_read(&r)) == ERR_OK)
                 e = certificates_read(&r);

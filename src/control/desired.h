@@ -35,7 +35,8 @@ struct desired_node {
 
 struct desired {
         struct arena arena;
-        int64_t seq; /* of the outbox, when it was read */
+        int64_t epoch, seq; /* the store's, and its outbox's, when it was read */
+        size_t controls_count;
         int64_t lease;
         unix_ms next_change; /* the next moment at which time alone changes something; 0: never */
         struct desired_items gateways, agents; /* what all of that kind are told */

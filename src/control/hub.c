@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "control/hub_priv.h"
+#include "control/lead.h"
 
 /*
  * Theory of operation. After a commit one job reads all that documents are made of (never two at once; what is committed
@@ -18,6 +19,7 @@ struct reading_job {
         struct store_job job;
         struct hub *hub;
         struct hash_key id_key;
+        uint64_t number; /* who came before it began may be told what it finds */
         struct desired *desired;
 };
 
@@ -41,7 +43,8 @@ static void reading_done(struct store_job *job, enum err e)
                 desired_free(h->desired);
                 h->desired = r->desired;
                 r->desired = NULL;
-                hub_documents_refresh(h, NULL);
+                h->control->secrets.epoch = h->desired->epoch;
+                hub_documents_refresh(h, r->number, false);
                 timer_set(loop, &h->moment,
                           h->desired->next_change
                                   ? loop_now(loop) +
@@ -74,6 +77,7 @@ void hub_refresh(struct hub *h)
                 r->job = (struct store_job){ .run = reading_run, .done = reading_done, .is_read = true };
                 r->hub = h;
                 r->id_key = h->control->secrets.id_key;
+                r->number = ++h->jobs_count;
                 h->is_reading = true;
                 if (store_submit(h->control->store, &r->job) == ERR_OK)
                         return;
@@ -99,7 +103,11 @@ struct ensure_job {
 static enum err ensure_run(struct store_job *job, struct store_txn *t)
 {
         struct ensure_job *n = CONTAINER_OF(job, struct ensure_job, job);
+        bool is_us;
+        enum err e = lead_check(n->hub->control, t, &is_us);
 
+        if (e != ERR_OK || !is_us)
+                return e;
         return certificates_ensure(t, &n->hub->control->secrets, STORE_ORG_DEFAULT, &n->made);
 }
 
@@ -155,10 +163,6 @@ void hub_add(struct hub *h, struct channel *ch)
         list_add_last(&h->channels, &ch->node_in_hub);
         h->channels_count++;
         log_info("node_connected", LOG_C("node", ch->id), LOG_C("address", ch->from));
-        if (h->desired && desired_find(h->desired, ch->node))
-                hub_documents_refresh(h, ch);
-        else
-                hub_refresh(h);
 }
 
 void hub_remove(struct hub *h, struct channel *ch)
@@ -167,6 +171,7 @@ void hub_remove(struct hub *h, struct channel *ch)
                 return;
         list_remove(&ch->node_in_hub);
         h->channels_count--;
+        hub_left(h, ch->node);
 }
 
 const struct hub_node *hub_copy(const struct hub *h, struct arena *a, size_t *count)
@@ -241,6 +246,15 @@ void hub_stop(struct hub *h)
         list_for_each_safe(node, &h->channels)
                 channel_close(CONTAINER_OF(node, struct channel, node_in_hub), WEBSOCKET_LEAVING,
                               "control stops");
+}
+
+void hub_send_elsewhere(struct hub *h)
+{
+        if (!h || h->is_stopped || !h->desired || h->desired->controls_count < 2)
+                return;
+        list_for_each_safe(node, &h->channels)
+                channel_close(CONTAINER_OF(node, struct channel, node_in_hub), WEBSOCKET_LEAVING,
+                              "this control has lost its store: another may have it");
 }
 
 void hub_free(struct hub *h)

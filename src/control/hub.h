@@ -22,9 +22,10 @@ MUST_USE enum err hub_new(struct control *control, struct hub **out);
 void hub_free(struct hub *h);
 void hub_stop(struct hub *h); /* says good-bye to all, for a restart of ours: they come back */
 
-void hub_changed(struct hub *h); /* something was committed */
-void hub_minute(struct hub *h);  /* what nodes reported is written down; shares that are over end */
-void hub_day(struct hub *h);     /* documents get a new lease */
+void hub_changed(struct hub *h);        /* something was committed */
+void hub_minute(struct hub *h);         /* what nodes reported is written down; shares that are over end */
+void hub_day(struct hub *h);            /* documents get a new lease */
+void hub_send_elsewhere(struct hub *h); /* where there are other controls: nodes go to them. NULL is fine */
 
 /* What is known of a connected node beside its row. */
 struct hub_node {

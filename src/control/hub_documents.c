@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "control/hub_priv.h"
+#include "control/lead.h"
 
 struct items {
         struct wire_item **list;
@@ -58,7 +59,7 @@ static enum err document_make(struct hub *h, const struct channel *ch, const str
                                       .kind = ch->kind,
                                       .node = str_of(ch->id),
                                       .org = str_of(s->org),
-                                      .epoch = (uint64_t)s->epoch,
+                                      .epoch = (uint64_t)h->desired->epoch,
                                       .version = version,
                                       .issued = loop_wall(h->control->loop) / 1000,
                                       .lease = h->desired->lease };
@@ -82,6 +83,44 @@ static void gone_say(struct channel *ch, const char *reason)
         channel_say(ch, &m);
 }
 
+static bool is_told(const struct hub *h, const struct channel *ch, const struct wire_document *d)
+{
+        return ch->document && wire_document_header(ch->document)->epoch == (uint64_t)h->desired->epoch &&
+               memcmp(wire_document_items_hash(ch->document), wire_document_items_hash(d), WIRE_HASH_BYTES) ==
+                       0;
+}
+
+/* The same items under another number. Takes `d`; NULL: no memory. */
+static struct wire_document *renumber(struct hub *h, struct wire_document *d, uint64_t version)
+{
+        struct wire_header header = *wire_document_header(d);
+        struct wire_document *out = NULL;
+
+        header.version = version;
+        if (wire_document_reissue(d, &header, h->control->secrets.document_seed, &out) != ERR_OK)
+                out = NULL;
+        wire_document_put(d);
+        return out;
+}
+
+/* Takes `d`, which is numbered by the reading alone. */
+static void document_set(struct hub *h, struct channel *ch, struct number *r, struct wire_document *d)
+{
+        const struct wire_have *have = wire_control_end_have(ch->end);
+        bool is_of_epoch = have->is_any && have->epoch == (uint64_t)h->desired->epoch;
+        uint64_t version = numbers_next(r, is_of_epoch ? have : NULL, (uint64_t)h->desired->seq,
+                                        wire_document_items_hash(d));
+
+        if (version != wire_document_header(d)->version && !(d = renumber(h, d, version)))
+                return;
+        r->version = version;
+        memcpy(r->items, wire_document_items_hash(d), WIRE_HASH_BYTES);
+        channel_set(ch, d);
+        wire_document_put(d);
+        if (lead_row(h->control->lead))
+                hub_note(h); /* others show what it should have */
+}
+
 /* One channel's document by the present reading. */
 static void channel_refresh(struct hub *h, struct channel *ch, const struct items *gateways,
                             const struct items *agents)
@@ -91,8 +130,8 @@ static void channel_refresh(struct hub *h, struct channel *ch, const struct item
         struct wire_document *d;
         enum err e;
 
-        if (!n)
-                return; /* it joined after this reading: the next one has it */
+        if (!n || !ch->is_confirmed)
+                return; /* it joined, or came, after this reading: the next one has it */
         if (n->state != STORE_NODE_ACTIVE) {
                 gone_say(ch, n->state == STORE_NODE_REMOVED    ? "removed"
                              : n->state == STORE_NODE_DISABLED ? "disabled"
@@ -101,42 +140,32 @@ static void channel_refresh(struct hub *h, struct channel *ch, const struct item
         }
         if (!r)
                 return;
-        uint64_t version = MAX((uint64_t)h->desired->seq, r->version + 1);
-        e = document_make(h, ch, n, ch->kind == WIRE_GATEWAY ? gateways : agents, version, &d);
-        if (e != ERR_OK) {
+        e = document_make(h, ch, n, ch->kind == WIRE_GATEWAY ? gateways : agents, (uint64_t)h->desired->seq,
+                          &d);
+        if (e != ERR_OK)
                 log_error("document_not_made", LOG_C("node", ch->id), LOG_E(e));
-                return;
-        }
-        if (r->version && memcmp(r->items, wire_document_items_hash(d), WIRE_HASH_BYTES) == 0) {
-                bool is_known = ch->document != NULL;
-
-                wire_document_put(d); /* the same as before: under its number */
-                if (is_known || document_make(h, ch, n, ch->kind == WIRE_GATEWAY ? gateways : agents,
-                                              r->version, &d) != ERR_OK)
-                        return;
-        } else {
-                r->version = version;
-                memcpy(r->items, wire_document_items_hash(d), WIRE_HASH_BYTES);
-        }
-        channel_set(ch, d);
-        wire_document_put(d);
+        else if (is_told(h, ch, d))
+                wire_document_put(d);
+        else
+                document_set(h, ch, r, d);
 }
 
-void hub_documents_refresh(struct hub *h, struct channel *only)
+void hub_documents_refresh(struct hub *h, uint64_t number, bool only_new)
 {
         struct items gateways = { 0 }, agents = { 0 };
 
         if (!h->desired)
                 return;
         if (items_make(&h->desired->gateways, &gateways) == ERR_OK &&
-            items_make(&h->desired->agents, &agents) == ERR_OK) {
-                if (only)
-                        channel_refresh(h, only, &gateways, &agents);
-                else
-                        list_for_each_safe(node, &h->channels)
-                                channel_refresh(h, CONTAINER_OF(node, struct channel, node_in_hub), &gateways,
-                                                &agents);
-        }
+            items_make(&h->desired->agents, &agents) == ERR_OK)
+                list_for_each_safe(node, &h->channels) {
+                        struct channel *ch = CONTAINER_OF(node, struct channel, node_in_hub);
+                        bool is_new = !ch->is_confirmed && ch->arrived < number;
+
+                        ch->is_confirmed |= is_new;
+                        if (is_new || !only_new)
+                                channel_refresh(h, ch, &gateways, &agents);
+                }
         items_fini(&gateways);
         items_fini(&agents);
 }

@@ -3,13 +3,17 @@
 #include <string.h>
 
 #include "control/hub_priv.h"
+#include "control/lead.h"
+#include "store/outbox.h"
+#include "json/reader.h"
 
 enum { NOTES_MS = 100, NOTES_MAX = 500 };
 
 struct note {
         int64_t node;
-        bool has_applied, was_seen;
+        bool has_applied, was_seen, may_have_moved;
         int64_t epoch, version;
+        int64_t wanted; /* what others show that it should have; -1: as it was */
         uint8_t hash[WIRE_HASH_BYTES];
         char *report;
         size_t report_len;
@@ -20,24 +24,58 @@ struct notes_job {
         struct hub *hub;
         struct note notes[NOTES_MAX];
         size_t count;
-        bool addresses_changed;
+        int64_t row; /* of this control; 0: the store is ours alone */
 };
+
+/* Where a gateway is reached stands in what it reports, and agents are told of it: by whichever control they are at. */
+static enum err addresses_note(struct store_txn *t, const struct note *o)
+{
+        const struct json_value *old = NULL, *new = NULL;
+        struct store_node row;
+        struct arena a;
+        enum err e;
+
+        arena_init(&a, NULL, 0, 4 << 20);
+        e = store_node_get(t, 0, o->node, &a, &row);
+        if (e == ERR_OK) {
+                if (json_read_strict(&a, row.facts, NULL, &old) != ERR_OK)
+                        old = NULL;
+                if (json_read_strict(&a, (struct str){ o->report, o->report_len }, NULL, &new) != ERR_OK)
+                        new = NULL;
+                old = json_find(old, STR("addresses"));
+                new = json_find(new, STR("addresses"));
+                if (!str_eq(old ? old->raw : STR(""), new ? new->raw : STR("")))
+                        e = store_outbox_note(t, row.org, "nodes", row.id);
+        }
+        arena_fini(&a);
+        return e;
+}
+
+static enum err note_write(struct store_txn *t, const struct note *o, int64_t row)
+{
+        struct str report = { o->report, o->report_len };
+        enum err e = ERR_OK;
+
+        if (o->may_have_moved && report.len)
+                e = addresses_note(t, o);
+        if (e == ERR_OK && o->was_seen)
+                e = store_node_seen(t, o->node, store_now(t), report);
+        if (e == ERR_OK && o->has_applied)
+                e = store_node_applied(t, o->node, o->epoch, o->version,
+                                       (struct str){ (const char *)o->hash, sizeof(o->hash) });
+        if (e == ERR_OK && row && o->wanted >= 0)
+                e = store_node_place(t, o->node, row, o->wanted);
+        return e == ERR_NOT_FOUND ? ERR_OK : e; /* it is gone */
+}
 
 static enum err notes_run(struct store_job *job, struct store_txn *t)
 {
         struct notes_job *n = CONTAINER_OF(job, struct notes_job, job);
 
         for (size_t i = 0; i < n->count; i++) {
-                const struct note *o = &n->notes[i];
-                struct str report = { o->report, o->report_len };
-                enum err e = ERR_OK;
+                enum err e = note_write(t, &n->notes[i], n->row);
 
-                if (o->was_seen)
-                        e = store_node_seen(t, o->node, store_now(t), report);
-                if ((e == ERR_OK || e == ERR_NOT_FOUND) && o->has_applied)
-                        e = store_node_applied(t, o->node, o->epoch, o->version,
-                                               (struct str){ (const char *)o->hash, sizeof(o->hash) });
-                if (e != ERR_OK && e != ERR_NOT_FOUND)
+                if (e != ERR_OK)
                         return e;
         }
         return ERR_OK;
@@ -46,12 +84,9 @@ static enum err notes_run(struct store_job *job, struct store_txn *t)
 static void notes_done(struct store_job *job, enum err e)
 {
         struct notes_job *n = CONTAINER_OF(job, struct notes_job, job);
-        struct hub *h = n->hub;
 
         if (e != ERR_OK)
                 log_error("notes_not_written", LOG_E(e), LOG_C("reason", job->reason));
-        if (n->addresses_changed)
-                hub_refresh(h); /* agents are told where gateways are: that is in the report */
         for (size_t i = 0; i < n->count; i++)
                 free(n->notes[i].report);
         free(n);
@@ -60,12 +95,17 @@ static void notes_done(struct store_job *job, enum err e)
 static bool note_take(struct channel *ch, struct note *out)
 {
         const struct wire_have *have = wire_control_end_have(ch->end);
+        int64_t wanted = ch->document ? (int64_t)wire_document_header(ch->document)->version : 0;
+        bool is_placed = ch->placed == wanted || !lead_row(ch->hub->control->lead);
 
-        if (!ch->has_applied && !ch->was_seen)
+        if (!ch->has_applied && !ch->was_seen && is_placed)
                 return false;
         *out = (struct note){ .node = ch->node,
                               .has_applied = ch->has_applied && have->is_any,
-                              .was_seen = ch->was_seen };
+                              .was_seen = ch->was_seen,
+                              .may_have_moved = ch->addresses_changed && ch->kind == WIRE_GATEWAY,
+                              .wanted = is_placed ? -1 : wanted };
+        ch->placed = wanted;
         out->epoch = (int64_t)have->epoch;
         out->version = (int64_t)have->version;
         memcpy(out->hash, have->hash, sizeof(out->hash));
@@ -86,6 +126,7 @@ void hub_notes_due(struct timer *t)
                 return;
         n->hub = h;
         n->job = (struct store_job){ .run = notes_run, .done = notes_done };
+        n->row = lead_row(h->control->lead);
         list_for_each(node, &h->channels) {
                 struct channel *ch = CONTAINER_OF(node, struct channel, node_in_hub);
 
@@ -95,7 +136,6 @@ void hub_notes_due(struct timer *t)
                 }
                 if (note_take(ch, &n->notes[n->count])) {
                         n->count++;
-                        n->addresses_changed |= ch->addresses_changed && ch->kind == WIRE_GATEWAY;
                         ch->addresses_changed = false;
                 }
         }

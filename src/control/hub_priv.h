@@ -23,6 +23,9 @@ struct channel {
 
         struct wire_control_end *end;
         struct wire_document *document; /* what it should be; NULL: not known yet */
+        uint64_t arrived;               /* the hub's jobs_count at its hello; UINT64_MAX: none yet */
+        bool is_confirmed;              /* something was read since its hello: it may be told */
+        int64_t placed;                 /* the version that others can see it should have; -1: none */
 
         /* the WebSocket */
         struct websocket_reader reader;
@@ -48,7 +51,9 @@ struct hub {
         struct wire_pacer pacer;
 
         struct desired *desired;
+        uint64_t jobs_count;       /* readings and questions begun */
         bool is_reading, is_stale; /* a job is under way; something was committed meanwhile */
+        bool is_asking;            /* so is a question whether the last reading is still good */
         struct timer moment;       /* the next change that time alone makes; and retries */
         bool is_ensuring;
 
@@ -70,8 +75,13 @@ void hub_remove(struct hub *h, struct channel *ch);
 struct channel *hub_channel_find(struct hub *h, int64_t node); /* NULL: it is not there */
 void hub_refresh(struct hub *h); /* reads the store, then makes all documents anew */
 
-/* hub_documents.c, from the present reading; nothing happens before the first one */
-void hub_documents_refresh(struct hub *h, struct channel *only); /* NULL: of all */
+/* hub_arrivals.c */
+void hub_hello(struct hub *h, struct channel *ch); /* it said what it has */
+void hub_left(struct hub *h, int64_t node);
+
+/* hub_documents.c, from the present reading; nothing happens before the first one. `number`: of the job that read, or that found the
+ * last reading to be good; `only_new`: only those whom it lets be told for the first time. */
+void hub_documents_refresh(struct hub *h, uint64_t number, bool only_new);
 void hub_documents_reissue(struct hub *h); /* what is in force, with its lease begun anew */
 
 /* hub_notes.c */

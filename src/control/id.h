@@ -23,6 +23,7 @@
 #define ID_CERTIFICATE "ce"
 #define ID_TOKEN       "jt"
 #define ID_KEY         "ak"
+#define ID_CONTROL     "ct"
 
 /* `row` is 1 to 2^40 - 1. With a NUL. */
 struct str id_format(struct hash_key key, const char *prefix, int64_t row, char out[WIRE_ID_SIZE]);

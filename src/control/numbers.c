@@ -37,3 +37,15 @@ void numbers_fini(struct numbers *all)
         free(all->list);
         *all = (struct numbers){ 0 };
 }
+
+uint64_t numbers_next(const struct number *n, const struct wire_have *have, uint64_t seq,
+                      const uint8_t items[WIRE_HASH_BYTES])
+{
+        bool is_later = have && have->is_any && have->version >= n->version;
+        uint64_t last = is_later ? have->version : n->version;
+        const uint8_t *of_last = is_later ? have->items : n->items;
+
+        if (last && memcmp(of_last, items, WIRE_HASH_BYTES) == 0)
+                return last;
+        return MAX(seq, last + 1);
+}

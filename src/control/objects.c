@@ -268,6 +268,16 @@ static const struct schema_field status_fields[] = {
 };
 SCHEMA(status, "Status", "How control is.");
 
+static const struct schema_field control_fields[] = {
+        { "id", SCHEMA_TEXT, SCHEMA_OUT, AT(control, id) },
+        { "url", SCHEMA_TEXT, SCHEMA_OUT, AT(control, url), .doc = "where nodes reach it" },
+        { "alive", SCHEMA_BOOL, SCHEMA_OUT, AT(control, alive), .doc = "heard of in the last ten seconds" },
+        { "leads", SCHEMA_BOOL, SCHEMA_OUT, AT(control, leads), .doc = "does what only one may do" },
+        { "started", SCHEMA_TIME, SCHEMA_OUT, AT(control, started) },
+        { "last_seen", SCHEMA_TIME, SCHEMA_OUT, AT(control, last_seen) },
+};
+SCHEMA(control, "Control", "One of the controls that share this store.");
+
 static const struct schema_field backup_fields[] = {
         { "path", SCHEMA_TEXT, SCHEMA_OUT, AT(backup, path), .doc = "on control's machine" },
         { "bytes", SCHEMA_NUMBER, SCHEMA_OUT, AT(backup, bytes) },

@@ -19,6 +19,12 @@ struct object_node {
         struct str settings, report;
 };
 
+struct object_control {
+        struct str id, url;
+        bool leads, alive;
+        unix_ms started, last_seen;
+};
+
 struct object_token {
         struct str id, kind, label, state, node_name, created_by, token;
         int64_t uses, uses_left, expires_in, node_lifetime;
@@ -114,8 +120,8 @@ struct object_status {
         struct object_counts nodes;
 };
 
-extern const struct schema object_node_schema, object_token_schema, object_target_schema,
-        object_service_schema, object_share_schema, object_domain_schema, object_certificate_schema,
-        object_key_schema, object_owner_schema, object_owner_link_schema, object_me_schema,
-        object_settings_schema, object_audit_schema, object_status_schema, object_backup_schema,
-        object_verified_schema;
+extern const struct schema object_control_schema, object_node_schema, object_token_schema,
+        object_target_schema, object_service_schema, object_share_schema, object_domain_schema,
+        object_certificate_schema, object_key_schema, object_owner_schema, object_owner_link_schema,
+        object_me_schema, object_settings_schema, object_audit_schema, object_status_schema,
+        object_backup_schema, object_verified_schema;

@@ -228,6 +228,8 @@ const struct api_route api_table[] = {
         GET_ONE("/settings", READ, settings_get, &object_settings_schema, "settings", "Settings."),
         CHANGE("/settings", IDENTITY_ADMIN, settings_change, &object_settings_schema, "settings",
                "Changes settings."),
+        GET_LIST("/controls", READ, page_query, controls_list, &object_control_schema, "status",
+                 "The controls that share this store: several on one PostgreSQL, none on SQLite."),
         GET_LIST("/audit", IDENTITY_AUDIT, audit_query, audit_list, &object_audit_schema, "audit",
                  "Who did what, newest first."),
         { .method = HTTP_POST,

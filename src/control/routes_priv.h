@@ -27,12 +27,19 @@ MUST_USE enum err node_certificate(struct control *control, const struct store_n
 struct store_change *change_begin(struct store_txn *t, const struct identity_permit *permit,
                                   const char *action);
 
+enum { HUB_ELSEWHERE_MAX = 64 };
+
 /* prepare: what the hub knows, for answers about nodes. */
 bool hub_prepare(struct api_call *c);
 struct hub_facts {
         const struct hub_node *nodes;
         size_t count;
+        int64_t elsewhere[HUB_ELSEWHERE_MAX]; /* other controls on this store that are alive */
+        size_t elsewhere_count;
 };
+/* In the store's thread: finds these; and whether a node's row says that it is at one of them. */
+MUST_USE enum err hub_elsewhere(struct api_call *c, struct store_txn *t);
+bool hub_is_elsewhere(const struct hub_facts *f, int64_t control);
 
 #define API_RUN(name) \
         enum err name(struct api_call *c, struct store_txn *t, const struct identity_permit *permit)
@@ -83,6 +90,7 @@ API_RUN(audit_list);
 API_RUN(events_get);
 API_RUN(backup_make);
 API_RUN(store_check);
+API_RUN(controls_list);
 
 /* settings: as they are, with defaults. */
 MUST_USE enum err settings_read(struct store_txn *t, int64_t org, struct arena *a,

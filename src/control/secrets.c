@@ -6,7 +6,6 @@
 #include "crypto/random.h"
 #include "crypto/secret.h"
 #include "crypto/text.h"
-#include "identity/owner.h"
 #include "store/settings.h"
 
 enum { ARENA_BYTES = 4 << 20 };
@@ -169,21 +168,6 @@ static enum err org_load(struct loading *l, const struct conf_control *conf)
         return ERR_OK;
 }
 
-static enum err epoch_raise(struct loading *l)
-{
-        static const struct store_actor system = { STR_INIT("system"), STR_INIT("") };
-        struct store_change *c;
-        enum err e;
-
-        if (l->c && (e = store_change_finish(l->c)) != ERR_OK)
-                return e;
-        l->c = NULL;
-        c = store_change_begin(l->t, STORE_ORG_DEFAULT, &system, "control.lead");
-        if ((e = store_epoch_raise(c, 0, &l->s->epoch)) != ERR_OK)
-                return e;
-        return store_change_finish(c);
-}
-
 enum err secrets_load(struct secrets *s, struct store_txn *t, const struct conf_control *conf,
                       const char *key_path)
 {
@@ -198,8 +182,8 @@ enum err secrets_load(struct secrets *s, struct store_txn *t, const struct conf_
                 e = certs_seal_open(&s->seal, key_path, e == ERR_NOT_FOUND);
         if (e == ERR_OK && (e = org_load(&l, conf)) == ERR_OK && (e = authority_load(&l)) == ERR_OK &&
             (e = document_key_load(&l)) == ERR_OK && (e = id_key_load(&l)) == ERR_OK &&
-            (e = pools_load(&l, conf)) == ERR_OK && (e = epoch_raise(&l)) == ERR_OK)
-                e = identity_owner_link(t, &arena, s->owner_link, &s->has_owner_link);
+            (e = pools_load(&l, conf)) == ERR_OK && l.c)
+                e = store_change_finish(l.c);
         if (e == ERR_OK && arena.full)
                 e = ERR_NO_MEMORY;
         arena_fini(&arena);

@@ -11,7 +11,6 @@
 #include "certs/seal.h"
 #include "conf/conf.h"
 #include "crypto/ed25519.h"
-#include "identity/secret.h"
 #include "store/store.h"
 
 struct secrets {
@@ -21,13 +20,11 @@ struct secrets {
         struct hash_key id_key;
         char org[65];
         struct ip_prefix pool4, pool6;
-        int64_t epoch;
-        bool has_owner_link;
-        char owner_link[IDENTITY_SECRET_SIZE]; /* shown once; wipe it */
+        int64_t epoch; /* of what is signed now: as the last reading of the store has it (desired.h) */
 };
 
 /*
- * In one transaction of the store: reads all of it, makes what is not there, raises the epoch. ERR_NOT_FOUND: the store has
+ * In one transaction of the store: reads all of it, makes what is not there. ERR_NOT_FOUND: the store has
  * boxes and `key_path` is not there; ERR_DENIED: the file is open to others; ERR_MALFORMED: another key's. May be called again.
  */
 MUST_USE enum err secrets_load(struct secrets *s, struct store_txn *t, const struct conf_control *conf,

@@ -12,7 +12,7 @@
 #include "http/websocket_handshake.h"
 #include "http/websocket_message.h"
 #include "io/timer.h"
-#include "node/connect_priv.h"
+#include "node/controls_priv.h"
 #include "wire/session.h"
 
 enum {
@@ -35,7 +35,9 @@ struct node_channel {
         enum state state;
         bool is_stopping, was_up;
         struct tls_context *tls;
-        struct node_url url;
+        char control[NODE_URL_MAX]; /* the one dialled last */
+        size_t which,
+                failed_count; /* its place among those there are; how many in turn could not be reached */
         struct node_connect connect;
         struct websocket_reader ws;
         struct buf out;
@@ -212,8 +214,13 @@ static void on_failed(struct node_connect *connect);
 
 static void dial(struct node_channel *c)
 {
+        struct node_url url;
+        size_t count = node_controls_count(&c->conf.state->papers, wire_node_end_document(c->end));
+
+        c->which %= count;
+        node_controls_get(&c->conf.state->papers, wire_node_end_document(c->end), c->which, c->control, &url);
         c->state = CHANNEL_CONNECTING;
-        node_connect_start(&c->connect, c->conf.loop, c->conf.resolver, c->tls, &c->url, &stream_events,
+        node_connect_start(&c->connect, c->conf.loop, c->conf.resolver, c->tls, &url, &stream_events,
                            on_failed);
 }
 
@@ -252,6 +259,26 @@ static void on_task(struct task *t)
 
 /* ---- the connection ---- */
 
+/*
+ * The next control is tried at once while there is one that was not tried since the last success; after all of them, or after one
+ * that had us, a while later: a control that ends would else send all its nodes to the next one in the same moment.
+ */
+static bool try_next(struct node_channel *c, bool was_up)
+{
+        size_t count = node_controls_count(&c->conf.state->papers, wire_node_end_document(c->end));
+
+        c->failed_count = was_up ? 0 : c->failed_count + 1;
+        if (count > 1)
+                c->which = (c->which + 1) % count;
+        if (was_up || c->failed_count >= count || wire_node_end_is_gone(c->end)) {
+                c->failed_count = 0;
+                return false;
+        }
+        wire_node_end_redial(c->end);
+        loop_post(c->conf.loop, &c->task); /* not from inside the end of the connection before */
+        return true;
+}
+
 static void connection_over(struct node_channel *c)
 {
         bool was_up = c->was_up;
@@ -265,9 +292,10 @@ static void connection_over(struct node_channel *c)
         timer_clear(&c->upgrade_timer);
         if (c->is_stopping)
                 return;
+        if (try_next(c, was_up))
+                return;
         wire_node_end_closed(c->end, loop_now(c->conf.loop), (uint32_t)crypto_random_u64());
         c->conf.events->on_change(c->conf.context, false, c->why ? c->why : "it ended");
-        (void)was_up;
         pump(c);
 }
 
@@ -458,7 +486,8 @@ enum err node_channel_new(const struct node_channel_conf *conf, struct node_chan
         struct wire_node_conf end = { conf->state->kind, str_of(p->id), str_of(p->org),
                                       conf->program,     { 0 },         conf->document };
         struct node_channel *c = calloc(1, sizeof(*c));
-        enum err e;
+        struct node_url url;
+        enum err e = ERR_CONFIG;
 
         if (!c)
                 return ERR_NO_MEMORY;
@@ -469,7 +498,7 @@ enum err node_channel_new(const struct node_channel_conf *conf, struct node_chan
         timer_init(&c->renew_timer, on_renew);
         task_init(&c->task, on_task);
         memcpy(end.document_key, p->document_key, sizeof(end.document_key));
-        if ((e = node_url_parse(str_of(p->control), &c->url)) != ERR_OK ||
+        if (node_url_parse(str_of(p->control), &url) != ERR_OK ||
             (e = node_tls_new(conf->state, NULL, &c->tls)) != ERR_OK ||
             (e = wire_node_end_new(&end, &c->end)) != ERR_OK) {
                 node_channel_free(c);
@@ -537,4 +566,9 @@ enum err node_channel_say(struct node_channel *c, const struct wire_message *m)
 bool node_channel_is_up(const struct node_channel *c)
 {
         return wire_node_end_is_up(c->end);
+}
+
+struct str node_channel_control(const struct node_channel *c)
+{
+        return str_of(c->control);
 }

@@ -1,7 +1,8 @@
 /*
  * node/channel.h - the push channel as a node has it: what control wants of this machine, kept up for ever.
  *
- * Does:   connects with our certificate, upgrades to WebSocket, reads documents and changes, checks and stores them, renews the
+ * Does:   connects with our certificate to the control it joined at, or to another that the document names (the section
+ *         "controls"), when that one is gone; upgrades to WebSocket, reads documents and changes, checks and stores them, renews the
  *         certificate, tries again when the connection ends. Source: docs/protocol/nodes.md 4.
  * Not:    what a document means: the owner applies it and says how it went.
  * Thread: the loop's; stores documents (blocks for an fsync), so not for a loop that serves visitors.
@@ -59,3 +60,5 @@ void node_channel_refused(struct node_channel *c, struct str reason);
 MUST_USE enum err node_channel_say(struct node_channel *c, const struct wire_message *m);
 
 bool node_channel_is_up(const struct node_channel *c);
+/* The address of the control it is connected to, or tried last; borrowed, changes with the next try. */
+struct str node_channel_control(const struct node_channel *c);

@@ -66,9 +66,9 @@ static void on_change(void *context, bool is_up, const char *why)
         if (m->conf.events->on_connected)
                 m->conf.events->on_connected(m->conf.context, is_up);
         if (is_up)
-                log_info("control_connected", LOG_C("control", m->state.papers.control));
+                log_info("control_connected", LOG_S("control", node_channel_control(m->channel)));
         else if (m->said != why)
-                log_warning("control_not_connected", LOG_C("control", m->state.papers.control),
+                log_warning("control_not_connected", LOG_S("control", node_channel_control(m->channel)),
                             LOG_C("reason", why), LOG_C("meaning", "what was published stays in force"));
         m->said = is_up ? NULL : why;
 }

@@ -5,7 +5,7 @@
 #include "store/settings.h"
 #include "store/txn_priv.h"
 
-static enum err read_leader(struct store_txn *t, struct arena *a, struct store_leader *out)
+enum err store_leader(struct store_txn *t, struct arena *a, struct store_leader *out)
 {
         struct store_rows rows;
         bool has_row = false;
@@ -44,7 +44,7 @@ static enum err take(struct store_txn *t, struct str control, const struct store
 enum err store_lead(struct store_txn *t, struct str control, const struct store_actor *actor, struct arena *a,
                     struct store_leader *out)
 {
-        enum err e = t->failed != ERR_OK ? t->failed : read_leader(t, a, out);
+        enum err e = t->failed != ERR_OK ? t->failed : store_leader(t, a, out);
 
         if (e == ERR_OK)
                 e = t->conn->backend->lead(t->conn, &out->is_us);

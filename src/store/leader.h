@@ -24,5 +24,8 @@ struct store_leader {
 MUST_USE enum err store_lead(struct store_txn *t, struct str control, const struct store_actor *actor,
                              struct arena *a, struct store_leader *out);
 
+/* Who leads, or led last, by the row alone; `is_us` is not filled. */
+MUST_USE enum err store_leader(struct store_txn *t, struct arena *a, struct store_leader *out);
+
 /* Gives it up, for a planned stop: another need not wait for the session's end. */
 MUST_USE enum err store_lead_end(struct store_txn *t);

@@ -23,6 +23,11 @@ enum err store_outbox_write(struct store_txn *t, int64_t org, const char *table,
                 VALUE_INT(row), VALUE_TEXT(str_of(operations[operation])));
 }
 
+enum err store_outbox_note(struct store_txn *t, int64_t org, const char *table, int64_t row)
+{
+        return store_outbox_write(t, org, table, row, STORE_UPDATED);
+}
+
 enum err store_outbox_after(struct store_txn *t, int64_t seq, struct arena *a, struct store_event **out,
                             size_t *count)
 {

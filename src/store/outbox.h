@@ -29,5 +29,8 @@ MUST_USE enum err store_outbox_after(struct store_txn *t, int64_t seq, struct ar
  * everything anew. */
 MUST_USE enum err store_outbox_range(struct store_txn *t, int64_t *first, int64_t *last);
 
+/* A row means something else to others without a change of it: what a node said of itself. `table` is static text. */
+MUST_USE enum err store_outbox_note(struct store_txn *t, int64_t org, const char *table, int64_t row);
+
 /* Forgets what is older than `before`, at most `limit` entries a call; no change, leaves no record. */
 MUST_USE enum err store_outbox_prune(struct store_txn *t, unix_ms before, unsigned limit, int64_t *removed);

@@ -29,6 +29,7 @@ enum {
         WIRE_PUBLIC_BYTES = 32,
         WIRE_SIGNED_BYTES = 64,
         WIRE_LEASE_DEFAULT = 30 * 24 * 3600,
+        WIRE_CONTROLS_MAX = 16, /* items of the section "controls" that are looked at */
 };
 
 struct wire_header {

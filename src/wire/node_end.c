@@ -131,6 +131,15 @@ void wire_node_end_closed(struct wire_node_end *n, mono_ms now, uint32_t random)
         n->wants_restart = false;
 }
 
+void wire_node_end_redial(struct wire_node_end *n)
+{
+        n->wants_close = n->wants_hello = n->wants_answer = false;
+        if (n->state == NODE_GONE)
+                return;
+        n->state = NODE_WAITING;
+        n->again = 0;
+}
+
 void wire_node_end_restart(struct wire_node_end *n)
 {
         if (n->state == NODE_WAITING)

@@ -73,6 +73,8 @@ void wire_node_end_free(struct wire_node_end *n); /* free(NULL) is fine */
 void wire_node_end_opened(struct wire_node_end *n, mono_ms now);
 /* The connection is over, or could not be made. `random` spreads the next try. */
 void wire_node_end_closed(struct wire_node_end *n, mono_ms now, uint32_t random);
+/* The connection could not be made, and there is another address to try: at once. */
+void wire_node_end_redial(struct wire_node_end *n);
 /* One message. Messages: WELCOME, CERTIFICATE, SHARED, UNSHARED, ERROR, GONE come out as WIRE_WANT_MESSAGE. */
 void wire_node_end_receive(struct wire_node_end *n, struct str text, mono_ms now);
 /* Anything was heard: a ping, a pong, a part of a message. */

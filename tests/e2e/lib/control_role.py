@@ -45,6 +45,9 @@ class Control(Program):
         self.port = port or free_port()
         self.state = state or t.folder / "control-state"
         self.key = None
+        if getattr(t, "store", None):  # a story that is played on another store: control/on_postgres.py
+            more.setdefault("store", t.store)
+        self.store = more.get("store")
         config = {"control": {"listen": f"127.0.0.1:{self.port}", "state": str(self.state), **more}, "log": {"access": "off"}}
         self.config_path = t.folder / f"{name}.json"
         self.config_path.write_text(json.dumps(config))
@@ -54,6 +57,17 @@ class Control(Program):
         t.programs.append(self)
         if wait:
             self.wait_ready()
+
+    def beside(self, name):
+        """Another control on the same store: it has a copy of the key."""
+        state = self.t.folder / f"{name}-state"
+        state.mkdir(mode=0o700)
+        key = state / "control.key"
+        key.write_bytes((self.state / "control.key").read_bytes())
+        key.chmod(0o600)
+        other = Control(self.t, name, state=state, store=self.store)
+        other.key = self.key
+        return other
 
     def wait_ready(self):
         def is_ready():

@@ -432,6 +432,25 @@ static void silence_ends_it(void **state)
         end(&p);
 }
 
+/* Another address is tried at once; a wait that has grown is not forgotten by it, and none who is gone dials. */
+static void another_address_is_tried_at_once(void **state)
+{
+        struct pair p;
+        (void)state;
+
+        begin(&p, NULL, NULL);
+        for (unsigned i = 0; i < 3; i++) {
+                unsigned dials = p.dials;
+                wire_node_end_redial(p.node);
+                assert_int_equal(wire_node_end_deadline(p.node), 0);
+                advance(&p, 1);
+                assert_int_equal(p.dials, dials + 1);
+        }
+        wire_node_end_closed(p.node, p.now, WIRE_AGAIN_LEAST_MS - 1);
+        assert_int_equal(wire_node_end_deadline(p.node), p.now + WIRE_AGAIN_LEAST_MS);
+        end(&p);
+}
+
 static void waits_grow(void **state)
 {
         mono_ms longest = 0;
@@ -539,6 +558,7 @@ int main(void)
                 cmocka_unit_test(a_stream_of_resyncs_is_slowed),
                 cmocka_unit_test(gone_is_gone),
                 cmocka_unit_test(silence_ends_it),
+                cmocka_unit_test(another_address_is_tried_at_once),
                 cmocka_unit_test(waits_grow),
                 cmocka_unit_test(a_report_is_said_again),
                 cmocka_unit_test(a_queue_has_a_bound),
