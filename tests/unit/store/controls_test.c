@@ -259,12 +259,21 @@ static enum err count_key(struct store_txn *t, void *context)
                                VALUE_TEXT(w->name));
 }
 
+static mono_ms now_ms(void)
+{
+        struct timespec now;
+
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (mono_ms)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 /* The server dies under changes: what was acknowledged is there, once; the rest was tried again, or said to have failed. */
 static void test_a_server_that_dies(void **state)
 {
-        enum { EACH = 60 };
+        enum { EACH = 60, WAITED_MS = 3000 }; /* of the five seconds a job waits for a server */
         static struct ask asks[EACH];
         struct kit *k = *state;
+        mono_ms longest = 0;
         struct control a;
 
         if (kit_engine != KIT_POSTGRES)
@@ -275,8 +284,11 @@ static void test_a_server_that_dies(void **state)
         for (unsigned i = 0; i < EACH; i++) {
                 submit(&a, &asks[i], add_key, i);
                 if (i % 20 == 7) {
+                        mono_ms begin = now_ms();
+
                         loop_turn(loop, 1);
                         postgres_crash();
+                        longest = MAX(longest, now_ms() - begin);
                 }
         }
         settle(&a);
@@ -292,7 +304,11 @@ static void test_a_server_that_dies(void **state)
                 assert_int_equal(wanted.count, asks[i].job.err == ERR_OK);
         }
         print_message("%u changes made, %u said to have failed\n", a.won, a.failed);
-        assert_int_equal(a.failed, 0); /* it came back in time */
+        if (longest < WAITED_MS)
+                assert_int_equal(a.failed, 0); /* it came back in time */
+        else
+                print_message("the server took %lld ms to come back: jobs need not wait for that\n",
+                              (long long)longest);
 }
 
 int controls_tests(void)
