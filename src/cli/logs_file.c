@@ -1,15 +1,17 @@
 /* A log file: its last lines, and what is added. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "cli/logs_priv.h"
 #include "cli/out.h"
 #include "json/reader.h"
 
-enum { LINE_BYTES_MAX = 64 * 1024, TAIL_BYTES = 4 << 20, LINE_MEMORY_MAX = 2 << 20 };
+enum { LINE_BYTES_MAX = 64 * 1024, TAIL_BYTES = 4 << 20, LINE_MEMORY_MAX = 2 << 20, READ_BYTES = 16 * 1024 };
 
 void logs_wait(void)
 {
@@ -59,7 +61,8 @@ void logs_line_say(struct str line)
 
 struct reading {
         const struct logs_options *options;
-        FILE *file;
+        int fd;
+        off_t at; /* what is before it was read */
         char line[LINE_BYTES_MAX];
         size_t len;
 };
@@ -77,68 +80,91 @@ static void line_end(struct reading *r)
         r->len = 0;
 }
 
+/* The next bytes of the file; 0: there are none now. */
+static size_t bytes_get(int fd, off_t at, char out[READ_BYTES])
+{
+        ssize_t n = pread(fd, out, READ_BYTES, at);
+
+        return n > 0 ? (size_t)n : 0;
+}
+
 /* All there is by now; a line that is not whole waits. */
 static void read_on(struct reading *r)
 {
-        int c;
+        char bytes[READ_BYTES];
+        size_t n;
 
-        clearerr(r->file);
-        while ((c = fgetc(r->file)) != EOF)
-                if (c == '\n')
-                        line_end(r);
-                else if (r->len < sizeof(r->line))
-                        r->line[r->len++] = (char)c;
+        for (; (n = bytes_get(r->fd, r->at, bytes)) > 0; r->at += (off_t)n)
+                for (size_t i = 0; i < n; i++)
+                        if (bytes[i] == '\n')
+                                line_end(r);
+                        else if (r->len < sizeof(r->line))
+                                r->line[r->len++] = bytes[i];
         fflush(stdout);
 }
 
 /* ---- the file ---- */
 
-/* To where its last lines begin. */
-static void tail_find(FILE *f, uint64_t lines)
+static uint64_t newlines_count(int fd, off_t at)
 {
-        long end = fseek(f, 0, SEEK_END) == 0 ? ftell(f) : 0, at = MAX(end - TAIL_BYTES, 0L);
-        uint64_t newlines = 0;
-        int c;
+        char bytes[READ_BYTES];
+        uint64_t count = 0;
+        size_t n;
 
-        (void)fseek(f, at, SEEK_SET);
-        while ((c = fgetc(f)) != EOF)
-                newlines += c == '\n';
-        (void)fseek(f, at, SEEK_SET);
-        while (newlines > lines && (c = fgetc(f)) != EOF)
-                newlines -= c == '\n';
+        for (; (n = bytes_get(fd, at, bytes)) > 0; at += (off_t)n)
+                for (size_t i = 0; i < n; i++)
+                        count += bytes[i] == '\n';
+        return count;
 }
 
-/* Another file has its name now. */
-static bool is_replaced(FILE *f, const char *path)
+/* Where its last lines begin. */
+static off_t tail_find(int fd, uint64_t lines)
+{
+        char bytes[READ_BYTES];
+        struct stat st;
+        off_t at = fstat(fd, &st) == 0 ? MAX(st.st_size - TAIL_BYTES, (off_t)0) : 0;
+        uint64_t newlines = newlines_count(fd, at);
+        size_t n;
+
+        for (; newlines > lines && (n = bytes_get(fd, at, bytes)) > 0; at += (off_t)n)
+                for (size_t i = 0; i < n; i++)
+                        if (bytes[i] == '\n' && --newlines == lines)
+                                return at + (off_t)i + 1;
+        return at;
+}
+
+/* Another file has its name now, or it was begun anew. */
+static bool is_replaced(const struct reading *r, const char *path)
 {
         struct stat mine, theirs;
 
-        return fstat(fileno(f), &mine) == 0 && stat(path, &theirs) == 0 &&
-               (mine.st_ino != theirs.st_ino || theirs.st_size < ftell(f));
+        return fstat(r->fd, &mine) == 0 && stat(path, &theirs) == 0 &&
+               (mine.st_ino != theirs.st_ino || theirs.st_size < r->at);
 }
 
 enum exit_code logs_file(const struct logs_options *o, const char *path, uint64_t lines)
 {
         static struct reading r; /* one a process; large */
 
-        r = (struct reading){ .options = o, .file = fopen(path, "re") };
-        if (!r.file) {
+        r = (struct reading){ .options = o, .fd = open(path, O_RDONLY | O_CLOEXEC) };
+        if (r.fd < 0) {
                 out_problem("%s: %s", path, strerror(errno));
                 return errno == EACCES ? EXIT_DENIED : EXIT_FAILED;
         }
-        tail_find(r.file, lines);
+        r.at = tail_find(r.fd, lines);
         for (read_on(&r); o->follow; read_on(&r)) {
-                FILE *fresh = is_replaced(r.file, path) ? fopen(path, "re") : NULL;
+                int fresh = is_replaced(&r, path) ? open(path, O_RDONLY | O_CLOEXEC) : -1;
 
-                if (fresh) {
+                if (fresh >= 0) {
                         read_on(&r);
-                        (void)fclose(r.file);
-                        r.file = fresh;
+                        close(r.fd);
+                        r.fd = fresh;
+                        r.at = 0;
                         r.len = 0;
                 } else {
                         logs_wait();
                 }
         }
-        (void)fclose(r.file);
+        close(r.fd);
         return EXIT_OK;
 }
