@@ -11,14 +11,19 @@
 
 /*
  * One reading of the outbox serves all streams: it begins where the last one ended. A stream whose reader is slow is cut once
- * it holds too much; it comes back with Last-Event-ID, or reads everything anew.
+ * it holds too much; it comes back with Last-Event-ID, here or at another control that shares the store, and is brought from
+ * there to where the others are by readings of its own, or reads everything anew.
  */
 
 enum { HELD_MAX = 1 << 20, PING_MS = 20 * 1000, RETRY_MS = 1000 };
 
+struct outbox_job;
+
 struct stream_end {
         struct side side;
         struct events *events;
+        int64_t seq;                 /* told up to here; -1: to be told from the end on, when that is known */
+        struct outbox_job *catching; /* brings it up */
         struct buf out;
         size_t given;
         bool is_ending;
@@ -33,6 +38,18 @@ struct events {
         int64_t seq; /* told up to here; 0: nobody listened yet */
         bool is_reading, is_stale, is_stopped;
         struct timer retry;
+};
+
+struct outbox_job {
+        struct store_job job;
+        struct events *events;
+        struct stream_end *stream; /* for it alone; NULL: for all, or it has gone */
+        bool is_for_one;
+        struct hash_key id_key;
+        int64_t seq, last;
+        struct buf text;
+        struct arena arena;
+        bool has_gap, has_more;
 };
 
 static const struct side_ops stream_ops;
@@ -92,6 +109,9 @@ static void op_release(struct side *side)
 {
         struct stream_end *s = CONTAINER_OF(side, struct stream_end, side);
 
+        if (s->catching)
+                s->catching->stream = NULL;
+        s->catching = NULL;
         list_remove(&s->node);
         timer_clear(&s->ping);
         loop_post(s->events->control->loop, &s->gone);
@@ -113,16 +133,6 @@ static const struct side_ops stream_ops = {
 };
 
 /* ---- the outbox ---- */
-
-struct outbox_job {
-        struct store_job job;
-        struct events *events;
-        struct hash_key id_key;
-        int64_t seq, last;
-        struct buf text;
-        struct arena arena;
-        bool has_gap, has_more;
-};
 
 static const struct {
         struct str table;
@@ -174,7 +184,8 @@ static enum err outbox_run(struct store_job *job, struct store_txn *t)
                 return e;
         buf_clear(&o->text);
         arena_reset(&o->arena);
-        o->has_gap = o->seq && first > o->seq + 1;
+        o->has_gap = o->seq && (first ? first > o->seq + 1 || last < o->seq : last != o->seq);
+        o->has_more = false;
         o->last = last;
         if (!o->seq || o->has_gap)
                 return ERR_OK;
@@ -188,70 +199,136 @@ static enum err outbox_run(struct store_job *job, struct store_txn *t)
         return ERR_OK;
 }
 
+static struct outbox_job *outbox_job_start(struct events *e, int64_t seq, struct stream_end *stream);
 static void read_on(struct events *e);
 
-static void tell(struct events *e, struct str text)
+static void write_to(struct stream_end *s, struct str text)
+{
+        buf_add(&s->out, text);
+        if (s->out.full && s->side.x) {
+                exchange_up_reset(s->side.x, ERR_TOO_LARGE, false);
+                op_release(&s->side);
+        } else
+                flush(s);
+}
+
+/* From the end on; it is told where that is, so that it can ask for what comes after. */
+static void begin_at(struct stream_end *s, int64_t seq)
+{
+        char text[48];
+        int n = snprintf(text, sizeof(text), "id: %lld\n\n", (long long)seq);
+
+        s->seq = seq;
+        write_to(s, (struct str){ text, (size_t)n });
+}
+
+static void catch_up(struct stream_end *s)
+{
+        if (!s->catching)
+                s->catching = outbox_job_start(s->events, s->seq, s);
+}
+
+static const struct str reset_text = STR_INIT("event: reset\ndata: {}\n\n");
+
+/* What all are told: those who stand where it begins. */
+static void tell(struct events *e, const struct outbox_job *o)
 {
         list_for_each_safe(node, &e->streams) {
                 struct stream_end *s = CONTAINER_OF(node, struct stream_end, node);
 
-                buf_add(&s->out, text);
-                if (s->out.full && s->side.x) {
-                        exchange_up_reset(s->side.x, ERR_TOO_LARGE, false);
-                        op_release(&s->side);
-                } else
-                        flush(s);
+                if (s->seq == -1) {
+                        begin_at(s, o->last);
+                } else if (s->catching) {
+                        continue; /* it goes on from where that leads */
+                } else if (s->seq == o->seq || o->has_gap) {
+                        s->seq = o->last;
+                        if (o->has_gap || o->text.len)
+                                write_to(s, o->has_gap ? reset_text : buf_str(&o->text));
+                } else if (s->seq < o->last) {
+                        catch_up(s);
+                }
         }
+}
+
+static void told_all(struct events *e, struct outbox_job *o, enum err err)
+{
+        e->is_reading = false;
+        if (err != ERR_OK) {
+                timer_set(e->control->loop, &e->retry, loop_now(e->control->loop) + RETRY_MS);
+        } else if (!e->is_stopped) {
+                e->seq = o->last;
+                e->is_stale |= o->has_more;
+                tell(e, o);
+                if (e->is_stale)
+                        read_on(e);
+        }
+}
+
+static void told_one(struct events *e, struct outbox_job *o, enum err err)
+{
+        struct stream_end *s = o->stream;
+
+        if (!s || e->is_stopped)
+                return;
+        s->catching = NULL;
+        if (err != ERR_OK) { /* it is not held for what may take long: it comes back */
+                exchange_up_reset(s->side.x, err, false);
+                op_release(&s->side);
+                return;
+        }
+        s->seq = o->last;
+        if (o->has_more || s->seq < e->seq)
+                catch_up(s);
+        if (o->has_gap || o->text.len)
+                write_to(s, o->has_gap ? reset_text : buf_str(&o->text));
 }
 
 static void outbox_done(struct store_job *job, enum err err)
 {
         struct outbox_job *o = CONTAINER_OF(job, struct outbox_job, job);
-        struct events *e = o->events;
 
-        e->is_reading = false;
-        if (err != ERR_OK)
-                timer_set(e->control->loop, &e->retry, loop_now(e->control->loop) + RETRY_MS);
-        else if (!e->is_stopped) {
-                if (o->has_gap)
-                        tell(e, STR("event: reset\ndata: {}\n\n"));
-                else if (o->text.len)
-                        tell(e, buf_str(&o->text));
-                e->seq = o->last;
-                e->is_stale |= o->has_more;
-        }
+        if (o->is_for_one)
+                told_one(o->events, o, err);
+        else
+                told_all(o->events, o, err);
         buf_fini(&o->text);
         arena_fini(&o->arena);
         free(o);
-        if (e->is_stale && !e->is_stopped && err == ERR_OK)
-                read_on(e);
+}
+
+/* NULL: not now. */
+static struct outbox_job *outbox_job_start(struct events *e, int64_t seq, struct stream_end *stream)
+{
+        struct outbox_job *o = calloc(1, sizeof(*o));
+
+        if (!o)
+                return NULL;
+        o->job = (struct store_job){ .run = outbox_run, .done = outbox_done, .is_read = true };
+        o->events = e;
+        o->stream = stream;
+        o->is_for_one = stream != NULL;
+        o->id_key = e->control->secrets.id_key;
+        o->seq = seq;
+        buf_init(&o->text, HELD_MAX);
+        arena_init(&o->arena, NULL, 0, 16 << 20);
+        if (store_submit(e->control->store, &o->job) == ERR_OK)
+                return o;
+        buf_fini(&o->text);
+        arena_fini(&o->arena);
+        free(o);
+        return NULL;
 }
 
 static void read_on(struct events *e)
 {
-        struct outbox_job *o;
-
         if (e->is_reading) {
                 e->is_stale = true;
                 return;
         }
         e->is_stale = false;
-        if (!(o = calloc(1, sizeof(*o))))
-                return;
-        o->job = (struct store_job){ .run = outbox_run, .done = outbox_done, .is_read = true };
-        o->events = e;
-        o->id_key = e->control->secrets.id_key;
-        o->seq = e->seq;
-        buf_init(&o->text, HELD_MAX);
-        arena_init(&o->arena, NULL, 0, 16 << 20);
-        e->is_reading = true;
-        if (store_submit(e->control->store, &o->job) != ERR_OK) {
-                e->is_reading = false;
-                buf_fini(&o->text);
-                arena_fini(&o->arena);
-                free(o);
+        e->is_reading = outbox_job_start(e, e->seq, NULL) != NULL;
+        if (!e->is_reading)
                 timer_set(e->control->loop, &e->retry, loop_now(e->control->loop) + RETRY_MS);
-        }
 }
 
 static void on_retry(struct timer *t)
@@ -263,8 +340,19 @@ void events_changed(struct events *e)
 {
         if (!list_is_empty(&e->streams) && !e->is_stopped)
                 read_on(e);
-        else
+        else if (!e->is_reading)
                 e->seq = 0; /* nobody listens: the next stream begins at the end */
+}
+
+/* Where a client that comes back was; -1: it begins, or says what is no number of ours. */
+static int64_t last_event(const struct exchange *x)
+{
+        const struct http_field *f = http_find_name(&x->request, STR("Last-Event-ID"));
+        uint64_t number;
+
+        return f && units_parse_u64(str_trim(f->value), INT64_MAX, &number) == ERR_OK && number > 0
+                       ? (int64_t)number
+                       : -1;
 }
 
 void events_stream(struct api_call *c)
@@ -288,6 +376,7 @@ void events_stream(struct api_call *c)
                 api_answer_now(c);
                 return;
         }
+        s->seq = last_event(x);
         api_let_go(c);
         s->events = e;
         s->side = (struct side){ .ops = &stream_ops, .x = x };
@@ -300,6 +389,10 @@ void events_stream(struct api_call *c)
         buf_add(&s->out, STR(": hello\n\n"));
         exchange_answer_head(x, &head);
         flush(s);
+        if (s->seq >= 0)
+                catch_up(s);
+        else if (e->seq)
+                begin_at(s, e->seq);
         if (!e->seq)
                 read_on(e); /* finds where the end is */
 }

@@ -9,6 +9,7 @@ import time
 
 from lib import wire
 from lib.control_role import Control, unverified
+from lib.patience import patient
 from lib.postgres import Postgres
 from lib.stage import eventually, free_port, same
 
@@ -85,6 +86,53 @@ def story_etags_idempotency_keys_and_events_hold_across_controls(t, seconds=90):
     same(again.json, first.json)
     same(again.headers.get("idempotency-replayed"), "true")
     same(two.ask("POST", "/join-tokens", {"kind": "gateway"}, headers={"Idempotency-Key": "once"}).status, 422)
+    # A stream goes on at another control where it was.
+    at_one = Events(one)
+    changed = service(two, "web")
+    last = at_one.wait(f"services/{changed['id']}")
+    at_one.close()
+    missed = service(one, "missed")
+    at_two = Events(two, last)
+    at_two.wait(f"services/{missed['id']}")
+    live = service(one, "live")
+    at_two.wait(f"services/{live['id']}")
+    numbers = [n for n, _ in at_two.seen]
+    assert numbers == sorted(set(numbers)) and numbers[0] > last, at_two.seen
+    at_two.close()
+
+
+class Events:
+    """A stream of events, read as they come."""
+
+    def __init__(self, control, last=None):
+        self.seen = []  # (number, object)
+        self.connection = http.client.HTTPSConnection("127.0.0.1", control.port, context=unverified(), timeout=patient(20))
+        fields = {"Authorization": f"Bearer {control.key}"}
+        if last:
+            fields["Last-Event-ID"] = str(last)
+        self.connection.request("GET", "/api/v1/events", headers=fields)
+        self.response = self.connection.getresponse()
+        same(self.response.status, 200)
+        while not last and not self.response.readline().startswith(b"id:"):  # it says where it begins: what comes now is not missed
+            pass
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        number = None
+        try:
+            for line in self.response:
+                if line.startswith(b"id: "):
+                    number = int(line[4:])
+                if line.startswith(b"data: ") and b"object" in line:
+                    self.seen.append((number, json.loads(line[6:])["object"]))
+        except (OSError, ValueError, http.client.HTTPException, AttributeError):
+            pass
+
+    def wait(self, wanted):
+        return eventually(lambda: next((n for n, o in self.seen if o == wanted), None), 20, lambda: f"no {wanted}: {self.seen}")
+
+    def close(self):
+        self.connection.sock and self.connection.sock.close()
 
 
 class Traffic:
@@ -203,7 +251,11 @@ def story_controls_are_killed_and_nodes_move(t, seconds=240, alone=True):
     known(back, "back.example.com")
     serves(gate, "back.example.com")
     traffic.end()
-    assert "refused" not in "".join(x.get("event", "") for x in gate.lines()), gate.text()[-3000:]
+    for program in (gate, agent):
+        told = [(x["epoch"], x["version"]) for x in program.lines() if x.get("event") == "document_received"]
+        assert told == sorted(set(told)) and len(told) > 3, told  # only ever on, whichever control said it
+    for control in [*all_controls, back]:
+        assert "node_refused_document" not in control.text(), control.text()[-3000:]
 
 
 def story_a_leader_that_stops_hands_over(t, seconds=120):
