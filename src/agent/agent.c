@@ -27,6 +27,9 @@
  * start the program anew (io/launcher.h), which takes over from this one (handover.h).
  */
 
+/* Its unit does not start it again (RestartPreventExitStatus). */
+enum { AGENT_REMOVED = 7 };
+
 struct agent {
         struct worker worker;
         struct shared shared;
@@ -276,7 +279,7 @@ static void on_refused(void *context)
                 return;
         log_error("agent_without_gateways",
                   LOG_C("meaning", "no file names a gateway and no control says what to serve"));
-        a->exit_status = 1;
+        a->exit_status = joined_is_removed(&a->joined) ? AGENT_REMOVED : 1;
         stop(a, false);
 }
 

@@ -1,5 +1,7 @@
 #include "agent/joined.h"
 
+#include <string.h>
+
 static void on_document(void *context, struct wire_document *d, bool is_renewal, bool is_stored)
 {
         struct joined *j = context;
@@ -68,4 +70,11 @@ void joined_leave(struct joined *j)
 {
         j->is_asked = false;
         node_member_leave(&j->member);
+}
+
+bool joined_is_removed(const struct joined *j)
+{
+        const char *gone = j->member.state.papers.gone;
+
+        return j->member.state.is_joined && gone[0] && strcmp(gone, "disabled") != 0;
 }

@@ -46,3 +46,6 @@ void joined_leave(
 
 /* What on_news brought is in force, or refused because of `problem`. Of no weight when nothing was asked. */
 void joined_said(struct joined *j, enum err e, struct str problem);
+
+/* Control removed this node: only a new token helps. */
+bool joined_is_removed(const struct joined *j);

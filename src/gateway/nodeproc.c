@@ -47,7 +47,12 @@ static void on_document(void *context, struct wire_document *d, bool is_renewal,
 
 static void on_turn(void *context)
 {
-        tell(context, MESSAGE_NODE_READ, NULL, 0);
+        struct nodeproc *p = context;
+
+        if (p->in->ends_with_document)
+                loop_stop(p->loop);
+        else
+                tell(p, MESSAGE_NODE_READ, NULL, 0);
 }
 
 static void on_connected(void *context, bool is_up)

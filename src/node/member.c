@@ -5,7 +5,13 @@
 
 #include "base/log.h"
 
-enum { RETRY_MS = 500, RETRY_MOST_MS = 10 * 1000, LEASE_CHECK_MS = 60 * 60 * 1000, NAMES_MAX = 16 };
+enum {
+        AGAIN_MS = 2000,
+        RETRY_MS = 500,
+        RETRY_MOST_MS = 10 * 1000,
+        LEASE_CHECK_MS = 60 * 60 * 1000,
+        NAMES_MAX = 16
+};
 
 static void refused(struct node_member *m)
 {
@@ -45,6 +51,12 @@ static void document_keep(struct node_member *m, struct wire_document *d)
 
 /* ---- the channel ---- */
 
+/* Sent away for a while: whoever starts it again may ask whether it is over. */
+static bool is_disabled(const struct node_member *m)
+{
+        return strcmp(m->state.papers.gone, "disabled") == 0;
+}
+
 static void on_document(void *context, struct wire_document *d, bool is_renewal)
 {
         struct node_member *m = context;
@@ -59,10 +71,27 @@ static void on_document(void *context, struct wire_document *d, bool is_renewal)
                 m->conf.events->on_turn(m->conf.context);
 }
 
+/* Whom control wants no more is told so right after the welcome. Nothing came: it does again. */
+static void on_again(struct timer *t)
+{
+        struct node_member *m = CONTAINER_OF(t, struct node_member, again);
+
+        m->is_tried_again = false;
+        if (!node_channel_is_up(m->channel))
+                return;
+        m->state.papers.gone[0] = '\0';
+        if (node_state_save_papers(&m->state, &m->state.papers) != ERR_OK)
+                log_error("papers_not_stored", LOG_C("folder", m->state.folder));
+        log_info("node_wanted_again", LOG_C("control", m->state.papers.control));
+        m->conf.events->on_turn(m->conf.context);
+}
+
 static void on_change(void *context, bool is_up, const char *why)
 {
         struct node_member *m = context;
 
+        if (m->is_tried_again && is_up)
+                timer_set(m->conf.loop, &m->again, loop_now(m->conf.loop) + AGAIN_MS);
         if (m->conf.events->on_connected)
                 m->conf.events->on_connected(m->conf.context, is_up);
         if (is_up)
@@ -73,14 +102,28 @@ static void on_change(void *context, bool is_up, const char *why)
         m->said = is_up ? NULL : why;
 }
 
+static const char *remedy_of(const struct node_member *m)
+{
+        if (is_disabled(m))
+                return "at control: sekisho node enable NAME; then start this again";
+        return m->conf.kind == WIRE_AGENT
+                       ? "to have it back: sekisho node invite agent, and here sekisho agent --join TOKEN"
+                       : "to have it back: sekisho node invite gateway, and here sekisho gateway --join TOKEN";
+}
+
 static void on_gone(void *context, struct str reason)
 {
         struct node_member *m = context;
 
         log_error("node_gone", LOG_S("reason", reason),
-                  LOG_C("meaning", "control wants this node no more; what it published is served no longer"));
+                  LOG_C("meaning", "control wants this node no more; what it published is served no longer"),
+                  LOG_C("remedy", remedy_of(m)));
         timer_clear(&m->lease);
-        m->conf.events->on_turn(m->conf.context);
+        timer_clear(&m->again);
+        if (!m->is_tried_again)
+                m->conf.events->on_turn(m->conf.context);
+        m->is_tried_again = false;
+        refused(m);
 }
 
 static void on_papers(void *context)
@@ -127,7 +170,8 @@ static void channel_start(struct node_member *m)
                 log_error("channel_not_started", LOG_C("folder", m->state.folder), LOG_E(e));
         if (d) {
                 document_keep(m, d);
-                m->conf.events->on_document(m->conf.context, d, false, true);
+                if (!m->is_tried_again)
+                        m->conf.events->on_document(m->conf.context, d, false, true);
         }
         wire_document_put(d);
 }
@@ -193,9 +237,13 @@ static void begin(struct node_member *m)
                 channel_start(m);
         } else if (m->conf.join.len || m->state.is_pending) {
                 join_start(m);
+        } else if (m->state.is_joined && is_disabled(m)) {
+                log_info("node_asks_again", LOG_C("reason", m->state.papers.gone));
+                m->is_tried_again = true;
+                channel_start(m);
         } else if (m->state.is_joined) {
                 log_warning("node_gone", LOG_C("reason", m->state.papers.gone),
-                            LOG_C("meaning", "join again with a new token to be told what to serve"));
+                            LOG_C("remedy", remedy_of(m)));
                 refused(m);
         }
 }
@@ -237,6 +285,7 @@ enum err node_member_start(struct node_member *m, const struct node_member_conf 
         m->state.lock_fd = -1;
         timer_init(&m->timer, on_timer);
         timer_init(&m->lease, on_lease);
+        timer_init(&m->again, on_again);
         enum err e = resolver_new(conf->loop, &resolver, &m->resolver);
         if (e == ERR_OK)
                 timer_set(conf->loop, &m->timer, loop_now(conf->loop));

@@ -16,8 +16,8 @@ struct node_member_events {
         /* A newer document, or (`is_renewal`) only a longer lease; see node_channel_events. `d` is also given once for what was
          * stored already (`is_stored`), which needs no answer. */
         void (*on_document)(void *context, struct wire_document *d, bool is_renewal, bool is_stored);
-        /* What is stored means something else now: the lease is over, goes on, control wants us no more, or our certificate
-         * was renewed. */
+        /* What is stored means something else now: the lease is over, goes on, control wants us no more or (a disabled node
+         * that was started again) again, or our certificate was renewed. */
         void (*on_turn)(void *context);
         void (*on_connected)(void *context, bool is_up); /* may be NULL */
         /* There will be no document: the token was refused, or control wants us no more. May be NULL. */
@@ -44,9 +44,10 @@ struct node_member {
         struct node_channel *channel;
         struct wire_document *document; /* the last that was given; ours */
         struct wire_report report;
-        struct timer timer, lease;
+        struct timer timer, lease, again;
         bool is_lease_over;
-        const char *said; /* the last trouble, so that it is said once */
+        bool is_tried_again; /* disabled when it started; asks whether it still is */
+        const char *said;    /* the last trouble, so that it is said once */
 };
 
 /* Keeps what `conf` refers to. Begins in a later turn. ERR_NO_MEMORY. */

@@ -6,6 +6,7 @@ import ssl
 
 from lib import links, wire
 from lib.control_role import Control
+from lib.fleet import Fleet
 from lib.stage import eventually, free_port, same
 
 
@@ -57,3 +58,59 @@ def story_control_cannot_make_an_agent_dial_what_is_beside_it(t, seconds=120):
                                "targets": [{"agent": "home", "url": "http://169.254.169.254"}]})
     eventually(lambda: visit(gate, "/latest/meta-data/") == 502, 30, lambda: agent.text()[-3000:])
     eventually(lambda: "address_denied" in agent.text(), 10, lambda: agent.text()[-3000:])
+
+
+def story_an_agent_that_control_sent_away(t, seconds=120):
+    fleet = Fleet(t)
+    control, agent = fleet.control, fleet.agents["home"]
+    service = fleet.publish({"home": t.sample().url})
+
+    def change(state):
+        node = fleet.node("home")
+        a = control.ask("PATCH", f"/nodes/{node['id']}", {"state": state},
+                        headers={"If-Match": control.ask("GET", f"/nodes/{node['id']}").headers["etag"]})
+        same(a.status, 200, a)
+
+    def ended(program, code, *words):
+        program.codes = (code,)
+        same(program.wait(30), code, program.text())
+        t.programs.remove(program)
+        for word in words:
+            assert word in program.text(), (word, program.text())
+
+    change("disabled")
+    ended(agent, 1, "node_gone", "sekisho node enable NAME")
+    again = agent.again()
+    ended(again, 1, "node_asks_again", "node_gone")  # still
+    change("active")
+    again = agent.again()
+    eventually(lambda: "node_wanted_again" in again.text(), 20, again.text)
+    fleet.served()
+    change("disabled")
+    ended(again, 1)
+    change("active")
+    again = agent.again()  # what is said twice is believed twice
+    fleet.served()
+    same(control.ask("DELETE", f"/services/{service['id']}").status, 204)
+    same(control.ask("DELETE", f"/nodes/{fleet.node('home')['id']}").status, 204)
+    ended(again, 7, "node_gone", "sekisho agent --join TOKEN")
+    last = agent.again()
+    ended(last, 7, "sekisho agent --join TOKEN")
+
+
+def story_a_gateway_that_was_disabled_starts_again(t, seconds=120):
+    fleet = Fleet(t)
+    control, gate = fleet.control, fleet.gates[0]
+    fleet.publish({"home": t.sample().url})
+    node = fleet.node("edge0")
+    for state in ("disabled", "active"):
+        a = control.ask("PATCH", f"/nodes/{node['id']}", {"state": state},
+                        headers={"If-Match": control.ask("GET", f"/nodes/{node['id']}").headers["etag"]})
+        same(a.status, 200, a)
+        if state == "disabled":
+            eventually(lambda: "node_gone" in gate.text(), 20, gate.text)
+    gate.stop()
+    t.programs.remove(gate)
+    again = fleet.again(gate)
+    eventually(lambda: "node_wanted_again" in again.text(), 20, again.text)
+    fleet.served()
