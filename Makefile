@@ -2,7 +2,7 @@
 # Missing Debian packages are installed by name (tools/packages.txt); nothing is ever downloaded otherwise.
 
 .DEFAULT_GOAL := build
-.PHONY: build run test bench bench-wg bench-link bench-policy fuzz lint fmt install dist clean help
+.PHONY: build run test bench bench-wg bench-link bench-policy fuzz lint fmt install dist deb clean help
 
 # Calls across files are inlined; not by clang, which needs a plug-in of the linker that may be missing.
 LTO := $(if $(findstring clang,$(CC)),,-Db_lto=true)
@@ -19,7 +19,7 @@ run: build                 ## set up where there is no config yet, start the gat
 	@tools/run $(ARGS)
 
 test:                      ## unit tests, corpus replays and end-to-end stories, under the sanitizers
-	@tools/deps build test
+	@tools/deps build test package
 	@tools/test
 
 bench: build               ## measure side by side with nginx and HAProxy (docs/performance.md)
@@ -57,6 +57,10 @@ install: build             ## install program, manual page and completions (DEST
 
 dist: build                ## a release archive with install.sh in it, and its SHA-256, in dist/
 	@tools/package dist build dist
+
+deb: build                 ## the Debian package, in dist/
+	@tools/deps build package
+	@tools/package deb build dist
 
 clean:                     ## remove what was built
 	@rm -rf build build-asan build-installed build-fuzz dist

@@ -9,7 +9,7 @@ from lib.machine import Machine
 from lib.stage import eventually, same
 
 
-def story_the_units_are_driven(t, seconds=60, alone=True):
+def story_the_units_are_driven(t, seconds=60):
     machine = Machine(t)
     machine.run(*from_build(t), "control", "--listen", "127.0.0.1:8000", "--no-start")
 

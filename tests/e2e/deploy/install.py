@@ -32,7 +32,7 @@ def mode_of(machine, path):
     return machine.out("stat", "-c", "%U:%G %a", path)
 
 
-def story_three_roles_of_one_machine(t, seconds=150, alone=True):
+def story_three_roles_of_one_machine(t, seconds=150):
     machine = Machine(t)
     install = unpacked(t, machine)
     # Control: up, the owner's link printed, closed to others.
@@ -92,7 +92,7 @@ def story_three_roles_of_one_machine(t, seconds=150, alone=True):
         assert tokens["agent"].split("@")[0] not in path.read_text(errors="replace")
 
 
-def story_a_join_that_is_refused_is_said(t, seconds=60, alone=True):
+def story_a_join_that_is_refused_is_said(t, seconds=60):
     machine = Machine(t)
     install = from_build(t)
     done = machine.run(*install, "agent", "--join", "skauth-" + "a" * 43 + "." + "0" * 32 + "@https://127.0.0.1:9", "--no-start")
@@ -104,7 +104,7 @@ def story_a_join_that_is_refused_is_said(t, seconds=60, alone=True):
     machine.sh("! test -e /etc/sekisho/agent.join && ! test -e /usr/local/bin/sekisho && test -e /etc/sekisho/agent.json")
 
 
-def story_on_a_tailnet_it_listens_there(t, seconds=60, alone=True):
+def story_on_a_tailnet_it_listens_there(t, seconds=60):
     machine = Machine(t)
     install = from_build(t)
     machine.sh("ip link add tailscale0 type veth peer name other && ip address add 100.101.102.103/32 dev tailscale0 && ip link set tailscale0 up")

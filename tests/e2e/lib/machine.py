@@ -34,7 +34,7 @@ mount -t tmpfs tmpfs dev/shm -o mode=1777
 mount -t devpts devpts dev/pts -o newinstance,ptmxmode=0666
 ln -s pts/ptmx dev/ptmx
 ln -s /proc/self/fd dev/fd
-rm -rf etc/systemd/system etc/fstab var/log/journal etc/init.d/* etc/rc?.d/*
+rm -rf etc/systemd/system etc/fstab var/log/journal etc/init.d/* etc/rc?.d/* usr/sbin/policy-rc.d
 mkdir etc/systemd/system
 : >etc/machine-id
 for unit in $2; do
