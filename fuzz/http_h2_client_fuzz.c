@@ -105,7 +105,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct asked asked[ASKED];
         enum err e = ERR_OK;
 
-        if (size < 1 || !(client = h2_client_new(&limits, &events, NULL)))
+        if (size < 1 || !(client = h2_client_new(&limits, false, &events, NULL)))
                 return 0;
         memset(asked, 0, sizeof(asked));
         for (int i = 0; i < ASKED; i++)

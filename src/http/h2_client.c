@@ -555,8 +555,9 @@ static int session_make(struct h2_client *c)
                 nghttp2_option_set_no_http_messaging(option, 1);
                 /* Requests of many callers go over one connection: no field of one is written by what another sent before.
                  * An upstream that stops reading a field block half way, because it refuses the method (lighttpd 1.4.69
-                 * does), would read all later ones wrong. */
-                nghttp2_option_set_max_deflate_dynamic_table_size(option, 0);
+                 * does), would read all later ones wrong. An agent of ours reads each to its end. */
+                if (!c->is_wide)
+                        nghttp2_option_set_max_deflate_dynamic_table_size(option, 0);
                 result = nghttp2_session_client_new3(&c->session, cb, c, option, h2_memory());
         }
         nghttp2_option_del(option);
@@ -564,14 +565,28 @@ static int session_make(struct h2_client *c)
         return result;
 }
 
-struct h2_client *h2_client_new(const struct h1_limits *answer_limits, const struct h2_client_events *events,
-                                void *context)
+static enum err begin(struct h2_client *c)
 {
         const nghttp2_settings_entry settings[] = {
                 { NGHTTP2_SETTINGS_ENABLE_PUSH, 0 },
                 { NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, H2_CLIENT_WINDOW_BYTES },
-                { NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, answer_limits->head_bytes_max },
+                { NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, c->limits.head_bytes_max },
         };
+
+        return session_make(c) == 0 &&
+                               nghttp2_submit_settings(c->session, NGHTTP2_FLAG_NONE, settings,
+                                                       ARRAY_SIZE(settings)) == 0 &&
+                               nghttp2_session_set_local_window_size(
+                                       c->session, NGHTTP2_FLAG_NONE, 0,
+                                       c->is_wide ? H2_CLIENT_LINK_WINDOW_BYTES
+                                                  : H2_CLIENT_CONNECTION_WINDOW_BYTES) == 0
+                       ? ERR_OK
+                       : ERR_NO_MEMORY;
+}
+
+struct h2_client *h2_client_new(const struct h1_limits *answer_limits, bool is_link,
+                                const struct h2_client_events *events, void *context)
+{
         struct h2_client *c = calloc(1, sizeof(*c));
 
         if (!c)
@@ -580,23 +595,14 @@ struct h2_client *h2_client_new(const struct h1_limits *answer_limits, const str
         c->context = context;
         c->limits = *answer_limits;
         c->tokens = CONTROL_TOKENS_MAX;
+        c->is_wide = is_link;
         list_init(&c->roomy);
         list_init(&c->held);
-        if (session_make(c) != 0 ||
-            nghttp2_submit_settings(c->session, NGHTTP2_FLAG_NONE, settings, ARRAY_SIZE(settings)) != 0 ||
-            nghttp2_session_set_local_window_size(c->session, NGHTTP2_FLAG_NONE, 0,
-                                                  H2_CLIENT_CONNECTION_WINDOW_BYTES) != 0) {
+        if (begin(c) != ERR_OK) {
                 h2_client_free(c);
                 return NULL;
         }
         return c;
-}
-
-void h2_client_widen(struct h2_client *c)
-{
-        c->is_wide = true;
-        (void)nghttp2_session_set_local_window_size(c->session, NGHTTP2_FLAG_NONE, 0,
-                                                    H2_CLIENT_LINK_WINDOW_BYTES);
 }
 
 void h2_client_free(struct h2_client *c)

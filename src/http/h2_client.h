@@ -77,11 +77,10 @@ struct h2_client_stream {
         bool head_is_done, end_is_told, was_reset_by_peer;
 };
 
-/* NULL: no memory. Keeps `events`. The preface waits in the output. */
-MUST_USE struct h2_client *h2_client_new(const struct h1_limits *answer_limits,
+/* NULL: no memory. Keeps `events`. The preface waits in the output. `is_link`: the peer is an agent of ours and carries the streams of
+ * all its services: wider bounds, and fields that come again are sent by their place in the table (HPACK). */
+MUST_USE struct h2_client *h2_client_new(const struct h1_limits *answer_limits, bool is_link,
                                          const struct h2_client_events *events, void *context);
-/* The peer is an agent of ours and carries the streams of all its services: wider bounds. Before anything is sent. */
-void h2_client_widen(struct h2_client *c);
 void h2_client_free(struct h2_client *c); /* streams are forgotten without an event; NULL is fine */
 
 /*

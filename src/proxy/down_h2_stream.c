@@ -521,6 +521,7 @@ static void op_let_go(struct side *s)
         struct down_stream *st = of_side(s);
 
         st->is_lent = false;
+        h2_section_fini(&st->h2.request); /* a tunnel may stay for hours */
         down_h2_stream_free_if_done(st);
 }
 

@@ -101,14 +101,14 @@ static void conn_close(struct up_h2 *c, enum err e)
         stream_close(&c->stream, is_clean ? STREAM_CLOSE_PLAIN : STREAM_CLOSE_RESET);
 }
 
-static struct up_h2 *conn_new(struct worker *w, struct snapshot *snap, struct target *t)
+static struct up_h2 *conn_new(struct worker *w, struct snapshot *snap, struct target *t, bool is_link)
 {
         struct up_h2 *c = pool_take(w->h2s);
 
         if (!c)
                 return NULL;
         *c = (struct up_h2){ .w = w, .target = t, .heard_at = loop_now(w->loop) };
-        c->client = h2_client_new(&w->snap->limits.answer, &client_events, c);
+        c->client = h2_client_new(&w->snap->limits.answer, is_link, &client_events, c);
         if (!c->client) {
                 pool_put(w->h2s, c);
                 return NULL;
@@ -143,7 +143,7 @@ static void conn_enlist(struct up_h2 *c)
 
 enum err up_h2_start(struct up_dial *d, bool is_probe)
 {
-        struct up_h2 *c = conn_new(d->w, d->snap, d->target);
+        struct up_h2 *c = conn_new(d->w, d->snap, d->target, false);
         enum err e;
 
         if (!c)
@@ -159,7 +159,7 @@ enum err up_h2_start(struct up_dial *d, bool is_probe)
 
 enum err up_h2_adopt(struct worker *w, struct snapshot *snap, struct target *t, struct stream *from)
 {
-        struct up_h2 *c = conn_new(w, snap, t);
+        struct up_h2 *c = conn_new(w, snap, t, false);
         enum err e;
 
         if (!c)
@@ -175,7 +175,7 @@ enum err up_h2_adopt(struct worker *w, struct snapshot *snap, struct target *t, 
 enum err up_h2_adopt_link(struct worker *w, struct target *stand_in, struct link *link, struct stream *from,
                           struct up_h2 **out)
 {
-        struct up_h2 *c = conn_new(w, NULL, stand_in);
+        struct up_h2 *c = conn_new(w, NULL, stand_in, true);
         enum err e;
 
         if (!c)
@@ -185,7 +185,6 @@ enum err up_h2_adopt_link(struct worker *w, struct target *stand_in, struct link
                 return e;
         }
         c->link = link;
-        h2_client_widen(c->client);
         list_add(&stand_in->shared, &c->node);
         timer_set(w->loop, &c->timer, loop_now(w->loop) + LINK_ASK_MS);
         up_h2_wake(c);

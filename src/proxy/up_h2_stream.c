@@ -370,7 +370,7 @@ static bool link_fields_add(const struct up_h2_stream *s, struct h2_list *list)
         if (!pairs || !client)
                 return false;
         memcpy(pairs, list->pairs, n * sizeof(*pairs));
-        pairs[n++] = (struct h2_pair){ STR("sekisho-request-id"), { x->id, EXCHANGE_ID_LEN }, false };
+        pairs[n++] = (struct h2_pair){ STR("sekisho-request-id"), { x->id, EXCHANGE_ID_LEN }, true };
         if (s->target->agent_target.len)
                 pairs[n++] = (struct h2_pair){ STR("sekisho-target"), s->target->agent_target, false };
         if (x->route && !x->is_internal)

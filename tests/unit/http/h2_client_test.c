@@ -210,7 +210,7 @@ static void begin(void)
         memset(&f, 0, sizeof(f));
         arena_init(&f.arena, f.first, sizeof(f.first), 1 << 20);
         buf_init(&f.sent, 1 << 22);
-        f.c = h2_client_new(&limits, &events, NULL);
+        f.c = h2_client_new(&limits, false, &events, NULL);
         assert_non_null(f.c);
         sent(SETTINGS);
         assert_err(say(SETTINGS, 0, 0, NULL, 0), ERR_OK);
