@@ -13,6 +13,7 @@
 #include "agent/sender.h"
 #include "agent/tell.h"
 #include "conf/source.h"
+#include "find/servers.h"
 #include "io/logsink.h"
 #include "io/process.h"
 #include "io/service.h"
@@ -44,6 +45,8 @@ struct agent {
         struct conf_source system; /* the own file, while it is read */
         struct offered offered;    /* over it, where joined.is_on */
         struct health *health;
+        struct servers servers; /* of models, on this machine */
+        char inference[512];    /* agent.inference, as it is in force */
         struct timer drain_timer;
         const struct agent_options *options;
         uint64_t number;
@@ -64,13 +67,32 @@ static void report_print(const struct report *r)
 
 /* ---- configurations ---- */
 
+/* ERR_MALFORMED: it is none of the words, and no list of places. */
+static enum err inference_read(struct str text, struct server_list *out)
+{
+        if (str_eq(text, STR("offer"))) {
+                server_list_usual(out);
+                return ERR_OK;
+        }
+        return server_list_parse(str_eq(text, STR("off")) ? STR("none") : text, out);
+}
+
 static enum err conf_check(const struct agent *a, struct report *r, struct conf **out)
 {
-        if ((*out)->agent.gateways_count || a->joined.is_on)
+        struct server_list places;
+        bool is_idle = !(*out)->agent.gateways_count && !a->joined.is_on;
+
+        if (inference_read((*out)->agent.inference, &places) == ERR_OK && !is_idle)
                 return ERR_OK;
-        report_error(
-                r, 0, 0,
-                "agent.gateways: names no gateway; an agent has nothing else to do than to serve through one");
+        if (is_idle)
+                report_error(
+                        r, 0, 0,
+                        "agent.gateways: names no gateway; an agent has nothing else to do than to serve through one");
+        else
+                report_error(
+                        r, 0, 0,
+                        "agent.inference: write \"offer\", \"off\", or places as \"ollama=11435,vllm=8001\"; there are "
+                        "ollama, llamacpp, vllm, sglang and lmstudio");
         conf_free(*out);
         *out = NULL;
         return ERR_CONFIG;
@@ -152,6 +174,21 @@ static void sender_begin(struct agent *a)
                 log_error("dispatch_off", LOG_E(e), LOG_C("meaning", "no request is sent out from here"));
 }
 
+/* Only for a control: nobody else wants to know. */
+static void servers_place(struct agent *a)
+{
+        struct str inference = conf_now(a)->agent.inference;
+        struct server_list places;
+
+        if (!a->joined.is_on || inference_read(inference, &places) != ERR_OK)
+                return;
+        if (!str_eq(inference, str_of(a->inference))) {
+                servers_stop(&a->servers);
+                servers_start(&a->servers, &a->worker, &places);
+        }
+        snprintf(a->inference, sizeof(a->inference), "%.*s", STR_FMT(inference));
+}
+
 static void reload(struct agent *a)
 {
         struct conf *conf = NULL;
@@ -183,6 +220,7 @@ static void reload(struct agent *a)
                 sender_begin(a);
                 a->health = health_start(&a->worker, snap);
                 access_log_place(a);
+                servers_place(a);
                 log_info("config_applied", LOG_N("number", a->number), LOG_S("config", conf->version));
         }
         service_say("READY=1");
@@ -234,6 +272,7 @@ static void stop(struct agent *a, bool is_succeeded)
         agent_links_stop(a->links);
         if (a->is_begun)
                 tell_stop(&a->tell);
+        servers_stop(&a->servers);
         health_stop(a->health);
         a->health = NULL;
         sender_stop(&a->sender);
@@ -289,7 +328,8 @@ static enum err joined_begin(struct agent *a, bool is_heir)
 {
         if (!a->joined.is_on)
                 return ERR_OK;
-        tell_start(&a->tell, &a->joined, a->links, &a->sender, &a->worker);
+        servers_place(a);
+        tell_start(&a->tell, &a->joined, a->links, &a->sender, &a->servers, &a->worker);
         a->is_begun = true;
         return joined_start(&a->joined, &(struct joined_conf){ .loop = a->loop,
                                                                .join = a->options->join,

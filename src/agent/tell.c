@@ -3,7 +3,13 @@
 #include "proxy/standing.h"
 #include "proxy/upstream.h"
 
-enum { EVERY_MS = 1000, LINKS_MAX = 64, TARGETS_MAX = 500, BYTES_MAX = 256 * 1024 };
+enum {
+        EVERY_MS = 1000,
+        LINKS_MAX = 64,
+        TARGETS_MAX = 500,
+        MODELS_BYTES_MAX = 16 * 1024,
+        BYTES_MAX = 256 * 1024
+};
 
 static void links_look(struct tell *t, const struct conf_agent *c, struct arena *arena, struct buf *text,
                        struct wire_report *r)
@@ -73,6 +79,33 @@ static void addresses_look(struct tell *t, struct arena *arena, struct buf *text
         r->addresses = texts;
 }
 
+/* What stands here, for control's owner to publish; so many names that a report is not too large. */
+static void models_look(struct tell *t, struct arena *arena, struct buf *text, struct wire_report *r)
+{
+        struct wire_models *models = ARENA_ARRAY(arena, struct wire_models, SERVER_PLACES_MAX);
+        const struct server *s;
+        size_t at = 0, bytes = 0;
+
+        while (models && (s = servers_next(t->servers, &at))) {
+                struct str *names = ARENA_ARRAY(arena, struct str, s->models_count + 1);
+                struct wire_models *m = &models[r->models_count];
+
+                if (!names || s->wants_key)
+                        continue;
+                *m = (struct wire_models){ .url = arena_format(arena, "http://localhost:%u", s->port),
+                                           .names = names };
+                buf_addf(text, "%.*s:", STR_FMT(m->url));
+                for (size_t i = 0; i < s->models_count && bytes < MODELS_BYTES_MAX; i++) {
+                        bytes += s->models[i].len;
+                        names[m->names_count++] = arena_copy(arena, s->models[i]);
+                        buf_addf(text, " %.*s", STR_FMT(s->models[i]));
+                }
+                buf_add_char(text, '\n');
+                r->models_count++;
+        }
+        r->models = models;
+}
+
 static void on_time(struct timer *timer)
 {
         struct tell *t = CONTAINER_OF(timer, struct tell, timer);
@@ -87,6 +120,7 @@ static void on_time(struct timer *timer)
         links_look(t, &conf->agent, &arena, &text, &report);
         health_look(t, conf, &arena, &text, &report);
         addresses_look(t, &arena, &text, &report);
+        models_look(t, &arena, &text, &report);
         if (arena.full || str_eq(buf_str(&text), buf_str(&t->last))) {
                 arena_fini(&arena);
                 buf_fini(&text);
@@ -100,12 +134,13 @@ static void on_time(struct timer *timer)
 }
 
 void tell_start(struct tell *t, struct joined *j, struct agent_links *links, const struct sender *sender,
-                struct worker *w)
+                const struct servers *servers, struct worker *w)
 {
         t->sender = sender;
         t->joined = j;
         t->links = links;
         t->worker = w;
+        t->servers = servers;
         arena_init(&t->arena, NULL, 0, BYTES_MAX);
         buf_init(&t->last, BYTES_MAX);
         timer_init(&t->timer, on_time);

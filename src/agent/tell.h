@@ -6,6 +6,7 @@
 #include "agent/joined.h"
 #include "agent/links.h"
 #include "agent/sender.h"
+#include "find/servers.h"
 
 /* Embedded in its owner. */
 struct tell {
@@ -13,12 +14,13 @@ struct tell {
         struct agent_links *links;
         const struct sender *sender;
         struct worker *worker;
+        const struct servers *servers; /* of models; kept */
         struct timer timer;
         struct arena arena; /* of what was told last */
         struct buf last;
 };
 
-/* Keeps all four; begins in a second. */
+/* Keeps all; begins in a second. */
 void tell_start(struct tell *t, struct joined *j, struct agent_links *links, const struct sender *sender,
-                struct worker *w);
+                const struct servers *servers, struct worker *w);
 void tell_stop(struct tell *t); /* nothing is told from here on */

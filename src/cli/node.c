@@ -76,6 +76,33 @@ static enum exit_code node_rename_run(const struct command_call *call)
         return code;
 }
 
+/* What of an agent's offers is published by itself: replaces what was said before. */
+static enum exit_code node_publish_run(const struct command_call *call)
+{
+        const struct control_options *o = call->options;
+        struct json_writer w;
+        struct buf body;
+        struct str name;
+        enum exit_code code;
+
+        if (!control_argument(call, 0, "an agent's name", &name))
+                return EXIT_WRONG;
+        control_body_begin(&w, &body);
+        json_write_key(&w, STR("settings"));
+        json_write_object_begin(&w);
+        json_write_key(&w, STR("publish"));
+        json_write_object_begin(&w);
+        json_write_member_bool(&w, STR("models"), o->models);
+        control_write_list(&w, "hosts", o->host);
+        control_write_list(&w, "access", o->access);
+        json_write_object_end(&w);
+        json_write_object_end(&w);
+        control_body_end(&w);
+        code = control_touch(o, NODES, "node", name, "PATCH", buf_str(&body), "set");
+        buf_fini(&body);
+        return code;
+}
+
 static enum exit_code node_remove_run(const struct command_call *call)
 {
         return control_remove(call, NODES, "node");
@@ -217,6 +244,29 @@ static const struct command node_commands[] = {
           ASKS,
           .arguments_max = 2,
           .run = node_rename_run },
+        { .name = "publish",
+          .summary = "what of an agent's finds is published by itself; without options: nothing",
+          .usage = "NAME [--models] [--host PATTERN[,…] [--access KIND[,…]]]",
+          .text = "Servers of models that the agent finds become targets of a service of kind llm. A container is published when its labels ask\n"
+                  "for a host that fits a pattern and for a kind of access of the list; without a label it has the first of the list.",
+          .examples =
+                  (const char *const[]){
+                          "sekisho node publish home --models",
+                          "sekisho node publish home --host '*.home.example.com' --access token,public",
+                          "sekisho node publish home", NULL },
+          .options =
+                  (const struct option[]){
+                          { "models", 0, OPTION_FLAG, offsetof(struct control_options, models), NULL,
+                            "servers of models" },
+                          TEXT_OPTION("host", host, "PATTERN",
+                                      "names that its containers may have, as *.home.example.com"),
+                          TEXT_OPTION("access", access, "KIND",
+                                      "of them: public, token, owner (token when nothing is said)"),
+                          SERVER_OPTIONS,
+                          { NULL } },
+          ASKS,
+          .arguments_max = 1,
+          .run = node_publish_run },
         { .name = "disable",
           .summary = "send it away until it is enabled again",
           .usage = "NAME",

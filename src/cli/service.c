@@ -86,6 +86,14 @@ static bool targets_write(struct json_writer *w, const struct control_options *o
         json_write_key(w, STR("targets"));
         json_write_array_begin(w);
         while (str_split(&rest, ',', &one)) {
+                one = str_trim(one);
+                if (o->llm && str_find_char(one, ':') == STR_NONE && one.len) { /* all that it found */
+                        json_write_object_begin(w);
+                        json_write_member_str(w, STR("agent"),
+                                              str_has_prefix(one, STR("agent/")) ? str_from(one, 6) : one);
+                        json_write_object_end(w);
+                        continue;
+                }
                 if (!control_target_split(str_trim(one), o->kind, a, &agent, &url)) {
                         out_problem("--to: \"%.*s\" is no target; write agent/NAME:localhost:8080",
                                     STR_FMT(one));
@@ -167,6 +175,7 @@ static const struct column service_columns[] = { { "NAME", "name" },
                                                  { "HOSTS", "hosts" },
                                                  { "LISTEN", "listen" },
                                                  { "ACCESS", "access.kind" },
+                                                 { "MODELS", "models" },
                                                  { "TARGETS", "targets" },
                                                  { "ENABLED", "enabled" },
                                                  { "ID", "id" },
@@ -175,6 +184,17 @@ static const struct column service_columns[] = { { "NAME", "name" },
 static enum exit_code service_list_run(const struct command_call *call)
 {
         return control_list(call->options, SERVICES, service_columns);
+}
+
+static const struct column found_columns[] = {
+        { "AGENT", "agent" },   { "SOURCE", "source" }, { "STATE", "state" },
+        { "NAME", "name" },     { "URL", "url" },       { "HOSTS", "hosts" },
+        { "MODELS", "models" }, { "REASON", "reason" }, { NULL }
+};
+
+static enum exit_code service_found_run(const struct command_call *call)
+{
+        return control_list(call->options, "/offers", found_columns);
 }
 
 static enum exit_code service_show_run(const struct command_call *call)
@@ -222,13 +242,16 @@ static const struct command service_commands[] = {
                           "sekisho service add ssh --tcp 2222 --to agent/home:22 --allow 203.0.113.0/24 --rate 5/min",
                           "sekisho service add db --tls db.example.com --to agent/home:localhost:5432 --proxy-protocol v2",
                           "sekisho service add wiki --host wiki.example.com --to home:3000,attic:3000 --access token",
+                          "sekisho service add gpus --llm --to agent/home",
                           "sekisho service add gpus --llm --to agent/home:11434,agent/attic:8000", NULL },
           .options =
                   (const struct option[]){
                           TEXT_OPTION("host", host, "HOST",
                                       "names it is published under, with commas between"),
-                          TEXT_OPTION("to", to, "TARGET",
-                                      "where agents reach it: agent/NAME:HOST:PORT, NAME:PORT or NAME:URL"),
+                          TEXT_OPTION(
+                                  "to", to, "TARGET",
+                                  "where agents reach it: agent/NAME:HOST:PORT, NAME:PORT or NAME:URL; with --llm NAME "
+                                  "alone: all that it found"),
                           TEXT_OPTION("tls", tls, "HOST",
                                       "names whose TLS is passed on unopened, with commas between"),
                           TEXT_OPTION("tcp", tcp, "PORTS",
@@ -266,6 +289,13 @@ static const struct command service_commands[] = {
           .options = ONLY_SERVER,
           ASKS,
           .run = service_list_run },
+        { .name = "found",
+          .summary = "list what agents found on their machines: servers of models, labelled containers",
+          .usage = "[--json]",
+          .examples = (const char *const[]){ "sekisho service found", NULL },
+          .options = ONLY_SERVER,
+          ASKS,
+          .run = service_found_run },
         { .name = "show",
           .summary = "all that is known of one",
           .usage = "NAME [--json]",
@@ -302,5 +332,5 @@ static const struct command service_commands[] = {
 };
 const struct command command_service = { .name = "service",
                                          .summary = "publish services at every gateway",
-                                         .usage = "add|list|show|enable|disable|remove",
+                                         .usage = "add|list|found|show|enable|disable|remove",
                                          .subcommands = service_commands };

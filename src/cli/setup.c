@@ -20,10 +20,10 @@ const struct setup_maker setup_makers[SETUP_KEYS] = {
 static enum err look_round(struct setup *s)
 {
         const struct setup_options *o = s->options;
-        struct probe_list list;
+        struct server_list list;
 
-        probe_list_usual(&list);
-        if (o->probe.len && probe_list_parse(o->probe, &list) != ERR_OK) {
+        server_list_usual(&list);
+        if (o->probe.len && server_list_parse(o->probe, &list) != ERR_OK) {
                 out_problem(
                         "--probe %.*s: write \"none\", or names with ports as \"ollama=11434,vllm=8000\"; names are ollama, "
                         "llamacpp, vllm, sglang, lmstudio",

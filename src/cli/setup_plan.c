@@ -403,7 +403,7 @@ static enum err servers_plan(struct setup *s)
         enum err e = ERR_OK;
 
         for (size_t i = 0; i < s->servers_count && e == ERR_OK; i++) {
-                const struct probe_server *p = &s->servers[i];
+                const struct server *p = &s->servers[i];
 
                 if (is_provided(s, p->port) || is_listened_on(s, (struct ip){ 4, { 127, 0, 0, 1 } }, p->port))
                         continue;

@@ -31,7 +31,7 @@ struct setup {
         /* found */
         struct tailnet tailnet;
         enum err tailnet_result; /* ERR_OK: tailnet is filled in */
-        struct probe_server servers[PROBE_SERVERS_MAX];
+        struct server servers[SERVER_PLACES_MAX];
         size_t servers_count;
         bool has_key[SETUP_KEYS];
 

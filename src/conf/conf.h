@@ -426,7 +426,8 @@ struct conf_agent {
         size_t services_count;
         struct conf_allow *allow; /* empty: see docs/reference */
         size_t allow_count;
-        uint64_t links; /* to each worker of a gateway */
+        uint64_t links;       /* to each worker of a gateway */
+        struct str inference; /* "offer", "off", or places as find/server.h reads them */
         struct conf_dispatch dispatch;
 };
 

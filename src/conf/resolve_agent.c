@@ -259,6 +259,7 @@ void resolve_agent(struct loader *l, struct draft_agent *d)
         if (d->gateways.count || d->authority.text.ptr || d->cert.text.ptr)
                 certificates_resolve(l, d, a);
         services_resolve(l, d, a);
+        a->inference = d->inference.text.len ? d->inference.text : STR("offer");
         resolve_allow(l, "agent.allow", d->at, &d->allow, &a->allow, &a->allow_count);
         resolve_allow(l, "agent.dispatch.allow", d->at, &d->dispatch_allow, &a->dispatch.allow,
                       &a->dispatch.allow_count);

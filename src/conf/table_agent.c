@@ -60,6 +60,10 @@ static const struct conf_key agent_keys[] = {
           .doc = "PEM file of its key." },
         { "links", CONF_TYPE_NUMBER, 0, AT(draft_agent, agent.links), "1", 1, 8,
           .doc = "Links to each worker of a gateway; more where one connection does not fill the path." },
+        { "inference", CONF_TYPE_TEXT, 0, AT(draft_agent, inference), "\"offer\"",
+          .doc = "Servers of models on this machine: `offer` tells control which there are (Ollama at port 11434, llama.cpp at 8080, vLLM "
+                 "at 8000, SGLang at 30000, LM Studio at 1234) and what they serve, `off` asks nobody; other ports as "
+                 "`ollama=11435,vllm=8001`. Control publishes them when its owner wants it to." },
         { "services", CONF_TYPE_MAP, 0, AT(draft_agent, services), "{}", .table = &conf_table_agent_service,
           .doc = "What is offered; gateways get nothing else." },
         { "allow", CONF_TYPE_TEXTS, 0, AT(draft_agent, allow), "[]",

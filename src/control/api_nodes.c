@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "control/hub.h"
+#include "control/offers.h"
 #include "control/routes_priv.h"
 #include "control/text.h"
 #include "crypto/sha256.h"
@@ -170,9 +171,38 @@ API_RUN(node_get)
         return api_answer(c, &object_node_schema, &o, row.revision);
 }
 
+static bool texts_are(const struct json_value *list, bool (*is_good)(struct str))
+{
+        bool good = json_is(list, JSON_ARRAY) && list->count <= 100;
+
+        for (size_t i = 0; good && i < list->count; i++)
+                good = json_is(json_item(list, i), JSON_STRING) && is_good(json_str(json_item(list, i)));
+        return good;
+}
+
+static bool is_access(struct str s)
+{
+        return str_eq(s, STR("public")) || str_eq(s, STR("token")) || str_eq(s, STR("owner"));
+}
+
+/* What may be published of an agent's offers without a person's hand. */
+static bool publish_is_good(const struct json_value *v)
+{
+        for (size_t i = 0; v->type == JSON_OBJECT && i < v->count; i++) {
+                struct str key = v->members[i].key;
+                const struct json_value *value = &v->members[i].value;
+
+                if (!(str_eq(key, STR("models")) && value->type == JSON_BOOL) &&
+                    !(str_eq(key, STR("hosts")) && texts_are(value, text_is_host)) &&
+                    !(str_eq(key, STR("access")) && texts_are(value, is_access)))
+                        return false;
+        }
+        return v->type == JSON_OBJECT;
+}
+
 static enum err settings_check(struct api_call *c, struct str settings)
 {
-        static const struct str known[] = { STR_INIT("addresses"), STR_INIT("links") };
+        static const struct str known[] = { STR_INIT("addresses"), STR_INIT("links"), STR_INIT("publish") };
         const struct json_value *root;
 
         if (settings.len == 0)
@@ -188,10 +218,12 @@ static enum err settings_check(struct api_call *c, struct str settings)
                 if (str_eq(m->key, known[1]) && json_get_int64(&m->value, &links) == ERR_OK && links >= 1 &&
                     links <= 64)
                         continue;
+                if (str_eq(m->key, known[2]) && publish_is_good(&m->value))
+                        continue;
                 return api_fail(
                         c, 400, NULL,
-                        "\"settings\": \"%.*s\" is not known or not right; there are \"addresses\" and "
-                        "\"links\".",
+                        "\"settings\": \"%.*s\" is not known or not right; there are \"addresses\", \"links\" and "
+                        "\"publish\": {\"models\": true, \"hosts\": [\"*.home.example.com\"], \"access\": [\"token\"]}.",
                         STR_FMT(str_sub(m->key, 0, 64)));
         }
         return ERR_OK;
@@ -241,6 +273,8 @@ API_RUN(node_change)
         change = change_begin(t, permit, "node.change");
         if ((e = store_node_update(change, &row)) != ERR_OK || (e = store_change_finish(change)) != ERR_OK)
                 return api_store_failed(c, e, "node");
+        if (schema_has(s, given, "settings") && (e = offers_apply(t, &row, &c->work)) != ERR_OK)
+                return api_store_failed(c, e, "service");
         fill(c, &row, &o);
         return api_answer(c, s, &o, row.revision);
 }
@@ -253,6 +287,8 @@ API_RUN(node_remove)
         enum err e = get(c, t, permit, &row);
 
         if (e != ERR_OK || (e = api_expected(c, &expected)) != ERR_OK)
+                return e;
+        if (row.kind == STORE_AGENT && (e = offers_end(t, &row, &c->work)) != ERR_OK)
                 return e;
         change = change_begin(t, permit, "node.remove");
         e = store_node_retire(change, row.org, row.id, expected);

@@ -1,3 +1,4 @@
+#include "control/offers.h"
 #include "control/routes_priv.h"
 #include "control/streams.h"
 #include "control/text.h"
@@ -31,7 +32,7 @@ static enum err models_shape_check(struct api_call *c, struct object_service *o)
         return ERR_OK;
 }
 
-enum { MODELS_MAX = 256, MODEL_BYTES_MAX = 256 };
+enum { MODELS_MAX = 256, MODEL_BYTES_MAX = 256, SERVICE_MODELS_MAX = 500 };
 
 /* {"models": […]}: which of those that the server lists may be named. */
 static enum err models_check(struct api_call *c, struct str settings)
@@ -199,6 +200,41 @@ static struct str access_write(struct api_call *c, const struct object_access *o
         return text;
 }
 
+static bool has_text(const struct schema_texts *texts, struct str text)
+{
+        for (size_t i = 0; i < texts->count; i++)
+                if (str_eq(texts->items[i], text))
+                        return true;
+        return false;
+}
+
+/* What its agents found there, each name once. */
+static enum err models_fill(struct api_call *c, struct store_txn *t, const struct store_service *row,
+                            struct object_service *o)
+{
+        struct store_page page = { .limit = STORE_PAGE_MAX };
+        struct store_target *targets;
+        enum err e = store_target_of_service(t, row->id, &page, &c->work, &targets);
+
+        if (e != ERR_OK)
+                return e;
+        if (!(o->models.items = ARENA_ARRAY(&c->work, struct str, SERVICE_MODELS_MAX)))
+                return ERR_NO_MEMORY;
+        for (size_t i = 0; i < page.count; i++) {
+                struct store_node node;
+
+                if (!targets[i].node)
+                        continue;
+                if ((e = store_node_get(t, row->org, targets[i].node, &c->work, &node)) != ERR_OK)
+                        return e;
+                struct schema_texts found = offers_models_at(node.facts, targets[i].url, &c->work);
+                for (size_t j = 0; j < found.count && o->models.count < SERVICE_MODELS_MAX; j++)
+                        if (!has_text(&o->models, found.items[j]))
+                                o->models.items[o->models.count++] = found.items[j];
+        }
+        return ERR_OK;
+}
+
 static enum err fill(struct api_call *c, struct store_txn *t, const struct store_service *row,
                      struct object_service *o)
 {
@@ -216,7 +252,8 @@ static enum err fill(struct api_call *c, struct store_txn *t, const struct store
                                       .created = row->created,
                                       .expires = row->expires };
         access_read(c, row->access, &o->access);
-        return targets_fill(c, t, row->id, &o->targets);
+        enum err e = targets_fill(c, t, row->id, &o->targets);
+        return e == ERR_OK && row->kind == STORE_SERVICE_LLM ? models_fill(c, t, row, o) : e;
 }
 
 API_RUN(services_list)
@@ -392,6 +429,36 @@ static void row_set(struct api_call *c, const struct object_service *o, struct s
         row->expires = o->expires;
 }
 
+/* A target without a url: every server of models that the agent found and that is published nowhere else. */
+static enum err found_make(struct api_call *c, struct store_change *change,
+                           const struct store_service *service, const struct object_target *o)
+{
+        struct store_txn *t = store_change_txn(change);
+        struct object_target one = *o;
+        struct store_target row;
+        struct store_node agent;
+        struct offer *offers;
+        size_t count, made = 0;
+        enum err e = agent_find(c, t, service->org, o->agent, &agent);
+
+        if (e != ERR_OK || (e = offers_look(t, &agent, &c->work, &offers, &count)) != ERR_OK)
+                return e;
+        for (size_t i = 0; i < count && e == ERR_OK; i++) {
+                if (!offers[i].is_models || offers[i].state != OFFER_WAITING)
+                        continue;
+                one.url = offers[i].url;
+                e = target_make(c, change, service, &one, &row);
+                made++;
+        }
+        if (e == ERR_OK && made == 0)
+                return api_fail(
+                        c, 409, NULL,
+                        "The agent \"%.*s\" found no server of models that is not published already; name its "
+                        "address, such as http://localhost:8000.",
+                        STR_FMT(agent.name));
+        return e;
+}
+
 static enum err service_make(struct api_call *c, struct store_txn *t, const struct identity_permit *permit,
                              struct object_service *o, enum store_service_kind kind,
                              struct store_service *row)
@@ -411,7 +478,10 @@ static enum err service_make(struct api_call *c, struct store_txn *t, const stru
         for (size_t i = 0; i < o->targets.count; i++) {
                 struct store_target target;
 
-                if ((e = target_make(c, change, row, &targets[i], &target)) != ERR_OK)
+                e = kind == STORE_SERVICE_LLM && targets[i].url.len == 0
+                            ? found_make(c, change, row, &targets[i])
+                            : target_make(c, change, row, &targets[i], &target);
+                if (e != ERR_OK)
                         return e;
         }
         return store_change_finish(change);

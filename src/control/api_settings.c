@@ -1,4 +1,5 @@
 #include "base/units.h"
+#include "control/offers.h"
 #include "control/routes_priv.h"
 #include "control/text.h"
 #include "store/audit.h"
@@ -16,15 +17,17 @@ static enum err text_get(struct store_txn *t, int64_t org, const char *name, str
 
 enum err settings_read(struct store_txn *t, int64_t org, struct arena *a, struct object_settings *out)
 {
-        struct str approval, lease;
+        struct str approval, lease, models;
         uint64_t seconds = WIRE_LEASE_DEFAULT;
         enum err e;
 
         if ((e = text_get(t, org, "approval", a, &approval)) != ERR_OK ||
             (e = text_get(t, org, "lease", a, &lease)) != ERR_OK ||
+            (e = text_get(t, org, "publish-models", a, &models)) != ERR_OK ||
             (e = text_get(t, org, "share-domain", a, &out->share_domain)) != ERR_OK)
                 return e;
         out->approval = str_eq(approval, STR("true"));
+        out->publish_models = str_eq(models, STR("true"));
         if (lease.len && units_parse_u64(lease, INT32_MAX, &seconds) != ERR_OK)
                 seconds = WIRE_LEASE_DEFAULT;
         out->lease = (int64_t)seconds;
@@ -47,6 +50,8 @@ API_RUN(settings_change)
         uint64_t given;
         enum err e = settings_read(t, org, &c->work, &s);
 
+        bool models_were = e == ERR_OK && s.publish_models;
+
         if (e != ERR_OK || (e = api_body(c, &s, &given)) != ERR_OK)
                 return e;
         if (s.share_domain.len && !text_is_host(s.share_domain))
@@ -57,9 +62,13 @@ API_RUN(settings_change)
         if ((e = store_setting_put(change, org, STR("approval"), s.approval ? STR("true") : STR("false"),
                                    STR(""))) != ERR_OK ||
             (e = store_setting_put(change, org, STR("lease"), lease, STR(""))) != ERR_OK ||
+            (e = store_setting_put(change, org, STR("publish-models"),
+                                   s.publish_models ? STR("true") : STR("false"), STR(""))) != ERR_OK ||
             (e = store_setting_put(change, org, STR("share-domain"), s.share_domain, STR(""))) != ERR_OK ||
             (e = store_change_finish(change)) != ERR_OK)
                 return api_store_failed(c, e, "setting");
+        if (s.publish_models != models_were && (e = offers_apply_all(t, org, &c->work)) != ERR_OK)
+                return api_store_failed(c, e, "service");
         return api_answer(c, &object_settings_schema, &s, 0);
 }
 

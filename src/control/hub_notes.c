@@ -4,10 +4,11 @@
 
 #include "control/hub_priv.h"
 #include "control/lead.h"
+#include "control/offers.h"
 #include "store/outbox.h"
 #include "json/reader.h"
 
-enum { NOTES_MS = 100, NOTES_MAX = 500 };
+enum { NOTES_MS = 100, NOTES_MAX = 500, OFFERS_BYTES_MAX = 64 << 20 };
 
 struct note {
         int64_t node;
@@ -51,6 +52,23 @@ static enum err addresses_note(struct store_txn *t, const struct note *o)
         return e;
 }
 
+/* What an agent offers is published, or no longer, in the transaction that writes down what it said. */
+static enum err offers_note(struct store_txn *t, int64_t id, struct str report)
+{
+        struct store_node node;
+        struct arena arena;
+        enum err e;
+
+        arena_init(&arena, NULL, 0, OFFERS_BYTES_MAX);
+        e = store_node_get(t, 0, id, &arena, &node);
+        if (e == ERR_OK && node.kind == STORE_AGENT && !offers_are_same(node.facts, report, &arena)) {
+                node.facts = report;
+                e = offers_apply(t, &node, &arena);
+        }
+        arena_fini(&arena);
+        return e == ERR_NOT_FOUND ? ERR_OK : e;
+}
+
 static enum err note_write(struct store_txn *t, const struct note *o, int64_t row)
 {
         struct str report = { o->report, o->report_len };
@@ -58,6 +76,8 @@ static enum err note_write(struct store_txn *t, const struct note *o, int64_t ro
 
         if (o->may_have_moved && report.len)
                 e = addresses_note(t, o);
+        if (e == ERR_OK && o->was_seen && report.len)
+                e = offers_note(t, o->node, report);
         if (e == ERR_OK && o->was_seen)
                 e = store_node_seen(t, o->node, store_now(t), report);
         if (e == ERR_OK && o->has_applied)

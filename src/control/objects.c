@@ -81,9 +81,8 @@ static const struct schema_field target_fields[] = {
         { "service", SCHEMA_TEXT, SCHEMA_OUT, AT(target, service) },
         { "agent", SCHEMA_TEXT, SCHEMA_OUT | SCHEMA_IN | SCHEMA_NEEDED, AT(target, agent),
           .doc = "the agent that dials it: its id, or its name" },
-        { "url", SCHEMA_TEXT, SCHEMA_OUT | SCHEMA_IN | SCHEMA_NEEDED | SCHEMA_EDIT, AT(target, url),
-          .max = 512,
-          .doc = "as the agent sees it: http://localhost:8080, https://name, h2c://…, unix:/path, tcp://host:22, udp://host:53" },
+        { "url", SCHEMA_TEXT, SCHEMA_OUT | SCHEMA_IN | SCHEMA_EDIT, AT(target, url), .max = 512,
+          .doc = "needed, but of a new service of kind llm: every server of models that the agent found; as the agent sees it: http://localhost:8080, https://name, h2c://…, unix:/path, tcp://host:22, udp://host:53" },
         { "weight", SCHEMA_NUMBER, SCHEMA_ALL, AT(target, weight), .min = 0, .max = 1000,
           .doc = "1 when not given" },
         { "backup", SCHEMA_BOOL, SCHEMA_ALL, AT(target, backup), .doc = "used only when no other is up" },
@@ -125,6 +124,8 @@ static const struct schema_field service_fields[] = {
         { "created", SCHEMA_TIME, SCHEMA_OUT, AT(service, created) },
         { "expires", SCHEMA_TIME, SCHEMA_ALL, AT(service, expires),
           .doc = "it is no longer published then; null: never" },
+        { "models", SCHEMA_TEXTS, SCHEMA_OUT, AT(service, models),
+          .doc = "of kind llm: what its agents say is served there" },
         { "targets", SCHEMA_LIST, SCHEMA_OUT | SCHEMA_IN, AT(service, targets), .max = 64,
           .schema = &object_target_schema },
 };
@@ -194,6 +195,24 @@ static const struct schema_field key_fields[] = {
 };
 SCHEMA(key, "ApiKey", "What programs and commands show.");
 
+static const char *const offer_sources[] = { "models", "container", NULL };
+static const char *const offer_states[] = { "waiting", "published", "refused", NULL };
+static const struct schema_field offer_fields[] = {
+        { "agent", SCHEMA_TEXT, SCHEMA_OUT, AT(offer, agent) },
+        { "source", SCHEMA_TEXT, SCHEMA_OUT, AT(offer, source), .words = offer_sources },
+        { "state", SCHEMA_TEXT, SCHEMA_OUT, AT(offer, state), .words = offer_states,
+          .doc = "waiting: nobody said that it may be published (`publish` of the agent's settings)" },
+        { "reason", SCHEMA_TEXT, SCHEMA_OUT, AT(offer, reason), .doc = "why it was refused" },
+        { "name", SCHEMA_TEXT, SCHEMA_OUT, AT(offer, name), .doc = "of the service, as it is or would be" },
+        { "service", SCHEMA_TEXT, SCHEMA_OUT, AT(offer, service), .doc = "its id, once it is published" },
+        { "url", SCHEMA_TEXT, SCHEMA_OUT, AT(offer, url), .doc = "as the agent sees it" },
+        { "hosts", SCHEMA_TEXTS, SCHEMA_OUT, AT(offer, hosts) },
+        { "path", SCHEMA_TEXT, SCHEMA_OUT, AT(offer, path) },
+        { "access", SCHEMA_TEXT, SCHEMA_OUT, AT(offer, access) },
+        { "models", SCHEMA_TEXTS, SCHEMA_OUT, AT(offer, models) },
+};
+SCHEMA(offer, "Offer", "What an agent found on its machine.");
+
 static const struct schema_field owner_fields[] = {
         { "token", SCHEMA_TEXT, SCHEMA_IN | SCHEMA_NEEDED, AT(owner, token), .max = 100,
           .doc = "of the one-time link: what follows the #" },
@@ -224,6 +243,8 @@ static const struct schema_field settings_fields[] = {
           .doc = "every node that joins waits for approval" },
         { "share_domain", SCHEMA_TEXT, SCHEMA_OUT | SCHEMA_EDIT, AT(settings, share_domain), .max = 253,
           .doc = "shares get random names below it; empty: below the first domain with a wildcard" },
+        { "publish_models", SCHEMA_BOOL, SCHEMA_OUT | SCHEMA_EDIT, AT(settings, publish_models),
+          .doc = "servers of models that any agent finds are published; else only those of agents whose settings say so" },
         { "lease", SCHEMA_NUMBER, SCHEMA_OUT | SCHEMA_EDIT, AT(settings, lease), .min = 60, .max = DAYS(366),
           .doc = "seconds a node may go on without hearing from control" },
 };

@@ -41,11 +41,16 @@ struct object_target {
 
 struct object_service {
         struct str id, name, kind, path, settings, owner;
-        struct schema_texts hosts, listen;
+        struct schema_texts hosts, listen, models;
         struct object_access access;
         bool enabled;
         unix_ms created, expires;
         struct schema_list targets;
+};
+
+struct object_offer {
+        struct str agent, source, name, url, path, access, state, reason, service;
+        struct schema_texts hosts, models;
 };
 
 struct object_share {
@@ -88,7 +93,7 @@ struct object_me {
 
 struct object_settings {
         struct str share_domain;
-        bool approval;
+        bool approval, publish_models;
         int64_t lease;
 };
 
@@ -121,7 +126,7 @@ struct object_status {
 };
 
 extern const struct schema object_control_schema, object_node_schema, object_token_schema,
-        object_target_schema, object_service_schema, object_share_schema, object_domain_schema,
-        object_certificate_schema, object_key_schema, object_owner_schema, object_owner_link_schema,
-        object_me_schema, object_settings_schema, object_audit_schema, object_status_schema,
-        object_backup_schema, object_verified_schema;
+        object_target_schema, object_service_schema, object_offer_schema, object_share_schema,
+        object_domain_schema, object_certificate_schema, object_key_schema, object_owner_schema,
+        object_owner_link_schema, object_me_schema, object_settings_schema, object_audit_schema,
+        object_status_schema, object_backup_schema, object_verified_schema;

@@ -192,6 +192,9 @@ const struct api_route api_table[] = {
                "Changes a target."),
         REMOVE("/targets/{id}", SERVICES, target_remove, "targets", "Removes a target."),
 
+        GET_LIST("/offers", READ | SERVICES | NODES, NULL, offers_list, &object_offer_schema, "services",
+                 "What agents found on their machines: servers of models, labelled containers."),
+
         GET_LIST("/shares", READ | SERVICES, page_query, shares_list, &object_share_schema, "shares",
                  "Temporary public names."),
         ADD("/shares", SERVICES, 0, share_add, &object_share_schema, "shares",

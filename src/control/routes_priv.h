@@ -69,6 +69,7 @@ API_RUN(target_add);
 API_RUN(target_get);
 API_RUN(target_change);
 API_RUN(target_remove);
+API_RUN(offers_list);
 API_RUN(shares_list);
 API_RUN(share_add);
 API_RUN(share_get);

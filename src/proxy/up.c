@@ -102,7 +102,8 @@ static void dial_failed(struct up_dial *d, enum err e)
 
         up_note_failure(w, d->target);
         measure_add(w, d->target->measure.failures, 1);
-        if (log_limit_pass(&w->connect_failures, loop_now(w->loop), &left_out))
+        if (!d->target->upstream->is_quiet &&
+            log_limit_pass(&w->connect_failures, loop_now(w->loop), &left_out))
                 log_info("upstream_connect_failed", LOG_S("upstream", d->target->upstream->name),
                          LOG_S("target", d->target->url), LOG_E(e), LOG_N("left_out", left_out));
         while (!list_is_empty(&d->waiting)) {

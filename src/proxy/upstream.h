@@ -77,6 +77,7 @@ struct upstream {
         enum upstream_protocol protocol;
         bool is_published;          /* control's word, not the operator's own file's */
         bool is_outward;            /* a request's word: may_dial judges it by rules of its own */
+        bool is_quiet;              /* that nobody answers there is no news */
         bool is_raw;                /* byte streams only: its targets speak no HTTP */
         bool may_speak_h2;          /* a target does, or may: it can refuse a request it has not looked at */
         struct tls_context *tls;    /* shared by the targets; NULL when none is https */

@@ -192,6 +192,26 @@ static bool models_read(struct arena *arena, const struct json_value *list, stru
         return true;
 }
 
+static bool offers_read(struct arena *arena, const struct json_value *list, struct wire_report *out)
+{
+        struct wire_offer *offers = list_room(arena, list, sizeof(*offers), &out->offers_count);
+
+        if (!offers)
+                return false;
+        for (size_t i = 0; i < out->offers_count; i++) {
+                const struct json_value *v = json_item(list, i);
+                if (!wire_get_text(v, STR("name"), WIRE_ID_MAX, &offers[i].name) ||
+                    !wire_get_text(v, STR("url"), WIRE_TEXT_MAX, &offers[i].url) ||
+                    !texts_read(arena, json_find(v, STR("hosts")), &offers[i].hosts,
+                                &offers[i].hosts_count) ||
+                    !wire_get_text_maybe(v, STR("path"), WIRE_TEXT_MAX, &offers[i].path) ||
+                    !wire_get_text_maybe(v, STR("access"), WIRE_ID_MAX, &offers[i].access))
+                        return false;
+        }
+        out->offers = offers;
+        return true;
+}
+
 static bool report_read(struct arena *arena, const struct json_value *v, struct wire_report *out)
 {
         const struct json_value *versions = json_find(v, STR("versions"));
@@ -199,6 +219,7 @@ static bool report_read(struct arena *arena, const struct json_value *v, struct 
         return links_read(arena, json_find(v, STR("links")), out) &&
                health_read(arena, json_find(v, STR("health")), out) &&
                models_read(arena, json_find(v, STR("models")), out) &&
+               offers_read(arena, json_find(v, STR("offers")), out) &&
                texts_read(arena, json_find(v, STR("addresses")), &out->addresses, &out->addresses_count) &&
                wire_get_text_maybe(versions, STR("program"), WIRE_TEXT_MAX, &out->program) &&
                wire_get_text_maybe(versions, STR("system"), WIRE_TEXT_MAX, &out->system);
@@ -323,6 +344,24 @@ static void links_write(const struct wire_report *r, struct json_writer *w)
         json_write_array_end(w);
 }
 
+static void offers_write(const struct wire_report *r, struct json_writer *w)
+{
+        json_write_key(w, STR("offers"));
+        json_write_array_begin(w);
+        for (size_t i = 0; i < r->offers_count; i++) {
+                const struct wire_offer *o = &r->offers[i];
+
+                json_write_object_begin(w);
+                json_write_member_str(w, STR("name"), o->name);
+                json_write_member_str(w, STR("url"), o->url);
+                texts_write(w, STR("hosts"), o->hosts, o->hosts_count);
+                maybe_write(w, STR("path"), o->path);
+                maybe_write(w, STR("access"), o->access);
+                json_write_object_end(w);
+        }
+        json_write_array_end(w);
+}
+
 static void report_write(const struct wire_report *r, struct json_writer *w)
 {
         links_write(r, w);
@@ -346,6 +385,8 @@ static void report_write(const struct wire_report *r, struct json_writer *w)
                 json_write_object_end(w);
         }
         json_write_array_end(w);
+        if (r->offers_count)
+                offers_write(r, w);
         texts_write(w, STR("addresses"), r->addresses, r->addresses_count);
         json_write_key(w, STR("versions"));
         json_write_object_begin(w);

@@ -84,6 +84,13 @@ struct wire_models {
         const struct str *names;
         size_t names_count;
 };
+/* What asks to be published on the machine itself, by labels of a container. */
+struct wire_offer {
+        struct str name, url; /* "wiki", "http://172.17.0.2:8080" */
+        const struct str *hosts;
+        size_t hosts_count;
+        struct str path, access; /* may be empty */
+};
 struct wire_report {
         const struct wire_link_report *links;
         size_t links_count;
@@ -94,6 +101,8 @@ struct wire_report {
         const struct str *addresses; /* of the machine, as text */
         size_t addresses_count;
         struct str program, system; /* versions: ours, the kernel's */
+        const struct wire_offer *offers;
+        size_t offers_count;
 };
 
 /* `ref` is the node's own number for the question; the answer repeats it. */

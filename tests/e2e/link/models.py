@@ -155,3 +155,90 @@ def story_the_official_sdks_over_a_link(t, seconds=240):
         return box.wait_aborts(before + 1)[-1]["mono_us"] - got["at"]
 
     within(300_000, abort, "the box knows late that nobody listens, in us", tries=5)
+
+
+def found_house(t, **publish):
+    """A house whose agent looks for models at a port of this story, and control allows `publish`."""
+    port = free_port()
+    config = t.folder / "agent.json"
+    config.write_text(json.dumps({"agent": {"inference": f"vllm={port}"}}))
+    config.chmod(0o600)
+    control, gate, agent = house(t, workers=1)
+    agent.stop()
+    t.programs.remove(agent)
+    agent = t.start("finder", [t.sekisho, "agent", "--config", config])
+    agent.config_path = config
+    return control, gate, agent, port
+
+
+def offers(control):
+    return control.get("/offers")["items"]
+
+
+def story_what_an_agent_finds_is_published_when_the_owner_says_so(t, seconds=150):
+    control, gate, agent, port = found_house(t)
+    key = control.new_key("caller", "use-models")
+    t.sample("--listen", f"127.0.0.1:{port}", "--models", "small,large")
+    eventually(lambda: offers(control), 20, lambda: agent.text()[-3000:])
+    one = offers(control)[0]
+    same((one["agent"], one["source"], one["state"], one["url"]), ("home", "models", "waiting", f"http://localhost:{port}"))
+    same(sorted(one["models"]), ["large", "small"])
+    listed(gate, key)  # found, and nobody's yet
+    same(control.get("/services")["items"], [])
+    node = control.get("/nodes?kind=agent")["items"][0]["id"]
+    for wrong in ({"models": "yes"}, {"hosts": ["not a name"]}, {"access": ["all"]}, {"host": []}):
+        same(control.ask("PATCH", f"/nodes/{node}", {"settings": {"publish": wrong}}).status, 400, wrong)
+    same(control.ask("PATCH", f"/nodes/{node}", {"settings": {"publish": {"models": True}}}).status, 200)
+    listed(gate, key, "small", "large")
+    service = control.get("/services")["items"][0]
+    same((service["name"], service["kind"], sorted(service["models"])), ("home-models", "llm", ["large", "small"]))
+    same(offers(control)[0]["state"], "published")
+    audit = control.get("/audit")["items"]
+    assert [a for a in audit if a["action"] == "offer.apply" and a["source"] == "report"], audit
+    # Taken back: gone everywhere.
+    same(control.ask("PATCH", f"/nodes/{node}", {"settings": {}}).status, 200)
+    listed(gate, key)
+    same(control.get("/services")["items"], [])
+    # For all agents; and a node that is removed takes its own with it.
+    same(control.ask("PATCH", "/settings", {"publish_models": True}).status, 200)
+    listed(gate, key, "small", "large")
+    same(control.ask("DELETE", f"/nodes/{node}").status, 204)
+    same(control.get("/services")["items"], [])
+
+
+def story_found_models_are_published_by_hand(t, seconds=150):
+    control, gate, agent, port = found_house(t)
+    key = control.new_key("caller", "use-models")
+    same(control.ask("POST", "/services", {"name": "gpus", "kind": "llm", "targets": [{"agent": "home"}]}).status, 409)
+    same(control.ask("POST", "/services", {"name": "app", "hosts": ["a.example.com"], "targets": [{"agent": "home"}]}).status, 400)
+    t.sample("--listen", f"127.0.0.1:{port}", "--models", "small")
+    eventually(lambda: offers(control), 20, lambda: agent.text()[-3000:])
+    made = control.made("/services", {"name": "gpus", "kind": "llm", "targets": [{"agent": "home"}]})
+    same([x["url"] for x in made["targets"]], [f"http://localhost:{port}"])
+    listed(gate, key, "small")
+    env = {"SEKISHO_SERVER": f"{control.url}#{control.get('/status')['authority_sha256'][:32]}", "SEKISHO_TOKEN": control.key}
+    said = t.sekisho_run("service", "list", env=env).stdout
+    assert "gpus" in said and "llm" in said and "small" in said, said
+    assert "published" in t.sekisho_run("service", "found", env=env).stdout
+    same(t.sekisho_run("service", "remove", "gpus", env=env).returncode, 0)
+    listed(gate, key)
+    same(t.sekisho_run("service", "add", "again", "--llm", "--to", "agent/home", env=env).returncode, 0)
+    listed(gate, key, "small")
+    same(t.sekisho_run("service", "remove", "again", env=env).returncode, 0)
+    same(t.sekisho_run("node", "publish", "home", "--models", env=env).returncode, 0)
+    listed(gate, key, "small")
+
+
+def story_an_agent_that_is_to_look_for_nothing_asks_nobody(t, seconds=90):
+    control, gate, agent, port = found_house(t)
+    up = t.sample("--listen", f"127.0.0.1:{port}", "--models", "small")
+    eventually(lambda: offers(control), 20, lambda: agent.text()[-3000:])
+    agent.config_path.write_text(json.dumps({"agent": {"inference": "off"}}))
+    agent.process.send_signal(1)
+    eventually(lambda: not offers(control), 20, lambda: agent.text()[-3000:])
+    before = up.stats()["requests"]
+    time.sleep(7)  # twice the time in which it would have asked
+    same(up.stats()["requests"] - before, 1)  # ours
+    agent.config_path.write_text(json.dumps({"agent": {"inference": "everything"}}))
+    agent.process.send_signal(1)
+    eventually(lambda: "agent.inference" in agent.text(), 10, "a word that is none was not refused")
