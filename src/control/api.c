@@ -407,7 +407,10 @@ static void call_done(struct store_job *job, enum err e)
 
         c->is_running = false;
         if (!c->x) {
-                call_free(c);
+                if (e == ERR_OK && !c->has_failed && c->route->flags & API_ENDS)
+                        c->route->stream(c);
+                else
+                        call_free(c);
                 return;
         }
         if (e != ERR_OK && !c->has_failed) {

@@ -32,6 +32,8 @@ enum api_flags {
         API_LIST = 1 << 2,   /* the answer is a page of `answer` */
         API_SECRET = 1 << 3, /* the answer holds a secret that is shown once */
         API_HIDDEN = 1 << 4, /* for nodes: not in the OpenAPI page */
+        API_ENDS =
+                1 << 5, /* `stream` runs though the caller left: it ends what was begun, by api_answer_now */
 };
 
 struct api_parameter {

@@ -1,7 +1,9 @@
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <time.h>
 
+#include "base/log.h"
 #include "control/routes_priv.h"
 #include "control/text.h"
 #include "crypto/random.h"
@@ -46,6 +48,58 @@ API_RUN(backup_make)
         o.path = str_of(path);
         o.bytes = stat(path, &st) == 0 ? st.st_size : 0;
         return api_answer(c, &object_backup_schema, &o, 0);
+}
+
+/*
+ * A backup reads beside those who change something, so its record is a change of its own behind it. The answer waits for it: what was
+ * acknowledged is in the trail.
+ */
+struct record {
+        struct store_job job;
+        struct api_call *call;
+};
+
+static enum err record_run(struct store_job *job, struct store_txn *t)
+{
+        struct api_call *c = CONTAINER_OF(job, struct record, job)->call;
+        const struct store_actor actor = { c->caller.actor, c->source };
+        struct store_change *change = store_change_begin(t, c->caller.org, &actor, "store.backup");
+
+        store_change_note(change, STR("store"), buf_str(&c->answer));
+        return store_change_finish(change);
+}
+
+static void record_done(struct store_job *job, enum err e)
+{
+        struct record *r = CONTAINER_OF(job, struct record, job);
+        struct api_call *c = r->call;
+
+        c->is_running = false;
+        if (e != ERR_OK) {
+                log_error("backup_not_recorded", LOG_E(e));
+                api_fail(c, 500, NULL, "The backup was made, and the record of it could not be written: %s.",
+                         err_text(e));
+        }
+        api_answer_now(c);
+        free(r);
+}
+
+void backup_recorded(struct api_call *c)
+{
+        struct record *r = calloc(1, sizeof(*r));
+        enum err e = ERR_NO_MEMORY;
+
+        if (r) {
+                *r = (struct record){ .job = { .run = record_run, .done = record_done }, .call = c };
+                c->is_running = true;
+                if ((e = store_submit(c->control->store, &r->job)) == ERR_OK)
+                        return;
+                c->is_running = false;
+                free(r);
+        }
+        log_error("backup_not_recorded", LOG_E(e));
+        api_fail(c, 503, NULL, "The backup was made, and the record of it could not be written. Try again.");
+        api_answer_now(c);
 }
 
 API_RUN(store_check)

@@ -2,7 +2,9 @@
 
 import http.client
 import json
+import os
 import re
+import socket
 
 from lib.control_role import Control, unverified
 from lib.stage import eventually, same
@@ -164,3 +166,21 @@ def story_changes_are_streamed(t):
     same(seen[-1]["operation"], "add")
     same(control.ask("GET", "/events", key=None).status, 401)
     connection.close()
+
+
+def story_a_backup_is_recorded(t):
+    control = Control(t).claim()
+    made = control.made("/store/backup", {})
+    assert os.path.getsize(made["path"]) == made["bytes"] > 0
+    (record,) = control.get("/audit?action=store.backup")["items"]
+    same(record["actor"][:4], "key/")
+    assert made["path"] in json.dumps(record["detail"]), record
+    assert control.ask("POST", "/store/backup", {}, key=control.new_key("reader", "read")).status == 403
+    same(len(control.get("/audit?action=store.backup")["items"]), 1)
+    # Whoever does not wait for the answer is in the trail all the same.
+    asked = socket.create_connection(("127.0.0.1", control.port))
+    secure = unverified().wrap_socket(asked)
+    secure.sendall(f"POST /api/v1/store/backup HTTP/1.1\r\nHost: c\r\nAuthorization: Bearer {control.key}\r\nContent-Length: 0\r\n\r\n".encode())
+    eventually(lambda: len(list(control.state.glob("control-*.db"))) == 2, 20, "no backup")
+    secure.close()
+    eventually(lambda: len(control.get("/audit?action=store.backup")["items"]) == 2, 20, "a backup without a record")
