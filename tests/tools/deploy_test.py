@@ -12,9 +12,9 @@ import subprocess
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-RULES = ROOT / "deploy/prometheus/alerts.yml"
-CASES = ROOT / "deploy/prometheus/alerts_test.yml"
-BOARD = ROOT / "deploy/grafana/sekisho-gateway.json"
+MONITORING = ROOT / "deploy/monitoring"
+RULES = [MONITORING / "prometheus/alerts.yml", MONITORING / "prometheus/fleet.yml"]
+BOARDS = sorted((MONITORING / "grafana").glob("*.json"))
 OF_PROMETHEUS = {"instance", "job", "le"}  # labels that the one who scrapes adds, and the bucket's
 
 
@@ -50,7 +50,7 @@ def problems(expr):
 def rules():
     """[(alert, expression)] without a YAML library: the file is ours, and promtool reads it in full below."""
     found = []
-    for block in RULES.read_text().split("- alert: ")[1:]:
+    for block in [b for path in RULES for b in path.read_text().split("- alert: ")[1:]]:
         expr = re.search(r"expr: (?:\|\n((?: {10,}.*\n)+)|(.*)\n)", block)
         found.append((block.split("\n")[0], expr[1] or expr[2]))
     return found
@@ -74,11 +74,21 @@ class Deploy(unittest.TestCase):
                 for word in words.split("|"):
                     self.assertTrue(f'"{word}"' in sources, f"{name}: nothing is refused because of {word}")
 
-    def test_board(self):
-        board = json.loads(BOARD.read_text())
-        panels = [p for p in board["panels"] if p["type"] != "row"]
+    def test_boards(self):
+        self.assertEqual([b.stem for b in BOARDS], ["sekisho-operations", "sekisho-overview"])
+        for path in BOARDS:
+            with self.subTest(path.name):
+                self.check_board(path)
+
+    def check_board(self, path):
+        board = json.loads(path.read_text())
+        self.assertEqual(board["uid"], path.stem)
+        panels = [p for p in board["panels"] if p["type"] not in ("row", "logs")]
         self.assertEqual(len({p["id"] for p in board["panels"]}), len(board["panels"]))
-        self.assertGreater(len(panels), 20)
+        self.assertGreater(len(panels), 12)
+        for p in (p for p in board["panels"] if p["type"] == "logs"):
+            self.assertEqual(p["datasource"]["uid"], "${logs}")
+            self.assertTrue(all(t["expr"].startswith('{job="sekisho"') for t in p["targets"]))
         for p in panels:
             for target in p["targets"]:
                 self.assertEqual(problems(target["expr"]), [], p["title"])
@@ -95,13 +105,48 @@ class Deploy(unittest.TestCase):
         self.assertEqual(len(cells), len(set(cells)), "panels overlap")
         self.assertTrue(all(x < 24 for x, _ in cells))
 
+    def run_clean(self, *command):
+        run = subprocess.run(command, capture_output=True, text=True)
+        self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
+        return run.stdout
+
     @unittest.skipUnless(shutil.which("promtool"), "needs promtool (Debian package prometheus)")
     def test_promtool(self):
-        for command in (("check", "rules", RULES), ("test", "rules", CASES)):
-            run = subprocess.run(["promtool", *command], capture_output=True, text=True)
-            self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
+        said = self.run_clean("promtool", "check", "config", MONITORING / "prometheus/prometheus.yml")
+        self.assertIn("2 rule files found", said)
+        for path in RULES:
+            self.run_clean("promtool", "test", "rules", path.with_name(path.stem + "_test.yml"))
         for name, expr in rules():
             self.assertNotIn("\t", expr, name)
+
+    def test_each_rule_of_the_fleet_has_a_case(self):
+        cases = RULES[1].with_name("fleet_test.yml").read_text()
+        for name in re.findall(r"- alert: (\w+)", RULES[1].read_text()):
+            self.assertRegex(cases, rf"alertname: {name}\n\s+exp_alerts:\n\s+- ", f"{name} never fires in a case")
+
+    @unittest.skipUnless(shutil.which("amtool"), "needs amtool (Debian package prometheus-alertmanager)")
+    def test_alertmanager(self):
+        config = MONITORING / "alertmanager/alertmanager.yml"
+        self.run_clean("amtool", "check-config", config)
+        for labels, receiver in ((("severity=critical", "alertname=SekishoDown"), "wake-up"), (("severity=warning",), "operators")):
+            self.assertEqual(self.run_clean("amtool", "config", "routes", "test", f"--config.file={config}", *labels).strip(), receiver)
+        alerts = {name for name, _ in rules()}
+        for name in re.findall(r"\bSekisho\w+", config.read_text()):
+            self.assertIn(name, alerts | {"Sekisho"}, "a rule that is not there")
+
+    def test_logs_are_of_units_that_exist(self):
+        alloy = (MONITORING / "loki/config.alloy").read_text()
+        roles = re.search(r"sekisho-\(([\w|]+)\)", alloy)[1].split("|")
+        self.assertEqual(sorted(f"sekisho-{r}.service" for r in roles), sorted(p.name for p in (ROOT / "deploy/systemd").glob("*.service")))
+        for pair in ("{}", "()", "[]"):
+            self.assertEqual(alloy.count(pair[0]), alloy.count(pair[1]))
+
+    def test_nothing_is_open_and_nothing_has_a_password(self):
+        for path in (p for p in MONITORING.rglob("*") if p.is_file()):
+            text = re.sub(r"(?m)^\s*(#|//).*$", "", path.read_text())
+            self.assertNotRegex(text, r"(?i)password|admin:admin|passwd|0\.0\.0\.0", path)
+            for address in re.findall(r"[\w.-]+:\d{4,5}\b", text):
+                self.assertTrue(address.startswith("127.0.0.1:"), f"{path}: {address}")
 
 
 if __name__ == "__main__":
