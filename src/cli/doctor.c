@@ -1,9 +1,13 @@
 /* `sekisho doctor`: is this installation well, and if not, what is to be mended? */
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/command.h"
 #include "cli/doctor_priv.h"
 #include "cli/out.h"
+#include "cli/place.h"
 
 enum { ARENA_BYTES_MAX = 16 << 20, JSON_BYTES_MAX = 4 << 20 };
 
@@ -42,10 +46,29 @@ static void say_json(const struct findings *f)
         buf_fini(&out);
 }
 
+/* Where nothing is kept in the usual place, that of `make run` is meant, if there is one. */
+static bool state_usual(struct doctor *d)
+{
+        static const char *const kept[] = { "control.db", "control.key", "gateway", "agent" };
+        const char *named = getenv("SEKISHO_STATE");
+        char path[NODE_PATH_MAX + 32];
+
+        if (node_state_folder(d->state) != ERR_OK)
+                return false;
+        for (size_t i = 0; i < ARRAY_SIZE(kept); i++) {
+                snprintf(path, sizeof(path), "%s/%s", d->state, kept[i]);
+                if (access(path, F_OK) == 0)
+                        return true;
+        }
+        if (!(named && *named) && place_run_state(path, NODE_PATH_MAX) == ERR_OK)
+                memcpy(d->state, path, NODE_PATH_MAX);
+        return true;
+}
+
 static bool state_find(struct doctor *d, struct str given)
 {
         if (!given.len)
-                return node_state_folder(d->state) == ERR_OK;
+                return state_usual(d);
         if (given.len >= sizeof(d->state) - 16)
                 return false;
         memcpy(d->state, given.ptr, given.len);

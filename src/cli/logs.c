@@ -5,27 +5,31 @@
 #include "base/units.h"
 #include "cli/logs_priv.h"
 #include "cli/out.h"
+#include "cli/place.h"
 #include "node/state.h"
 
 enum { PATH_BYTES = NODE_PATH_MAX + 64 };
 
-/* FOLDER/log/ROLE.log, or below FOLDER/run, where `make run` keeps its own. */
+static bool file_try(const char *folder, struct str role, char path[PATH_BYTES])
+{
+        int n = snprintf(path, PATH_BYTES, "%s/log/%.*s.log", folder, STR_FMT(role));
+
+        return n > 0 && n < PATH_BYTES && access(path, F_OK) == 0;
+}
+
+/* FOLDER/log/ROLE.log of the folder that was named, or of where state is usually kept, or of `make run`. */
 static bool file_find(struct str given, struct str role, char path[PATH_BYTES])
 {
-        static const char *const places[] = { "", "/run" };
         char folder[NODE_PATH_MAX];
 
-        if (given.len ? given.len >= sizeof(folder) : node_state_folder(folder) != ERR_OK)
+        if (given.len >= sizeof(folder))
                 return false;
-        if (given.len)
+        if (given.len) {
                 snprintf(folder, sizeof(folder), "%.*s", STR_FMT(given));
-        for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
-                int n = snprintf(path, PATH_BYTES, "%s%s/log/%.*s.log", folder, places[i], STR_FMT(role));
-
-                if (n > 0 && n < PATH_BYTES && access(path, F_OK) == 0)
-                        return true;
+                return file_try(folder, role, path);
         }
-        return false;
+        return (node_state_folder(folder) == ERR_OK && file_try(folder, role, path)) ||
+               (place_run_state(folder, sizeof(folder)) == ERR_OK && file_try(folder, role, path));
 }
 
 static enum exit_code role_run(const struct logs_options *o, struct str role, uint64_t lines)

@@ -1,5 +1,6 @@
 #include "cli/place.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -56,4 +57,20 @@ enum err place_config_find(struct str given, struct buf *out)
         if (access(etc_folder, W_OK) != 0)
                 home_path_make(out);
         return ERR_NOT_FOUND;
+}
+
+enum err place_run_state(char *out, size_t size)
+{
+        const char *xdg = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+        int n;
+
+        if (xdg && *xdg)
+                n = snprintf(out, size, "%s/sekisho/run", xdg);
+        else if (home && *home)
+                n = snprintf(out, size, "%s/.local/state/sekisho/run", home);
+        else
+                return ERR_NOT_FOUND;
+        if (n < 0 || (size_t)n >= size)
+                return ERR_TOO_LARGE;
+        return access(out, F_OK) == 0 ? ERR_OK : ERR_NOT_FOUND;
 }

@@ -14,3 +14,9 @@
  * if that folder is ours to write, else below the home folder. What was named exists or not: that is not looked at.
  */
 MUST_USE enum err place_config_find(struct str given, struct buf *out);
+
+/*
+ * Where `make run` keeps its state, when there is any: $XDG_STATE_HOME/sekisho/run, else ~/.local/state/sekisho/run. ERR_NOT_FOUND: it was never
+ * run by this user; ERR_TOO_LARGE.
+ */
+MUST_USE enum err place_run_state(char *out, size_t size);

@@ -108,6 +108,14 @@ def story_publish_and_paste(t, seconds=120, alone=True):
     server = re.search(r"SEKISHO_SERVER=(\S+)", program.text())[1]
     listed = t.sekisho_run("node", "list", env={"SEKISHO_SERVER": server, "SEKISHO_TOKEN": "sk-of-the-gateway"})
     assert re.search(r"^home +agent +active +yes", listed.stdout, re.M), listed
+    # What is looked at without saying where: with this story's home and no other state.
+    apart = {"SEKISHO_STATE": "", "XDG_STATE_HOME": str(t.folder / "usual")}
+    (t.folder / "usual" / "sekisho").mkdir(parents=True)
+    (t.folder / "usual" / "sekisho" / "run").symlink_to(run_of(t))
+    assert "control_started" in t.sekisho_run("logs", "control", env=apart).stdout
+    if not (os.geteuid() == 0 and os.path.exists("/var/lib/sekisho")):
+        seen = t.sekisho_run("doctor", env=apart, seconds=60).stdout
+        assert "the gateway gateway" in seen and "the agent home" in seen, seen
     end(program)
     assert "skown-" not in (run_of(t) / "log/gateway.log").read_text()
 
