@@ -85,6 +85,7 @@ static enum err outward_build(const struct agent_build *in, struct snapshot *s)
         *conf = (struct outward_conf){ { c->allow, c->allow_count }, in->ways };
         route->handler_conf = conf;
         route->is_quiet = false;
+        route->is_outward = true;
         return map_add(&s->link_in.targets, route->name, route);
 }
 

@@ -56,7 +56,7 @@ static const struct command key_commands[] = {
                   (const struct option[]){
                           TEXT_OPTION(
                                   "scopes", scopes, "LIST",
-                                  "read, services, nodes, audit, admin; or use, use-owner for published services, use-models for models (read)"),
+                                  "read, services, nodes, audit, dispatch, admin; or use, use-owner for published services, use-models for models (read)"),
                           TEXT_OPTION("expires", expires, "TIME", "how long it is good (without an end)"),
                           SERVER_OPTIONS,
                           { NULL } },

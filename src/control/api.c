@@ -455,13 +455,18 @@ static void call_start(struct api_call *c)
 
 /* ---- from the exchange ---- */
 
+static const char *base_of(const struct api_route *r)
+{
+        return r->base ? r->base : "/api/v1";
+}
+
 /* "/nodes/{id}/x" against the path below /api/v1: what stands for the braces. */
 static void params_find(struct api_call *c, struct str path)
 {
         struct str pattern = str_of(c->route->path), a, b;
         unsigned n = 0;
 
-        path = str_from(path, sizeof("/api/v1") - 1);
+        path = str_from(path, strlen(base_of(c->route)));
         while (str_split(&pattern, '/', &a) && str_split(&path, '/', &b))
                 if (a.len && a.ptr[0] == '{' && n < API_PARAMS_MAX)
                         c->params[n++] = arena_copy(&c->arena, b);
@@ -581,7 +586,7 @@ void api_routes_add(struct route_table *t, const struct api_route *routes, size_
 {
         for (size_t i = 0; i < count; i++) {
                 const struct api_route *r = &routes[i];
-                struct str path = arena_format(a, "/api/v1%s", r->path);
+                struct str path = arena_format(a, "%s%s", base_of(r), r->path);
                 bool has_params = str_find_char(path, '{') != STR_NONE;
 
                 t->routes[t->count++] =

@@ -43,7 +43,8 @@ struct api_parameter {
 
 struct api_route {
         enum http_method method;
-        const char *path; /* below /api/v1: "/nodes/{id}" */
+        const char *base; /* NULL: "/api/v1" */
+        const char *path; /* below it: "/nodes/{id}" */
         unsigned scopes;  /* of enum identity_scope, one of them; 0: any key, or API_PUBLIC */
         unsigned flags;
         uint16_t status; /* of a good answer */

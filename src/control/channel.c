@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "control/channel.h"
+#include "control/dispatch.h"
 #include "control/hub_priv.h"
 #include "control/routes_priv.h"
 #include "control/version.h"
@@ -189,6 +190,8 @@ static void message(struct channel *ch, const struct wire_message *m, const char
                 break;
         case WIRE_REPORT:
                 ch->has_report = ch->was_seen = true;
+                if (ch->kind == WIRE_AGENT)
+                        dispatch_told(ch->hub->control, str_of(ch->id), &m->report);
                 hub_note(ch->hub);
                 break;
         case WIRE_RENEW: hub_renew(ch->hub, ch); break;

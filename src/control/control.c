@@ -8,6 +8,7 @@
 #include "conf/source.h"
 #include "control/api.h"
 #include "control/control_priv.h"
+#include "control/dispatch.h"
 #include "control/events.h"
 #include "control/hub.h"
 #include "control/join.h"
@@ -427,6 +428,8 @@ static enum err start(struct control *c)
         if ((e = joins_new(&c->joins)) != ERR_OK || (e = hub_new(c, &c->hub)) != ERR_OK ||
             (e = events_new(c, &c->events)) != ERR_OK || (e = worker_start(c)) != ERR_OK)
                 return e;
+        if ((e = dispatch_start(c)) != ERR_OK)
+                return e;
         c->worker.on_drained = on_drained;
         c->is_serving = true;
         lead_start(c->lead);
@@ -439,6 +442,7 @@ static void end(struct control *c)
 {
         for (int i = 0; i < LAST_TURNS; i++) /* what was closed is told, and freed */
                 loop_turn(c->loop, 0);
+        dispatch_end(c);
         lead_end(c->lead);
         store_close(c->store);
         lead_free(c->lead);

@@ -14,6 +14,7 @@ struct hub;
 struct joins;
 struct events;
 struct lead;
+struct dispatcher;
 
 enum { CONTROL_URL_BYTES = 300, CONTROL_PATH_BYTES = 4096, CONTROL_KEYS_USED_MAX = 64 };
 
@@ -44,6 +45,7 @@ struct control {
         struct hub *hub;
         struct joins *joins;
         struct events *events;
+        struct dispatcher *dispatcher; /* NULL: off */
 
         /* keys that were used since the last minute */
         int64_t keys_used[CONTROL_KEYS_USED_MAX];
@@ -53,6 +55,11 @@ struct control {
 /* listen.c: the rules of the listener, with fresh certificates of our own. ERR_CONFIG: the report says what. */
 struct report;
 MUST_USE enum err control_snapshot(struct control *c, struct report *r, struct snapshot **out);
+
+/* listen.c: a certificate of our own authority for ourselves, of that name in URI form, and its new key. Both are to be given back. */
+struct wire_name;
+MUST_USE enum err control_pair_make(struct control *c, const struct wire_name *who, struct str host,
+                                    struct buf *chain, struct buf *key);
 
 /* control.c: noted, and written to the store once a minute. */
 void control_key_used(struct control *c, int64_t key);

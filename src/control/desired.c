@@ -446,7 +446,38 @@ static enum err control_item(struct reading *r, const struct store_control *row,
         return item_end(r, &w, &json, to, "controls", id_of(r, ID_CONTROL, row->id));
 }
 
-static enum err controls_read(struct reading *r)
+/* "https://control.example.com/" is reached at "control.example.com:443". */
+static struct str place_of(struct reading *r, struct str url)
+{
+        struct str at = str_has_prefix(url, STR("https://")) ? str_from(url, 8) : url;
+
+        at = str_sub(at, 0, str_find_char(at, '/'));
+        bool has_port =
+                at.len && (at.ptr[0] == '[' ? str_find(at, STR("]:")) : str_find_char(at, ':')) != STR_NONE;
+        return has_port ? at : arena_format(r->a, "%.*s:443", STR_FMT(at));
+}
+
+/* Control as a gateway of agents', at whichever of these addresses: for requests that they send out. */
+static enum err links_item(struct reading *r, const struct store_control *rows, size_t count,
+                           struct str own_url)
+{
+        struct json_writer w;
+        struct buf json;
+
+        item_begin(&w, &json);
+        json_write_member_str(&w, STR("name"), STR("control"));
+        json_write_key(&w, STR("addresses"));
+        json_write_array_begin(&w);
+        for (size_t i = 0; i < count; i++)
+                json_write_str(&w, place_of(r, rows[i].url));
+        if (count == 0)
+                json_write_str(&w, place_of(r, own_url));
+        json_write_array_end(&w);
+        json_write_member_int(&w, STR("links"), 1);
+        return item_end(r, &w, &json, &r->d->agents, "gateways", STR("control"));
+}
+
+static enum err controls_read(struct reading *r, struct str dispatch_url)
 {
         struct store_page page = { .org = r->org, .limit = WIRE_CONTROLS_MAX };
         struct store_control *rows;
@@ -456,10 +487,11 @@ static enum err controls_read(struct reading *r)
         for (size_t i = 0; i < page.count && page.count > 1 && e == ERR_OK; i++)
                 if ((e = control_item(r, &rows[i], &r->d->gateways)) == ERR_OK)
                         e = control_item(r, &rows[i], &r->d->agents);
-        return e;
+        return e == ERR_OK && dispatch_url.len ? links_item(r, rows, page.count, dispatch_url) : e;
 }
 
-enum err desired_read(struct store_txn *t, int64_t org, struct hash_key id_key, struct desired **out)
+enum err desired_read(struct store_txn *t, int64_t org, struct hash_key id_key, struct str dispatch_url,
+                      struct desired **out)
 {
         struct desired *d = calloc(1, sizeof(*d));
         struct reading r = { .t = t, .d = d, .org = org, .id_key = id_key, .now = store_now(t) };
@@ -473,7 +505,7 @@ enum err desired_read(struct store_txn *t, int64_t org, struct hash_key id_key, 
         r.a = &d->arena;
         arena_init(&d->arena, NULL, 0, ARENA_BYTES);
         if ((e = store_outbox_range(t, &first, &d->seq)) == ERR_OK &&
-            (e = store_epoch(t, &d->epoch)) == ERR_OK && (e = controls_read(&r)) == ERR_OK &&
+            (e = store_epoch(t, &d->epoch)) == ERR_OK && (e = controls_read(&r, dispatch_url)) == ERR_OK &&
             (e = settings_read(t, org, r.a, &settings)) == ERR_OK && (e = nodes_read(&r)) == ERR_OK &&
             (e = services_read(&r)) == ERR_OK && (e = tokens_read(&r)) == ERR_OK)
                 e = certificates_read(&r);

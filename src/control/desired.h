@@ -45,8 +45,9 @@ struct desired {
 };
 
 /* `id_key` as control/id.h. ERR_NO_MEMORY, and the store's. */
+/* `dispatch_url`: of this control, where agents keep links to controls for requests that they send out; empty: they do not. */
 MUST_USE enum err desired_read(struct store_txn *t, int64_t org, struct hash_key id_key,
-                               struct desired **out);
+                               struct str dispatch_url, struct desired **out);
 void desired_free(struct desired *d); /* NULL is fine */
 
 const struct desired_node *desired_find(const struct desired *d, int64_t row);

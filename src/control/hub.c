@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/dispatch.h"
 #include "control/hub_priv.h"
 #include "control/lead.h"
 
@@ -29,7 +30,7 @@ static enum err reading_run(struct store_job *job, struct store_txn *t)
 
         desired_free(r->desired);
         r->desired = NULL;
-        return desired_read(t, STORE_ORG_DEFAULT, r->id_key, &r->desired);
+        return desired_read(t, STORE_ORG_DEFAULT, r->id_key, dispatch_url(r->hub->control), &r->desired);
 }
 
 static void reading_done(struct store_job *job, enum err e)
@@ -172,6 +173,8 @@ void hub_remove(struct hub *h, struct channel *ch)
         list_remove(&ch->node_in_hub);
         h->channels_count--;
         hub_left(h, ch->node);
+        if (ch->kind == WIRE_AGENT && !hub_channel_find(h, ch->node))
+                dispatch_told(h->control, str_of(ch->id), NULL);
 }
 
 const struct hub_node *hub_copy(const struct hub *h, struct arena *a, size_t *count)

@@ -7,6 +7,7 @@
 
 #include "certs/key.h"
 #include "control/control_priv.h"
+#include "control/dispatch.h"
 #include "control/routes.h"
 #include "io/process.h"
 #include "io/tls.h"
@@ -63,17 +64,27 @@ static enum err pair_make(struct control *c, struct pair *p, const struct certs_
         return p->chain.full ? ERR_NO_MEMORY : ERR_OK;
 }
 
+enum err control_pair_make(struct control *c, const struct wire_name *who, struct str host, struct buf *chain,
+                           struct buf *key)
+{
+        char uri[WIRE_URI_SIZE];
+        struct certs_request r = { .common_name = STR("control"),
+                                   .uri = wire_name_format(who, uri),
+                                   .names = &host,
+                                   .names_count = 1 };
+        struct pair p;
+        enum err e = pair_make(c, &p, &r);
+
+        *chain = p.chain;
+        *key = p.key;
+        return e;
+}
+
 static enum err inner_make(struct control *c, struct pair *p)
 {
         const struct wire_name who = { .kind = WIRE_CONTROL, .org = str_of(c->secrets.org) };
-        const struct str name = WIRE_HOST_CONTROL;
-        char uri[WIRE_URI_SIZE];
-        struct certs_request r = { .common_name = STR("control"),
-                                   .uri = wire_name_format(&who, uri),
-                                   .names = &name,
-                                   .names_count = 1 };
 
-        return pair_make(c, p, &r);
+        return control_pair_make(c, &who, WIRE_HOST_CONTROL, &p->chain, &p->key);
 }
 
 static size_t addresses_find(struct ip out[ADDRESSES_MAX])
@@ -175,6 +186,7 @@ static void snapshot_free(struct snapshot *s)
 {
         for (size_t i = 0; i < s->listens_count; i++)
                 tls_context_put(s->listens[i].tls);
+        tls_context_put(s->links.tls);
         map_fini(&s->tokens.by_hash);
         arena_fini(&s->arena);
         free(s);
@@ -221,6 +233,8 @@ enum err control_snapshot(struct control *c, struct report *r, struct snapshot *
                 e = tls_make(c, r, &s->listens[0].tls);
         if (e == ERR_OK)
                 s->listens_count = 1;
+        if (e == ERR_OK)
+                e = dispatch_links_build(c, s, r);
         if (e == ERR_OK && s->arena.full)
                 e = ERR_NO_MEMORY;
         if (e != ERR_OK) {

@@ -16,8 +16,8 @@ static const char *const node_states[] = { "pending", "active", "disabled", NULL
 static const char *const node_kinds[] = { "gateway", "agent", NULL };
 static const char *const service_kinds[] = { "http", "tcp", "udp", "passthrough", "llm", NULL };
 static const char *const access_kinds[] = { "public", "token", "owner", NULL };
-static const char *const scopes[] = { "read", "services",  "nodes",      "audit", "admin",
-                                      "use",  "use-owner", "use-models", NULL };
+static const char *const scopes[] = { "read", "services",  "nodes",      "audit",    "admin",
+                                      "use",  "use-owner", "use-models", "dispatch", NULL };
 
 static const struct schema_field node_fields[] = {
         { "id", SCHEMA_TEXT, SCHEMA_OUT, AT(node, id) },

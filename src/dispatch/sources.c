@@ -282,7 +282,8 @@ static bool is_known(const struct sources *s, const struct sources_want *want,
                      const struct source_agent *only)
 {
         if (want->agent.len)
-                return only && agent_has(only, want);
+                return only &&
+                       (only->addresses_count == 0 || agent_has(only, want)); /* it has none for now */
         list_for_each(node, &s->agents)
                 if (agent_has(sources_agent_of(node), want))
                         return true;

@@ -20,13 +20,14 @@
         X(ADMIN,    1 << 4, "admin",    "all of it, API keys and settings too")                 \
         X(USE,      1 << 5, "use",      "call published services whose access is a token; nothing here") \
         X(OWNER,    1 << 6, "use-owner", "call also services whose access is the owner's; nothing here") \
+        X(DISPATCH, 1 << 8, "dispatch", "have agents send requests out") \
         X(MODELS,   1 << 7, "use-models", "call models at every gateway; nothing here")
 /* clang-format on */
 enum identity_scope {
 #define X(name, bit, word, doc) IDENTITY_##name = bit,
         IDENTITY_SCOPE_LIST(X)
 #undef X
-                IDENTITY_SCOPES_ALL = (1 << 5) - 1, /* of what is done at control */
+                IDENTITY_SCOPES_ALL = ((1 << 5) - 1) | IDENTITY_DISPATCH, /* of what is done at control */
         IDENTITY_SCOPES_USE = IDENTITY_USE | IDENTITY_OWNER |
                               IDENTITY_MODELS, /* of what is done at gateways: never in one key with those */
 };

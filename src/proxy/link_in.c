@@ -105,6 +105,11 @@ void link_in_refused(struct exchange *x, const char *refused)
                 { "upstream_tls", "dial" },
         };
 
+        if (x->route && x->route->is_outward) { /* the target's answer may be a 502, too */
+                reply_will_have(x, "sekisho-error", str_of(refused));
+                return;
+        }
+
         for (size_t i = 0; i < ARRAY_SIZE(words); i++)
                 if (strcmp(words[i].refused, refused) == 0)
                         reply_will_have(x, "sekisho-refused", str_of(words[i].word));

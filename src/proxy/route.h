@@ -84,6 +84,7 @@ struct route {
         bool trusts_trace;      /* takes over its clients' traces */
         bool is_builtin;        /* ours, at every name */
         bool is_in_maintenance; /* answers 503 for now */
+        bool is_outward;        /* an agent's: whoever asked is told an error of ours from an answer */
         bool is_quiet;          /* not in the access log: health, metrics */
         uint64_t key;
         struct measure_route measure;

@@ -29,8 +29,10 @@ def unverified():
 class Answer:
     def __init__(self, response):
         self.status = response.status
-        self.headers = {k.lower(): v for k, v in response.getheaders()}
-        self.text = response.read().decode()
+        self.pairs = response.getheaders()
+        self.headers = {k.lower(): v for k, v in self.pairs}
+        self.data = response.read()
+        self.text = self.data.decode(errors="replace")
         try:
             self.json = json.loads(self.text)
         except ValueError:

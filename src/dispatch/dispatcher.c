@@ -1,0 +1,136 @@
+#include "dispatch/dispatcher_priv.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "dispatch/outward.h"
+#include "proxy/links.h"
+#include "proxy/up.h"
+
+/*
+ * Theory of operation. Whoever finds no address with room waits in one line. When a turn may have come (a request ended, an agent came) the
+ * line is looked through from its front once, in a task: those who can go, go; the others keep their places.
+ */
+
+enum { CONNECT_MS = 3000 };
+
+static void on_turn(struct task *t)
+{
+        struct dispatcher *d = CONTAINER_OF(t, struct dispatcher, turn);
+
+        list_for_each_safe(node, &d->waiting)
+                execution_begin(CONTAINER_OF(node, struct execution, node));
+}
+
+void dispatcher_turn(struct dispatcher *d)
+{
+        if (!list_is_empty(&d->waiting))
+                loop_post(d->w->loop, &d->turn);
+}
+
+/* ---- agents ---- */
+
+static struct agent_way *way_make(struct dispatcher *d, struct str agent)
+{
+        struct agent_way *way = agent.len < sizeof(way->id) ? calloc(1, sizeof(*way)) : NULL;
+
+        if (!way)
+                return NULL;
+        memcpy(way->id, agent.ptr, agent.len);
+        way->id_len = agent.len;
+        way->upstream = (struct upstream){ .name = STR("dispatch"),
+                                           .targets = &way->target,
+                                           .targets_count = 1,
+                                           .protocol = PROTOCOL_H2,
+                                           .may_speak_h2 = true,
+                                           .waits = { CONNECT_MS, DISPATCH_TIMEOUT_MAX_MS,
+                                                      DISPATCH_TIMEOUT_MAX_MS, DISPATCH_TIMEOUT_MAX_MS },
+                                           .tries_max = 1,
+                                           .measure = d->upstream_measure };
+        waitline_init(&way->upstream.line, 0, 0);
+        way->target = (struct target){ .upstream = &way->upstream,
+                                       .url = STR("dispatch"),
+                                       .agent = { way->id, way->id_len },
+                                       .agent_target = OUTWARD_TARGET,
+                                       .seat = { .weight = 1 },
+                                       .measure = d->target_measure };
+        up_target_init(&way->target);
+        if (map_add(&d->ways, way->target.agent, way) == ERR_OK)
+                return way;
+        free(way);
+        return NULL;
+}
+
+struct upstream *dispatcher_way(struct dispatcher *d, struct str agent)
+{
+        struct agent_way *way = map_find(&d->ways, agent);
+
+        if (!way)
+                way = way_make(d, agent);
+        return way ? &way->upstream : NULL;
+}
+
+void dispatcher_told(struct dispatcher *d, struct str id, struct str name, const struct ip *addresses,
+                     size_t count)
+{
+        unix_ms now = loop_wall(d->w->loop);
+        enum err e;
+
+        if (count == 0 && !sources_find(d->sources, id))
+                return;
+        if ((e = sources_tell(d->sources, id, name, addresses, count, now)) != ERR_OK)
+                log_warning("dispatch_addresses_left_out", LOG_S("agent", id), LOG_N("told", count),
+                            LOG_E(e));
+        sources_link(d->sources, id, links_has(d->w->links, id), now);
+        dispatcher_turn(d);
+}
+
+void dispatcher_linked(struct dispatcher *d, struct str id, bool is_linked)
+{
+        sources_link(d->sources, id, is_linked, loop_wall(d->w->loop));
+        dispatcher_turn(d);
+}
+
+/* ---- the whole ---- */
+
+struct sources *dispatcher_sources(struct dispatcher *d)
+{
+        return d->sources;
+}
+
+size_t dispatcher_waiting(const struct dispatcher *d)
+{
+        return d->waiting_count;
+}
+
+struct dispatcher *dispatcher_new(struct worker *w, const struct dispatcher_conf *conf)
+{
+        struct dispatcher *d = calloc(1, sizeof(*d));
+
+        if (!d || !(d->sources = sources_new(w->shared->hash_key, conf->agent_requests))) {
+                free(d);
+                return NULL;
+        }
+        d->w = w;
+        d->conf = *conf;
+        list_init(&d->waiting);
+        task_init(&d->turn, on_turn);
+        map_init(&d->ways, w->shared->hash_key, SOURCES_AGENTS_MAX);
+        measure_target_init(w->shared->metrics, &d->target_measure, STR("dispatch"), STR("dispatch"));
+        measure_upstream_init(w->shared->metrics, &d->upstream_measure, STR("dispatch"));
+        return d;
+}
+
+void dispatcher_free(struct dispatcher *d)
+{
+        const struct map_entry *entry;
+
+        if (!d)
+                return;
+        loop_unpost(&d->turn);
+        for (size_t at = 0; (entry = map_next(&d->ways, &at));)
+                free(entry->value);
+        map_fini(&d->ways);
+        sources_free(d->sources);
+        free(d);
+}
