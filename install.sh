@@ -168,9 +168,10 @@ find_program() {
             say "note: there is no $archive.sha256 to check it by"
         fi
         tar -xzf "$archive" -C "$work" --no-same-owner || fail "$archive is no release archive"
-        from=$(find "$work" -maxdepth 3 -path '*/bin/sekisho' -printf '%h' -quit)
-        [ -n "$from" ] || fail "$archive has no bin/sekisho in it"
-        from=${from%/bin}
+        for from in "$work"/*; do
+            [ ! -x "$from/bin/sekisho" ] || break
+        done
+        [ -x "$from/bin/sekisho" ] || fail "$archive has no bin/sekisho in it"
         here=$from
     elif [ -z "$build" ] && [ -x "$here/bin/sekisho" ]; then
         from=$here
@@ -219,8 +220,8 @@ place_program() {
 
 # ---- user and folders ----
 
-is_joined() { [ -e "$state/node.json" ]; }
-is_waiting() { [ -e "$state/join.json" ]; }
+is_joined() { [ -e "$state/$role/node.json" ]; }
+is_waiting() { [ -e "$state/$role/join.json" ]; }
 
 make_user() {
     [ -z "$root" ] || return 0
@@ -369,7 +370,7 @@ can_succeed() {
 succeed() {
     before=$(systemctl show -p MainPID --value "$unit")
     systemctl kill --signal=USR2 --kill-whom=main "$unit"
-    for _ in $(seq 100); do
+    for _ in $(seq 600); do
         [ "$(systemctl show -p MainPID --value "$unit")" = "$before" ] || return 0
         sleep 0.1
     done
@@ -396,7 +397,7 @@ start_unit() {
 # Type=notify: systemd has heard that it serves. That it goes on doing so is looked at here.
 look() {
     if [ -n "$join" ]; then
-        for _ in $(seq 300); do
+        for _ in $(seq 600); do
             if is_joined || is_waiting; then break; fi
             [ "$(systemctl show -p NRestarts --value "$unit")" -eq 0 ] || break
             sleep 0.1
@@ -413,7 +414,7 @@ look() {
             fail "it could not join ${join#*@} (the log is above); with a new token run this again, or let it go on trying"
         fi
     fi
-    for _ in $(seq 300); do
+    for _ in $(seq 600); do
         [ "$(systemctl show -p ActiveState --value "$unit")" = activating ] || break
         sleep 0.1
     done

@@ -53,7 +53,7 @@ def story_three_roles_of_one_machine(t, seconds=150):
         said = machine.out(install, role, *more, "--join", "-", input=tokens[role] + "\n")
         assert "It has joined https://" in said and f"sekisho-{role}.service is up." in said, said
         machine.sh(f"! test -e /etc/sekisho/{role}.join && ! grep -r skauth- /etc/sekisho /etc/systemd")
-        same(mode_of(machine, f"/var/lib/sekisho/{role}/identity.key"), f"sekisho-{role}:sekisho-{role} 600")
+        same(mode_of(machine, f"/var/lib/sekisho/{role}/{role}/identity.key"), f"sekisho-{role}:sekisho-{role} 600")
     # Each role is a user of its own, and none can read what is another's.
     for role, other in (("agent", "control"), ("gateway", "agent")):
         machine.run("setpriv", f"--reuid=sekisho-{role}", f"--regid=sekisho-{role}", "--clear-groups", "ls", f"/var/lib/sekisho/{other}", code=2)
@@ -63,6 +63,11 @@ def story_three_roles_of_one_machine(t, seconds=150):
     machine.run("sekisho", "service", "add", "app", "--host", "app.example.com", "--to", "agent/home:localhost:8099")
     ask = "curl -sk --max-time 5 --resolve app.example.com:8443:127.0.0.1 https://app.example.com:8443/"
     eventually(lambda: machine.sh(ask, code=None).stdout == "from behind\n", 30, "the service is not there")
+    # The doctor, as each role's user, finds nothing to mend.
+    for role, config in (("control", "control.json"), ("agent", "agent.json")):
+        done = machine.run("setpriv", f"--reuid=sekisho-{role}", f"--regid=sekisho-{role}", "--clear-groups", "sekisho", "doctor",
+                           "--state", f"/var/lib/sekisho/{role}", "--config", f"/etc/sekisho/{config}", code=None)
+        same(done.returncode, 0, done.stdout + done.stderr)
     # Again, and nothing changes; with another program the gateway hands over without losing its place, the others start anew.
     before = {r: machine.show(f"sekisho-{r}", "MainPID") for r in ("control", "gateway", "agent")}
     files = "find /etc/sekisho /etc/systemd/system /usr/local/bin -type f | xargs sha256sum"
@@ -81,7 +86,7 @@ def story_three_roles_of_one_machine(t, seconds=150):
     # Taken away: the state stays, and is found again; purged it is gone.
     machine.run(install, "--uninstall", "agent")
     same(machine.show("sekisho-agent", "LoadState"), "not-found")
-    machine.sh("test -e /var/lib/sekisho/agent/node.json && test -x /usr/local/bin/sekisho")
+    machine.sh("test -e /var/lib/sekisho/agent/agent/node.json && test -x /usr/local/bin/sekisho")
     machine.run(install, "agent")
     eventually(lambda: machine.sh(ask, code=None).stdout == "from behind\n", 30, "the agent is not the one it was")
     for role in before:

@@ -64,7 +64,7 @@ def story_installed_upgraded_removed_purged(t, seconds=120):
         t.secrets.append(token.split("@")[0])
         machine.sh(f"install -m 640 -g sekisho-{role} /dev/stdin /etc/sekisho/{role}.join", input=token + "\n")
         machine.run("sekisho", "daemon", "start", role)
-        eventually(lambda: machine.sh(f"test -e /var/lib/sekisho/{role}/node.json", code=None).returncode == 0, 30, f"{role} has not joined")
+        eventually(lambda: machine.sh(f"test -e /var/lib/sekisho/{role}/{role}/node.json", code=None).returncode == 0, 30, f"{role} has not joined")
         machine.run("rm", f"/etc/sekisho/{role}.join")
     # The next version: what ran runs, the gateway handed over, the operator's file is the operator's.
     before = {r: machine.show(f"sekisho-{r}", "MainPID") for r in ("control", "gateway", "agent")}
@@ -82,7 +82,7 @@ def story_installed_upgraded_removed_purged(t, seconds=120):
     # Removed: stopped, and all an operator would miss is there. Purged: nothing is.
     machine.run(*dpkg, "-r", "sekisho")
     machine.sh("! pgrep -x sekisho && ! test -e /usr/bin/sekisho")
-    machine.sh("test -e /etc/sekisho/control.json && test -e /var/lib/sekisho/control/control.db && test -e /var/lib/sekisho/agent/node.json")
+    machine.sh("test -e /etc/sekisho/control.json && test -e /var/lib/sekisho/control/control.db && test -e /var/lib/sekisho/agent/agent/node.json")
     machine.run(*dpkg, "-i", "/srv/two.deb")
     machine.run("sekisho", "daemon", "start", "control")
     machine.run("sekisho", "node", "list")  # the same fleet
