@@ -30,7 +30,7 @@ enum message_kind {
         MESSAGE_NODE_READ,     /* no body: what is stored means something else now; no answer */
         MESSAGE_NODE_APPLIED, /* struct message_read: how it went, and why */
         /* supervisor → node process */
-        MESSAGE_NODE_ADDRESSES, /* where agents reach this gateway's TLS listeners: "IP:PORT", a line each */
+        MESSAGE_NODE_ADDRESSES, /* where agents reach this gateway's TLS listeners: "IP:PORT", a line each; "!TEXT": what could not be opened */
         /* reader → supervisor (reader.h) */
         MESSAGE_READ, /* struct message_read; fds where it went well: the bundle (not when it read keys only), the keys */
 };

@@ -93,6 +93,21 @@ static void addresses_add(struct buf *out, const struct listen_address *a)
                         address_add(out, &(struct listen_address){ .ip = hosts[i], .port = a->port });
 }
 
+/* What control has listened on and another program has, or we may not: sockets.c keeps its place and has said why in the log. */
+static void problems_add(const struct supervisor *s, struct buf *out)
+{
+        const struct conf_gateway *g = &s->conf->gateway;
+        char text[LISTEN_ADDRESS_TEXT_MAX];
+
+        for (size_t i = 0; i < g->listens_count && i < s->listens_count; i++)
+                if (g->listens[i].is_published && !socket_is_open(s->places[0].fds[i]))
+                        buf_addf(
+                                out,
+                                "!%.*s of the service %.*s cannot be listened on: its log says why (listen_failed)\n",
+                                STR_FMT(listen_address_format(&g->listens[i].address, text)),
+                                STR_FMT(g->listens[i].upstream_name));
+}
+
 static void addresses_say(struct supervisor *s)
 {
         const struct conf_gateway *g = &s->conf->gateway;
@@ -102,6 +117,7 @@ static void addresses_say(struct supervisor *s)
         for (size_t i = 0; i < g->listens_count; i++)
                 if (g->listens[i].is_tls && g->listens[i].address.ip.family)
                         addresses_add(&text, &g->listens[i].address);
+        problems_add(s, &text);
         if (text.full ||
             mailbox_send(&s->node.mailbox, MESSAGE_NODE_ADDRESSES, buf_str(&text), NULL, 0) != ERR_OK)
                 log_error("node_not_told", LOG_N("listeners", g->listens_count));

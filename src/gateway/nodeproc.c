@@ -17,7 +17,7 @@ struct nodeproc {
         struct mailbox mailbox;
         struct node_member member;
         char addresses[MAILBOX_BODY_BYTES_MAX]; /* a line each */
-        struct str lines[ADDRESSES_MAX];
+        struct str lines[ADDRESSES_MAX], problems[ADDRESSES_MAX];
         bool has_failed;
 };
 
@@ -75,16 +75,19 @@ static const struct node_member_events events = { on_document, on_turn, on_conne
 
 /* ---- the supervisor ---- */
 
+/* "IP:PORT" and "!what could not be done", a line each. */
 static void addresses_take(struct nodeproc *p, struct str text)
 {
-        struct wire_report report = { .addresses = p->lines };
-        struct str rest = { p->addresses, text.len };
+        struct wire_report report = { .addresses = p->lines, .problems = p->problems };
+        struct str rest = { p->addresses, text.len }, line;
 
         memcpy(p->addresses, text.ptr, text.len);
-        while (report.addresses_count < ARRAY_SIZE(p->lines) &&
-               str_split(&rest, '\n', &p->lines[report.addresses_count]) &&
-               p->lines[report.addresses_count].len)
-                report.addresses_count++;
+        while (str_split(&rest, '\n', &line)) {
+                if (line.len && line.ptr[0] == '!' && report.problems_count < ARRAY_SIZE(p->problems))
+                        p->problems[report.problems_count++] = str_from(line, 1);
+                else if (line.len && line.ptr[0] != '!' && report.addresses_count < ARRAY_SIZE(p->lines))
+                        p->lines[report.addresses_count++] = line;
+        }
         node_member_report(&p->member, &report);
 }
 

@@ -221,6 +221,7 @@ static bool report_read(struct arena *arena, const struct json_value *v, struct 
                models_read(arena, json_find(v, STR("models")), out) &&
                offers_read(arena, json_find(v, STR("offers")), out) &&
                texts_read(arena, json_find(v, STR("addresses")), &out->addresses, &out->addresses_count) &&
+               texts_read(arena, json_find(v, STR("problems")), &out->problems, &out->problems_count) &&
                wire_get_text_maybe(versions, STR("program"), WIRE_TEXT_MAX, &out->program) &&
                wire_get_text_maybe(versions, STR("system"), WIRE_TEXT_MAX, &out->system);
 }
@@ -388,6 +389,8 @@ static void report_write(const struct wire_report *r, struct json_writer *w)
         if (r->offers_count)
                 offers_write(r, w);
         texts_write(w, STR("addresses"), r->addresses, r->addresses_count);
+        if (r->problems_count)
+                texts_write(w, STR("problems"), r->problems, r->problems_count);
         json_write_key(w, STR("versions"));
         json_write_object_begin(w);
         maybe_write(w, STR("program"), r->program);

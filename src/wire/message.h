@@ -103,6 +103,8 @@ struct wire_report {
         struct str program, system; /* versions: ours, the kernel's */
         const struct wire_offer *offers;
         size_t offers_count;
+        const struct str *problems; /* what the node could not do, a sentence each */
+        size_t problems_count;
 };
 
 /* `ref` is the node's own number for the question; the answer repeats it. */

@@ -63,6 +63,8 @@ def story_links_health_and_who_is_behind(t):
     eventually(lambda: "home has 0 of 2 links to edge: refused" in problems(t), 20, lambda: status(t))
     assert "app: http://localhost:8080 at home is down: no answer" in problems(t)
     assert "app has no target that is up" in problems(t)
+    gateway.say(report(addresses=["203.0.113.7:443"], problems=["0.0.0.0:22 cannot be listened on"]))
+    eventually(lambda: "gateway edge: 0.0.0.0:22 cannot be listened on" in problems(t), 20, lambda: status(t))
     # One that is away, and what it misses.
     agent.close()
     eventually(lambda: any("agent home is not connected" in p for p in problems(t)), 20, lambda: status(t))

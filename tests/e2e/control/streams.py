@@ -92,6 +92,12 @@ def story_who_has_a_port_keeps_it_and_the_rest_is_served(t, seconds=120):
     same(visit(gate, "/", "nobody.example.com"), 404)
     said(gate, "config_warning")
     said(gate, "listen_failed", address=f"127.0.0.1:{other.port}", published=True)
+    def problems():
+        (node,) = control.get("/nodes?kind=gateway")["items"]
+        return (node["report"] or {}).get("problems", [])
+
+    eventually(lambda: [p for p in problems() if f"127.0.0.1:{other.port} of the service {taken['id']}" in p], 20, problems)
+    same(len(problems()), 1)
     same(echoes(other.port), b"ping")
     same(other.seen, ["end"], "the other program's port was shared")
     gate.stop()
@@ -105,3 +111,4 @@ def story_who_has_a_port_keeps_it_and_the_rest_is_served(t, seconds=120):
     before = len(server.seen)
     opens(again, agent, other.port)  # free now: the next change tries again
     eventually(lambda: len(server.seen) > before, 5, "somebody else answered")
+    eventually(lambda: problems() == [], 20, problems)
