@@ -12,7 +12,7 @@
 #include "agent/offered.h"
 #include "agent/sender.h"
 #include "agent/tell.h"
-#include "conf/source.h"
+#include "conf/reach.h"
 #include "find/servers.h"
 #include "io/logsink.h"
 #include "io/process.h"
@@ -43,7 +43,10 @@ struct agent {
         struct sender sender;
         struct tell tell;          /* joined.is_on */
         struct conf_source system; /* the own file, while it is read */
-        struct offered offered;    /* over it, where joined.is_on */
+        struct conf_reach own;     /* over it: where its files lie */
+        struct sandbox_paths reach;
+        struct sandbox sandbox;
+        struct offered offered; /* over it, where joined.is_on */
         struct health *health;
         struct servers servers; /* of models, on this machine */
         char inference[512];    /* agent.inference, as it is in force */
@@ -102,9 +105,10 @@ static enum err conf_check(const struct agent *a, struct report *r, struct conf 
 static enum err conf_read(struct agent *a, struct report *r, struct conf **out)
 {
         conf_source_system(&a->system, a->options->config_file, process_wall_ms());
+        conf_reach_over(&a->own, &a->system, &a->reach);
         if (a->joined.is_on)
-                offered_over(&a->offered, &a->system, a->joined.folder);
-        enum err e = conf_load(a->joined.is_on ? &a->offered.source : &a->system, r, out);
+                offered_over(&a->offered, &a->own.source, a->joined.folder);
+        enum err e = conf_load(a->joined.is_on ? &a->offered.source : &a->own.source, r, out);
         return e == ERR_OK ? conf_check(a, r, out) : e;
 }
 
@@ -335,6 +339,7 @@ static enum err joined_begin(struct agent *a, bool is_heir)
                                                                .join = a->options->join,
                                                                .name = a->options->name,
                                                                .is_heir = is_heir,
+                                                               .sandbox = &a->sandbox,
                                                                .events = &joined_events,
                                                                .context = a });
 }
@@ -369,6 +374,30 @@ static void on_succeeded(void *context)
 
 static const struct handover_events handover_events = { on_settled_asked, on_service, on_succeeded };
 
+/* ---- what is within its reach ---- */
+
+/* From here on: its state, the folders of its files, what names and certificates need. A file elsewhere, which a reload may name, takes a
+ * new process: SIGUSR2. */
+static enum err close_in(struct agent *a)
+{
+        static const struct sandbox_user same = { 0 };
+        const struct conf_log *log = &conf_now(a)->log;
+        char own[NODE_PATH_MAX];
+        enum err e;
+
+        sandbox_paths_add_system(&a->reach);
+        if (a->joined.is_on && node_state_own_folder(a->joined.folder, WIRE_AGENT, own) == ERR_OK)
+                sandbox_paths_add(&a->reach, str_of(own), true);
+        if (log->access == CONF_LOG_FILE)
+                sandbox_paths_add_folder_of(&a->reach, log->access_path, true);
+        tls_prepare();
+        if ((e = sandbox_fence(SANDBOX_NODE, &same, &a->reach, &a->sandbox)) != ERR_OK)
+                return e;
+        sandbox_filter(SANDBOX_NODE, &a->sandbox);
+        sandbox_log(&a->sandbox, "agent");
+        return ERR_OK;
+}
+
 /* ---- the beginning ---- */
 
 static enum err start(struct agent *a, struct conf *conf, struct report *r)
@@ -395,6 +424,8 @@ static enum err start(struct agent *a, struct conf *conf, struct report *r)
         if ((e = agent_links_set(a->links, conf)) != ERR_OK)
                 return e;
         a->health = health_start(&a->worker, snap);
+        if ((e = close_in(a)) != ERR_OK)
+                return e;
         if ((e = handover_open(&a->handover, a->loop, &handover_events, a)) != ERR_OK)
                 return e;
         return a->handover.is_heir ? ERR_OK

@@ -52,6 +52,7 @@ enum err joined_start(struct joined *j, const struct joined_conf *conf)
                                                  .join = conf->join,
                                                  .name = conf->name,
                                                  .program = STR("sekisho"),
+                                                 .sandbox = conf->sandbox,
                                                  .events = &member_events,
                                                  .context = j };
 

@@ -33,6 +33,7 @@ void joined_init(struct joined *j, struct str join);
 struct joined_conf {
         struct loop *loop;
         struct str join, name;
+        const struct sandbox *sandbox; /* to be reported */
         bool is_heir; /* of a process that may have stored something newer than was read at the start */
         const struct joined_events *events;
         void *context;

@@ -121,6 +121,7 @@ API_RUN(status_get)
 {
         const struct control *control = c->control;
         uint8_t fingerprint[CERTS_FINGERPRINT_BYTES];
+        char isolation[SANDBOX_TEXT_MAX];
         struct object_status s = { .version = STR(SEKISHO_VERSION),
                                    .organisation = str_of(control->secrets.org),
                                    .url = str_of(control->url),
@@ -130,6 +131,7 @@ API_RUN(status_get)
         int64_t org = identity_permit_org(permit);
         enum err e;
 
+        s.isolation = str_of(sandbox_text(&control->sandbox, isolation));
         certs_authority_fingerprint(control->secrets.authority, fingerprint);
         if ((e = store_epoch(t, &s.epoch)) != ERR_OK || (e = hub_elsewhere(c, t)) != ERR_OK ||
             (e = nodes_count(t, org, c->prepared, &c->work, &s.nodes)) != ERR_OK ||

@@ -5,11 +5,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "conf/source.h"
+#include "conf/reach.h"
 #include "control/api.h"
 #include "control/control_priv.h"
 #include "control/dispatch.h"
 #include "control/events.h"
+#include "control/fences.h"
 #include "control/hub.h"
 #include "control/join.h"
 #include "control/lead.h"
@@ -43,9 +44,11 @@ static enum err empty_read(struct conf_source *s, enum conf_read_kind kind, stru
         return ERR_OK;
 }
 
-static enum err conf_find(const struct control_options *options, struct conf **out)
+static enum err conf_find(const struct control_options *options, struct sandbox_paths *reach,
+                          struct conf **out)
 {
         struct conf_source source;
+        struct conf_reach noted;
         struct report report;
         struct buf text;
         enum err e;
@@ -55,7 +58,8 @@ static enum err conf_find(const struct control_options *options, struct conf **o
                 source =
                         (struct conf_source){ .read = empty_read, .file = STR("no file"), .now = source.now };
         report_init(&report, options->config_file);
-        e = conf_load(&source, &report, out);
+        conf_reach_over(&noted, &source, reach);
+        e = conf_load(&noted.source, &report, out);
         buf_init(&text, 1 << 20);
         report_format(&report, &text);
         fprintf(stderr, "%.*s", STR_FMT(buf_str(&text)));
@@ -416,7 +420,8 @@ static enum err start(struct control *c)
 
         if ((e = loop_new(&c->loop)) != ERR_OK ||
             (e = signals_open(&c->signals, c->loop, on_signal)) != ERR_OK || (e = listen_open(c)) != ERR_OK ||
-            (e = store_start(c)) != ERR_OK || (e = secrets_start(c)) != ERR_OK)
+            (e = fences_raise(c)) != ERR_OK || (e = store_start(c)) != ERR_OK ||
+            (e = secrets_start(c)) != ERR_OK)
                 return e;
         url_make(c);
         if ((e = lead_new(c, &c->lead)) != ERR_OK)
@@ -460,7 +465,7 @@ int control_run(const struct control_options *options)
         struct conf *conf;
         enum err e;
 
-        if (conf_find(options, &conf) != ERR_OK) {
+        if (conf_find(options, &c->reach, &conf) != ERR_OK) {
                 fprintf(stderr, "sekisho: the configuration cannot be used; nothing was started\n");
                 return 2;
         }
@@ -479,6 +484,7 @@ int control_run(const struct control_options *options)
         log_info("control_started", LOG_C("url", c->url), LOG_S("store", store_engine(c->store)),
                  LOG_N("epoch", c->secrets.epoch), LOG_N("pid", getpid()));
         lead_link_show(c->lead);
+        fences_close(c);
         service_say("READY=1\nSTATUS=Serving %s", c->url);
         loop_run(c->loop);
         end(c);

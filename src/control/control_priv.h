@@ -7,6 +7,7 @@
 #include "control/secrets.h"
 #include "io/listener.h"
 #include "io/logsink.h"
+#include "io/sandbox.h"
 #include "io/signals.h"
 #include "proxy/worker.h"
 
@@ -37,6 +38,8 @@ struct control {
         int listen_fd;
         struct timer stop_timer, day_timer, minute_timer;
         bool is_stopping, is_serving;
+        struct sandbox_paths reach; /* files it may still read and write (fences.h) */
+        struct sandbox sandbox;
         uint64_t snapshots_count;
         int exit_status;
 

@@ -281,6 +281,7 @@ static const struct schema_field status_fields[] = {
         { "organisation", SCHEMA_TEXT, SCHEMA_OUT, AT(status, organisation) },
         { "url", SCHEMA_TEXT, SCHEMA_OUT, AT(status, url) },
         { "store", SCHEMA_TEXT, SCHEMA_OUT, AT(status, store) },
+        { "isolation", SCHEMA_TEXT, SCHEMA_OUT, AT(status, isolation), .doc = "how its process is closed in" },
         { "epoch", SCHEMA_NUMBER, SCHEMA_OUT, AT(status, epoch) },
         { "authority_sha256", SCHEMA_TEXT, SCHEMA_OUT, AT(status, authority_sha256) },
         { "started", SCHEMA_TIME, SCHEMA_OUT, AT(status, started) },

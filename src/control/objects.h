@@ -119,6 +119,7 @@ struct object_verified {
 };
 
 struct object_status {
+        struct str isolation;
         struct str version, organisation, url, store, authority_sha256;
         unix_ms started, time;
         int64_t epoch;

@@ -162,6 +162,7 @@ static void control_write(struct json_writer *w, const struct board_control *c)
                 time_write(w, STR("leaseEnd"), lease_end * 1000);
         else
                 json_write_member_null(w, STR("leaseEnd"));
+        sandbox_write(w, &c->sandbox);
         json_write_object_end(w);
 }
 

@@ -39,6 +39,7 @@ struct board_control {
         _Atomic bool is_connected;       /* welcomed */
         _Atomic uint64_t epoch, version; /* of the document; 0: none */
         _Atomic int64_t lease_end;       /* seconds since 1970; 0: none */
+        struct sandbox sandbox;          /* of the process that speaks with it */
 };
 
 struct board {

@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "gateway/message.h"
 #include "io/mailbox.h"
-#include "io/process.h"
+#include "io/tls.h"
 #include "node/member.h"
 
 enum { ADDRESSES_MAX = 64 };
@@ -108,6 +108,27 @@ static void on_message(struct mailbox *m, uint32_t kind, struct str body, int *f
                                                             : STR("it cannot be used"));
 }
 
+/* It speaks with control and keeps what control says; nothing else is within its reach. */
+static enum err close_in(struct nodeproc *p)
+{
+        static const struct sandbox_user same = { 0 };
+        static struct sandbox_paths reach;
+        struct sandbox *s = &p->in->board->control.sandbox;
+        char own[NODE_PATH_MAX];
+        enum err e = node_state_own_folder(p->in->folder, WIRE_GATEWAY, own);
+
+        if (e != ERR_OK)
+                own[0] = '\0'; /* the member says why it cannot have it */
+        sandbox_paths_add_system(&reach);
+        sandbox_paths_add(&reach, str_of(own), true);
+        tls_prepare();
+        if ((e = sandbox_fence(SANDBOX_NODE, &same, &reach, s)) != ERR_OK)
+                return e;
+        sandbox_filter(SANDBOX_NODE, s);
+        sandbox_log(s, "node");
+        return ERR_OK;
+}
+
 static void on_supervisor_gone(struct mailbox *m)
 {
         loop_stop(CONTAINER_OF(m, struct nodeproc, mailbox)->loop);
@@ -122,18 +143,18 @@ int nodeproc_run(const struct nodeproc_input *in)
                                          .join = in->join,
                                          .name = in->name,
                                          .program = in->program,
+                                         .sandbox = &in->board->control.sandbox,
                                          .events = &events,
                                          .context = p };
 
         p->in = in;
-        process_forbid_dumps();
         atomic_store(&in->board->control.is_on, true);
         atomic_store(&in->board->control.is_connected, false);
         if (loop_new(&p->loop) != ERR_OK)
                 goto fail;
         conf.loop = p->loop;
         if (mailbox_open(&p->mailbox, p->loop, in->mailbox_fd, on_message, on_supervisor_gone) != ERR_OK ||
-            node_member_start(&p->member, &conf) != ERR_OK)
+            close_in(p) != ERR_OK || node_member_start(&p->member, &conf) != ERR_OK)
                 goto fail;
         loop_run(p->loop);
         node_member_end(&p->member);

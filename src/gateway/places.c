@@ -190,17 +190,7 @@ static void isolation_say(const struct supervisor *s)
 {
         const struct sandbox *b = &s->places[0].sandbox;
 
-        log_info("isolation", LOG_N("uid", b->uid), LOG_B("no_new_privileges", b->has_no_privileges),
-                 LOG_B("no_capabilities", b->has_no_capabilities), LOG_B("no_dumps", b->has_no_dumps),
-                 LOG_B("seccomp", b->has_filter), LOG_N("landlock", b->landlock));
-        if (!b->has_filter)
-                log_warning("isolation_missing", LOG_C("part", "seccomp"),
-                            LOG_C("meaning", "workers may make any system call"));
-        if (b->landlock == 0)
-                log_warning("isolation_missing", LOG_C("part", "landlock"),
-                            LOG_C("meaning",
-                                  "the kernel has no Landlock, or it is off: only the list of calls "
-                                  "keeps workers from files"));
+        sandbox_log(b, "worker");
         if (b->uid == 0)
                 log_warning("isolation_missing", LOG_C("part", "user"),
                             LOG_C("meaning",

@@ -1,8 +1,10 @@
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/futex.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -30,18 +32,15 @@
 #define ARCHITECTURE AUDIT_ARCH_AARCH64
 #endif
 
-#if defined(__SANITIZE_ADDRESS__)
-#define IS_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define IS_SANITIZED 1
-#endif
-#endif
-#ifndef IS_SANITIZED
-#define IS_SANITIZED 0
-#endif
-
-enum { WORKER = 1 << SANDBOX_WORKER, KEYS = 1 << SANDBOX_KEYS, BOTH = WORKER | KEYS, VALUES_MAX = 12 };
+enum {
+        CONTROL = 1 << SANDBOX_CONTROL,
+        FILES = 1 << SANDBOX_NODE | CONTROL,
+        WORKER = 1 << SANDBOX_WORKER | FILES,
+        KEYS = 1 << SANDBOX_KEYS,
+        BOTH = WORKER | KEYS,
+        FILELESS = 1 << SANDBOX_WORKER | KEYS,
+        VALUES_MAX = 12
+};
 
 /* (argument & mask) must be one of the values. */
 struct condition {
@@ -54,11 +53,13 @@ struct rule {
         int number;
         unsigned roles;
         struct condition conditions[2]; /* values_count 0: none */
+        uint16_t error; /* 0: allowed; else it fails with that, and the caller has another way */
 };
 
 /* clang-format off */
 #define ALLOW(name, roles_) { .number = SYS_##name, .roles = (roles_) }
 #define ALLOW_IF(name, roles_, ...) { .number = SYS_##name, .roles = (roles_), .conditions = { __VA_ARGS__ } }
+#define FAILS(name, roles_, error_) { .number = SYS_##name, .roles = (roles_), .error = (error_) }
 #define ONE_OF(argument_, mask_, ...) \
         { .argument = (argument_), .mask = (mask_), .values = { __VA_ARGS__ }, \
           .values_count = sizeof((uint32_t[]){ __VA_ARGS__ }) / sizeof(uint32_t) }
@@ -73,10 +74,11 @@ static const struct rule rules[] = {
 #endif
         ALLOW(accept4, WORKER), ALLOW(shutdown, BOTH), ALLOW(connect, WORKER),
         ALLOW(getsockopt, WORKER), ALLOW(setsockopt, WORKER), ALLOW(getsockname, WORKER), ALLOW(getpeername, WORKER),
-        ALLOW_IF(socket, WORKER, ONE_OF(0, UINT32_MAX, AF_UNIX, AF_INET, AF_INET6), ONE_OF(1, 0xf, SOCK_STREAM, SOCK_DGRAM)),
-        ALLOW_IF(fcntl, BOTH, ONE_OF(1, UINT32_MAX, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC, F_GET_SEALS, F_ADD_SEALS)),
-        ALLOW_IF(ioctl, WORKER, ONE_OF(1, UINT32_MAX, FIONREAD, FIONBIO, TIOCOUTQ)),
-        ALLOW(recvmmsg, WORKER), ALLOW(sendmmsg, WORKER), ALLOW(ppoll, BOTH), ALLOW(epoll_create1, WORKER),
+        ALLOW_IF(socket, WORKER & ~CONTROL, ONE_OF(0, UINT32_MAX, AF_UNIX, AF_INET, AF_INET6), ONE_OF(1, 0xf, SOCK_STREAM, SOCK_DGRAM)),
+        ALLOW_IF(fcntl, FILELESS, ONE_OF(1, UINT32_MAX, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC, F_GET_SEALS, F_ADD_SEALS)),
+        ALLOW_IF(ioctl, FILELESS & WORKER, ONE_OF(1, UINT32_MAX, FIONREAD, FIONBIO, TIOCOUTQ)),
+        ALLOW_IF(ioctl, FILES, ONE_OF(1, UINT32_MAX, FIONREAD, FIONBIO, TIOCOUTQ, TCGETS, SIOCGIFINDEX, SIOCGIFNAME)),
+        ALLOW(socketpair, FILES), ALLOW(recvmmsg, WORKER), ALLOW(sendmmsg, WORKER), ALLOW(ppoll, BOTH), ALLOW(epoll_create1, WORKER),
         /* memory; nothing of it may be run */
         ALLOW_IF(mmap, BOTH, ONE_OF(2, PROT_EXEC, 0)), ALLOW_IF(mprotect, BOTH, ONE_OF(2, PROT_EXEC, 0)),
         ALLOW(munmap, BOTH), ALLOW(mremap, BOTH), ALLOW(brk, BOTH),
@@ -94,11 +96,39 @@ static const struct rule rules[] = {
         ALLOW_IF(prlimit64, BOTH, ONE_OF(0, UINT32_MAX, 0)), ALLOW(getpid, BOTH), ALLOW(gettid, BOTH), ALLOW(getuid, BOTH), ALLOW(geteuid, BOTH), ALLOW(getgid, BOTH),
         ALLOW(getegid, BOTH), ALLOW(rt_sigprocmask, BOTH), ALLOW(rt_sigreturn, BOTH), ALLOW(restart_syscall, BOTH),
         ALLOW(exit, BOTH), ALLOW(exit_group, BOTH),
-#if IS_SANITIZED /* a report looks at these; Landlock refuses what they name */
+        /* files in the folders that Landlock leaves them */
+        ALLOW(openat, FILES), ALLOW(mkdirat, FILES), ALLOW(unlinkat, FILES), ALLOW(renameat, FILES), ALLOW(renameat2, FILES),
+        ALLOW(linkat, FILES), ALLOW(readlinkat, FILES), ALLOW(faccessat, FILES), ALLOW(faccessat2, FILES), ALLOW(statx, FILES),
+        ALLOW(getdents64, FILES), ALLOW(fsync, FILES), ALLOW(fdatasync, FILES), ALLOW(flock, FILES), ALLOW(fchmod, FILES),
+        ALLOW(fchown, FILES), ALLOW(fallocate, FILES), ALLOW(statfs, FILES), ALLOW(fstatfs, FILES), ALLOW(getcwd, FILES), ALLOW(uname, FILES),
+        ALLOW(umask, FILES), ALLOW(pwritev, FILES), ALLOW(preadv, FILES), ALLOW(dup, FILES), ALLOW(eventfd2, FILES),
+        ALLOW_IF(fcntl, FILES, ONE_OF(1, UINT32_MAX, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC, F_GET_SEALS, F_ADD_SEALS, F_GETLK,
+                                      F_SETLK, F_SETLKW)),
+#if !SANDBOX_IS_SANITIZED
+        ALLOW_IF(prctl, FILES, ONE_OF(0, UINT32_MAX, PR_SET_NAME, PR_GET_DUMPABLE)),
+        ALLOW_IF(clone, CONTROL, ONE_OF(0, CLONE_THREAD, CLONE_THREAD)),
+#endif
+#ifdef SYS_readlink
+        ALLOW(readlink, FILES), ALLOW(open, FILES), ALLOW(stat, FILES), ALLOW(lstat, FILES), ALLOW(access, FILES), ALLOW(mkdir, FILES),
+        ALLOW(unlink, FILES), ALLOW(rename, FILES), ALLOW(link, FILES), ALLOW(rmdir, FILES),
+#endif
+        /* threads, and a database by its name: interfaces are asked for, a source address taken */
+        FAILS(clone3, CONTROL, ENOSYS),
+        ALLOW(set_robust_list, CONTROL), ALLOW(rseq, CONTROL), ALLOW(sched_getaffinity, CONTROL), ALLOW(sched_getparam, CONTROL),
+        ALLOW(sched_getscheduler, CONTROL), ALLOW(getppid, CONTROL), ALLOW(utimensat, CONTROL),
+        ALLOW_IF(socket, CONTROL, ONE_OF(0, UINT32_MAX, AF_UNIX, AF_INET, AF_INET6, AF_NETLINK),
+                 ONE_OF(1, 0xf, SOCK_STREAM, SOCK_DGRAM, SOCK_RAW)), /* raw without a capability is netlink's only */
+        ALLOW(bind, CONTROL),
+#if SANDBOX_IS_SANITIZED /* a report looks at these; Landlock refuses what they name */
         ALLOW(openat, BOTH), ALLOW(readlinkat, BOTH), ALLOW(sigaltstack, BOTH), ALLOW(rt_sigaction, BOTH),
         ALLOW(sched_getaffinity, BOTH),
 #ifdef SYS_readlink
         ALLOW(readlink, BOTH), ALLOW(open, BOTH), ALLOW(stat, BOTH),
+#endif
+        /* leaks are looked for at the end, by a thread that traces the others */
+        ALLOW(clone, FILES), ALLOW(ptrace, FILES), ALLOW(wait4, FILES), ALLOW(prctl, FILES), ALLOW(getppid, FILES),
+#ifdef SYS_getdents
+        ALLOW(getdents, FILES),
 #endif
 #endif
 };
@@ -146,7 +176,7 @@ static void rule_put(struct program *p, const struct rule *r)
         step(p, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)r->number, 0, inside);
         condition_put(p, &r->conditions[0]);
         condition_put(p, &r->conditions[1]);
-        step(p, BPF_RET | BPF_K, SECCOMP_RET_ALLOW, 0, 0);
+        step(p, BPF_RET | BPF_K, r->error ? SECCOMP_RET_ERRNO | r->error : SECCOMP_RET_ALLOW, 0, 0);
 }
 
 /* Raising a signal in itself (abort) is all a process may signal. */
@@ -201,5 +231,5 @@ bool seccomp_enter(enum sandbox_role role)
         filter.len = program.count;
         sigemptyset(&action.sa_mask);
         return sigaction(SIGSYS, &action, NULL) == 0 &&
-               syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) == 0;
+               syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &filter) == 0;
 }

@@ -136,11 +136,14 @@ static void on_papers(void *context)
 static void report_say(struct node_member *m)
 {
         struct wire_message message = { .type = WIRE_REPORT, .report = m->report };
+        char isolation[SANDBOX_TEXT_MAX];
         struct utsname system;
 
         if (!m->channel)
                 return;
         message.report.program = m->conf.program;
+        if (m->conf.sandbox)
+                message.report.isolation = str_of(sandbox_text(m->conf.sandbox, isolation));
         if (uname(&system) == 0)
                 message.report.system = str_of(system.release);
         if (node_channel_say(m->channel, &message) != ERR_OK)

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "io/sandbox.h"
 #include "io/timer.h"
 #include "node/channel.h"
 #include "node/join.h"
@@ -30,6 +31,7 @@ struct node_member_conf {
         enum wire_kind kind;
         struct str join; /* "TOKEN@URL"; may be empty where it has joined */
         struct str name, program;
+        const struct sandbox *sandbox; /* what is in force, to be reported; may be NULL */
         const struct node_member_events *events;
         void *context;
 };

@@ -50,6 +50,11 @@ static bool kind_folder(const char *folder, enum wire_kind kind, char out[NODE_P
         return snprintf(out, NODE_PATH_MAX, "%s/%s", folder, wire_kind_text(kind).ptr) < NODE_PATH_MAX;
 }
 
+enum err node_state_own_folder(const char *folder, enum wire_kind kind, char out[NODE_PATH_MAX])
+{
+        return kind_folder(folder, kind, out) ? file_make_folders(out, FOLDER_MODE) : ERR_TOO_LARGE;
+}
+
 bool node_state_exists(const char *folder, enum wire_kind kind)
 {
         char own[NODE_PATH_MAX], path[NODE_PATH_MAX + 32];

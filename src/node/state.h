@@ -61,6 +61,9 @@ struct node_state {
  * ERR_TOO_LARGE: too long a name. */
 MUST_USE enum err node_state_folder(char out[NODE_PATH_MAX]);
 
+/* The node's own folder in the state folder, made if need be: what its process writes to. ERR_TOO_LARGE, ERR_IO, ERR_EXISTS. */
+MUST_USE enum err node_state_own_folder(const char *folder, enum wire_kind kind, char out[NODE_PATH_MAX]);
+
 /* Whether a node of that kind has joined, or waits for it, in this folder: without making or locking anything. */
 bool node_state_exists(const char *folder, enum wire_kind kind);
 

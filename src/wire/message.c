@@ -223,7 +223,8 @@ static bool report_read(struct arena *arena, const struct json_value *v, struct 
                texts_read(arena, json_find(v, STR("addresses")), &out->addresses, &out->addresses_count) &&
                texts_read(arena, json_find(v, STR("problems")), &out->problems, &out->problems_count) &&
                wire_get_text_maybe(versions, STR("program"), WIRE_TEXT_MAX, &out->program) &&
-               wire_get_text_maybe(versions, STR("system"), WIRE_TEXT_MAX, &out->system);
+               wire_get_text_maybe(versions, STR("system"), WIRE_TEXT_MAX, &out->system) &&
+               wire_get_text_maybe(versions, STR("isolation"), WIRE_TEXT_MAX, &out->isolation);
 }
 
 static bool share_read(const struct json_value *v, struct wire_share *out)
@@ -395,6 +396,7 @@ static void report_write(const struct wire_report *r, struct json_writer *w)
         json_write_object_begin(w);
         maybe_write(w, STR("program"), r->program);
         maybe_write(w, STR("system"), r->system);
+        maybe_write(w, STR("isolation"), r->isolation);
         json_write_object_end(w);
 }
 

@@ -105,6 +105,7 @@ struct wire_report {
         size_t offers_count;
         const struct str *problems; /* what the node could not do, a sentence each */
         size_t problems_count;
+        struct str isolation; /* how its process is closed in */
 };
 
 /* `ref` is the node's own number for the question; the answer repeats it. */

@@ -28,6 +28,7 @@ class Postgres(Program):
         if os.geteuid() == 0:  # it does not run as root
             user = pwd.getpwnam("postgres")
             os.chown(self.folder, user.pw_uid, user.pw_gid)
+            self.folder.chmod(0o755)  # control gives up root's right to others' folders
             self.prefix = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
         subprocess.run([*self.prefix, PROGRAMS / "initdb", "-D", self.folder / "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C",
                         "--no-sync", "--no-instructions"], check=True, capture_output=True, cwd="/")
