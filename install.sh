@@ -432,8 +432,15 @@ look() {
     say "$unit is up."
 }
 
+# Of a control that is new here; one that has an owner prints none, and what it once printed is used up.
 owner_link() {
-    journalctl --no-pager -q -o cat -u "$unit" 2>/dev/null | sed -n 's/.*\(https:[^ ]*\/setup#[^ ]*\).*/\1/p' | tail -n 1
+    [ -n "$is_new" ] || return 0
+    for _ in $(seq 50); do
+        link=$(journalctl --no-pager -q -o cat -u "$unit" 2>/dev/null | sed -n "s/.*\\(https:[^ ']*\\/setup#[^ ']*\\).*/\\1/p" | tail -n 1)
+        [ -z "$link" ] || break
+        sleep 0.1
+    done
+    printf '%s' "$link"
 }
 
 next() {
@@ -483,6 +490,8 @@ next() {
     esac
 }
 
+is_new=1
+[ ! -e "$state/control.db" ] || is_new=''
 find_program
 make_user
 make_folders

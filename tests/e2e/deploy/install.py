@@ -73,7 +73,7 @@ def story_three_roles_of_one_machine(t, seconds=150):
     files = "find /etc/sekisho /etc/systemd/system /usr/local/bin -type f | xargs sha256sum"
     state = machine.sh(files).stdout
     for role in before:
-        machine.run(install, role)
+        assert "/setup#" not in machine.out(install, role)
         same(machine.show(f"sekisho-{role}", "MainPID"), before[role], role)
     same(machine.sh(files).stdout, state)
     machine.sh("printf x >>/srv/release/bin/sekisho")  # another build: the loader does not mind what follows
@@ -126,6 +126,41 @@ def story_on_a_tailnet_it_listens_there(t, seconds=60):
     assert re.search(r"sk-[0-9A-Za-z]{39}", said), said
     same(json.loads(machine.out("curl", "-s", "http://127.0.0.1:3000/health"))["status"], "ok")
     same(mode_of(machine, "/etc/sekisho/sekisho.json"), "root:sekisho-gateway 640")
+
+
+# tailscaled's LocalAPI, as far as the installer asks it.
+LOCAL_API = f"""import http.server, json, os, socketserver, sys
+sys.path.insert(0, "{ROOT}/tests/e2e")
+sys.dont_write_bytecode = True
+from lib.fake_tailscaled import status
+class Answer(http.server.BaseHTTPRequestHandler):
+    def address_string(self):
+        return "here"
+    def do_GET(self):
+        body = json.dumps(status()).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+os.makedirs("/var/run/tailscale", exist_ok=True)
+socketserver.UnixStreamServer("/var/run/tailscale/tailscaled.sock", Answer).serve_forever()
+"""
+
+
+def story_the_tailnets_name_is_controls(t, seconds=60):
+    machine = Machine(t)
+    machine.put("/srv/tailscaled.py", LOCAL_API.encode())
+    machine.run("systemd-run", "--quiet", "--unit=tailscaled", "python3", "/srv/tailscaled.py")
+    eventually(lambda: machine.sh("test -S /var/run/tailscale/tailscaled.sock", code=None).returncode == 0, 20, "no socket")
+    # Without an interface there is nothing to bind to, and that is said.
+    said = machine.out(*from_build(t), "control", "--no-start")
+    assert "without an interface" in said, said
+    machine.run(*from_build(t), "--purge", "control")
+    machine.sh("ip link add tailscale0 type veth peer name other && ip address add 100.101.102.103/32 dev tailscale0 && ip link set tailscale0 up")
+    machine.run(*from_build(t), "control")
+    text = machine.out("cat", "/etc/sekisho/control.json")
+    assert '"listen": "100.101.102.103:8000"' in text and '"publicUrl": "https://gpu.tail1234.ts.net:8000"' in text, text
+    eventually(lambda: "https://gpu.tail1234.ts.net:8000/setup#" in machine.journal("sekisho-control"), 10, "the link has another name")
 
 
 def story_below_a_root_nothing_is_started(t):

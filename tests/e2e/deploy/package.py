@@ -73,7 +73,7 @@ def story_installed_upgraded_removed_purged(t, seconds=120):
         eventually(lambda: machine.show(f"sekisho-{role}", "MainPID") not in (pid, "0"), 30, f"{role} is the old program")
         eventually(lambda: machine.show(f"sekisho-{role}", "ActiveState") == "active", 30, f"{role} does not serve")
         same(machine.show(f"sekisho-{role}", "NRestarts"), "0", role)
-    assert "upgrade_done" in machine.journal("sekisho-gateway")
+    eventually(lambda: "upgrade_done" in machine.journal("sekisho-gateway"), 10, "the gateway did not hand over")
     assert '"listen": "127.0.0.1:8000"' in machine.out("cat", "/etc/sekisho/control.json")
     same(machine.out("dpkg-query", "-W", "-f", "${Version}", "sekisho"), machine.out("dpkg-deb", "-f", "/srv/two.deb", "Version"))
     # install.sh knows that it is not wanted here.

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import tempfile
 
-from .stage import eventually
+from .stage import ROOT, eventually
 
 # Of this machine's services none is wanted there: what is enabled in /etc goes, what /lib starts by itself is masked.
 BEGIN = r"""
@@ -24,6 +24,11 @@ mount -t sysfs sysfs sys -o ro
 mount -t cgroup2 cgroup2 sys/fs/cgroup
 mount -t tmpfs tmpfs run -o mode=755
 mount -t tmpfs tmpfs tmp -o mode=1777
+for folder in $3; do # the checkout and the build, also where they are mounts of their own
+    mkdir -p ".$folder"
+    mount --bind "$folder" ".$folder"
+    mount -o remount,bind,ro ".$folder"
+done
 mount -t tmpfs tmpfs dev -o mode=755
 for node in null zero full random urandom tty; do
     touch dev/$node
@@ -79,7 +84,7 @@ class Machine:
             self.stop()
             t.leave_out("a machine of its own needs a cgroup of version 2")
         command = ["unshare", "--mount", "--pid", "--fork", "--uts", "--ipc", "--net", "--cgroup", "--kill-child",
-                   "/bin/sh", "-c", BEGIN, "machine", str(self.folder), " ".join(MASKED.split())]
+                   "/bin/sh", "-c", BEGIN, "machine", str(self.folder), " ".join(MASKED.split()), f"{ROOT} {t.sekisho.parent}"]
         enter = f'echo $$ >"{self.cgroup}/cgroup.procs" && exec "$@"'
         self.process = subprocess.Popen(["/bin/sh", "-c", enter, "enter", *command], stdin=subprocess.DEVNULL, stdout=self.log,
                                         stderr=self.log)
