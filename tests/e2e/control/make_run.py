@@ -10,6 +10,9 @@ from lib import proc
 from lib.stage import ROOT, eventually, free_port, same
 
 
+AT_A_TERMINAL = ["env", "--default-signal=INT"]  # a runner in the background ignores Ctrl-C, and bash cannot undo that
+
+
 def run_of(t):
     return t.folder / "state"
 
@@ -17,7 +20,7 @@ def run_of(t):
 def make_run(t, *args, env=None, first=True):
     """tools/run with the story's state folder; the program, once it is up."""
     ports = ["--listen", f"127.0.0.1:{free_port()}", "--admin", f"127.0.0.1:{free_port()}"] if first else []
-    program = t.start("run", [ROOT / "tools/run", "--probe", "none", "--no-tailscale", *ports, *args],
+    program = t.start("run", [*AT_A_TERMINAL, ROOT / "tools/run", "--probe", "none", "--no-tailscale", *ports, *args],
                       env={"SEKISHO_BUILD": str(t.build), "SEKISHO_SAMPLE_PORT": str(free_port()),
                            "SEKISHO_CONTROL_PORT": str(free_port()), "SEKISHO_TLS_PORT": str(free_port()), **(env or {})})
 

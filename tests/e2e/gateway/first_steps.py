@@ -22,7 +22,7 @@ def control_ports():
 def make_run(t, *args):
     """tools/run in an empty home; gives the program and what it printed once it is up."""
     sample_port = free_port()
-    program = t.start("run", [ROOT / "tools/run", "--probe", "none", "--no-tailscale", *places(), *args],
+    program = t.start("run", ["env", "--default-signal=INT", ROOT / "tools/run", "--probe", "none", "--no-tailscale", *places(), *args],
                       env={"SEKISHO_BUILD": str(t.build), "SEKISHO_SAMPLE_PORT": str(sample_port), **control_ports()})
 
     def is_up():
@@ -89,7 +89,7 @@ def story_make_run_with_a_mistake_starts_nothing(t, alone=True):
 
 def story_make_run_finds_what_is_there(t, seconds=120, alone=True):
     models = t.sample()
-    program = t.start("run", [ROOT / "tools/run", "--probe", f"llamacpp={models.port}", "--no-tailscale", *places()],
+    program = t.start("run", ["env", "--default-signal=INT", ROOT / "tools/run", "--probe", f"llamacpp={models.port}", "--no-tailscale", *places()],
                       env={"SEKISHO_BUILD": str(t.build), **control_ports()})
     eventually(lambda: "Ctrl-C ends it." in program.text(), 90, "make run did not come up")
     assert "bundled" not in program.text()
