@@ -192,6 +192,7 @@ static enum err gateways_set(struct agent_links *a, const struct conf *conf, str
                                        .key_pem = c->certificate.key_pem,
                                        .offer_h2 = true };
         struct keeper_conf wanted = { .proxy = { c->proxy.host, c->proxy.ip, c->proxy.port },
+                                      .proxy_credentials = c->proxy_credentials,
                                       .links = (unsigned)c->links,
                                       .gateways = gateways_make(arena, c),
                                       .gateways_count = c->gateways_count };

@@ -419,7 +419,8 @@ struct conf_agent_service {
 struct conf_agent {
         struct conf_agent_gateway *gateways;
         size_t gateways_count;
-        struct conf_url proxy; /* host empty: none */
+        struct conf_url proxy;        /* host empty: none */
+        struct str proxy_credentials; /* "user:password"; empty: none */
         struct str authority_pem;
         struct conf_certificate certificate;
         struct conf_agent_service *services;

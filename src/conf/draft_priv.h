@@ -203,6 +203,7 @@ struct draft_agent {
         struct draft_place at; /* line 0: not given */
         struct draft_list gateways, services;
         struct draft_text proxy, authority, cert, key, inference;
+        struct draft_secret proxy_credentials;
         struct conf_strs allow, dispatch_allow, dispatch_addresses;
         struct conf_agent agent;
 };

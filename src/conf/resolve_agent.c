@@ -246,6 +246,23 @@ static void addresses_to_send_from_resolve(struct loader *l, const struct draft_
                                         STR_FMT(texts->items[i]));
 }
 
+static void credentials_resolve(struct loader *l, const struct draft_agent *d, struct conf_agent *a)
+{
+        enum { CREDENTIALS_BYTES_MAX = 256 };
+
+        a->proxy_credentials = d->proxy_credentials.value;
+        if (d->proxy_credentials.from == DRAFT_NO_SECRET)
+                return;
+        if (!d->proxy.text.ptr)
+                loader_error_at(l, d->proxy_credentials.at,
+                                "agent.proxyCredentials: there is no agent.proxy to say them to");
+        else if (str_find_char(a->proxy_credentials, ':') == STR_NONE ||
+                 a->proxy_credentials.len > CREDENTIALS_BYTES_MAX)
+                loader_error_at(l, d->proxy_credentials.at,
+                                "agent.proxyCredentials: write \"user:password\", at most %d characters",
+                                CREDENTIALS_BYTES_MAX);
+}
+
 void resolve_agent(struct loader *l, struct draft_agent *d)
 {
         struct conf_agent *a = &l->conf->agent;
@@ -256,6 +273,7 @@ void resolve_agent(struct loader *l, struct draft_agent *d)
             a->proxy.scheme != CONF_HTTP)
                 loader_error_at(l, d->proxy.at,
                                 "agent.proxy: write \"http://host:port\"; TLS goes through it");
+        credentials_resolve(l, d, a);
         if (d->gateways.count || d->authority.text.ptr || d->cert.text.ptr)
                 certificates_resolve(l, d, a);
         services_resolve(l, d, a);

@@ -42,7 +42,8 @@ struct h2_client {
         int64_t tokens;
         bool is_wide;
         mono_ms tokens_at;
-        struct list roomy;    /* streams with room again */
+        struct list roomy; /* streams with room again */
+        struct h2_windows windows;
         const uint8_t *piece; /* output nghttp2 gave and the caller has not taken */
         size_t piece_len;
 };
@@ -66,6 +67,7 @@ static void detach(struct h2_client *c, struct h2_client_stream *s)
                 h2_section_fini(&s->held);
         }
         nghttp2_session_set_stream_user_data(c->session, s->id, NULL);
+        h2_window_end(&c->windows, &s->window);
         list_remove(&s->room_node);
         buf_fini(&s->out);
         s->id = 0;
@@ -306,12 +308,28 @@ static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t id, co
                 return 0;
         }
         s->body_left -= s->has_length ? len : 0;
+        if (c->is_wide && h2_window_came(&c->windows, &s->window, len))
+                (void)nghttp2_submit_ping(session, NGHTTP2_FLAG_NONE, h2_window_question);
         bool is_end =
                 flags & NGHTTP2_FLAG_END_STREAM && c->frame_left == 0 && !c->frame_is_padded && !is_short(s);
         if (is_end)
                 s->end_is_told = true;
         c->events->on_data(s, (struct str){ (const char *)data, len }, is_end);
         return 0;
+}
+
+static void ping_take(struct h2_client *c, const nghttp2_ping *ping)
+{
+        struct h2_window *w;
+
+        if (!(ping->hd.flags & NGHTTP2_FLAG_ACK))
+                return;
+        if (memcmp(ping->opaque_data, h2_window_question, sizeof(h2_window_question)) != 0)
+                c->pongs++;
+        else if ((w = h2_window_answered(&c->windows)))
+                (void)nghttp2_session_set_local_window_size(
+                        c->session, NGHTTP2_FLAG_NONE, CONTAINER_OF(w, struct h2_client_stream, window)->id,
+                        (int32_t)w->size);
 }
 
 static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *user_data)
@@ -351,7 +369,7 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
                 c->saw_settings = true;
                 c->events->on_settings(c->context);
                 break;
-        case NGHTTP2_PING: c->pongs += frame->hd.flags & NGHTTP2_FLAG_ACK; break;
+        case NGHTTP2_PING: ping_take(c, &frame->ping); break;
         case NGHTTP2_GOAWAY:
                 c->is_goaway = true;
                 c->events->on_goaway(c->context);
@@ -458,6 +476,7 @@ enum err h2_client_request(struct h2_client *c, struct h2_client_stream *s, cons
         list_init(&s->room_node);
         list_init(&s->held_node);
         buf_init(&s->out, H2_CLIENT_WINDOW_BYTES);
+        h2_window_init(&s->window, H2_CLIENT_WINDOW_BYTES);
         if (h2_client_room(c) == 0)
                 return ERR_TOO_LARGE;
         if (head->is_raw) {
@@ -517,6 +536,7 @@ size_t h2_client_write(struct h2_client *c, struct h2_client_stream *s, const st
 
 void h2_client_credit(struct h2_client *c, struct h2_client_stream *s, size_t bytes)
 {
+        h2_window_used(&s->window, bytes);
         if (s->id && bytes)
                 (void)nghttp2_session_consume(c->session, s->id, bytes);
         else if (bytes)

@@ -4,8 +4,8 @@
  * Pure: bytes in and out, no socket and no clock. Frames, HPACK and windows are nghttp2's; heads are judged by h2_fields.h.
  * The peer is not trusted: what it may make us keep or do is bounded, and an answer has a clean end only if it is whole.
  *
- * Back-pressure: an answer's bytes come up to the stream's window (H2_CLIENT_WINDOW_BYTES) and no further until
- * h2_client_credit says that they were used; a request's bytes are taken up to the same amount.
+ * Back-pressure: an answer's bytes come up to the stream's window (H2_CLIENT_WINDOW_BYTES; on a link up to H2_WINDOW_MAX, see
+ * h2_window.h) and no further until h2_client_credit says that they were used; a request's bytes are taken up to the first.
  *
  * Events come inside h2_client_receive and h2_client_fill, never inside another call. In an event every other call but those
  * two and h2_client_free may be made.
@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/list.h"
 #include "http/h2_fields.h"
+#include "http/h2_window.h"
 
 struct h2_client;
 struct h2_client_stream;
@@ -70,6 +71,7 @@ struct h2_client_stream {
         const struct h2_list *trailers;
         struct list room_node;
         uint64_t body_left; /* of an answer with a length */
+        struct h2_window window;
         bool has_length, is_tunnel, is_raw;
         bool out_is_last, out_is_done, is_deferred, wants_room;
         struct h2_section held; /* a head that waits for its first data, within one receive */

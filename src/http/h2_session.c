@@ -34,6 +34,7 @@ struct h2_session {
         const char *reason; /* a budget that was passed */
         mono_ms now;
         struct list streams;
+        struct h2_windows windows;
 
         /* which streams there were: the library forgets closed ones */
         int32_t last_id;
@@ -141,6 +142,7 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
                 return 0;
         }
         *st = (struct h2_stream){ .id = frame->hd.stream_id, .opened_at = s->now };
+        h2_window_init(&st->window, H2_STREAM_WINDOW);
         h2_section_init(&st->request, H2_SECTION_REQUEST, &s->conf.limits);
         st->request.takes_raw = s->conf.is_link;
         nghttp2_session_set_stream_user_data(ng, st->id, st);
@@ -194,6 +196,20 @@ static void on_headers(struct h2_session *s, const nghttp2_frame *frame, struct 
                 input_end(s, st);
 }
 
+static void pong_take(struct h2_session *s, const uint8_t said[8])
+{
+        struct h2_window *w;
+
+        if (memcmp(said, h2_window_question, sizeof(h2_window_question)) != 0) {
+                if (s->is_draining)
+                        h2_session_drain_now(s);
+        } else if ((w = h2_window_answered(&s->windows))) {
+                (void)nghttp2_session_set_local_window_size(s->ng, NGHTTP2_FLAG_NONE,
+                                                            CONTAINER_OF(w, struct h2_stream, window)->id,
+                                                            (int32_t)w->size);
+        }
+}
+
 static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *context)
 {
         struct h2_session *s = context;
@@ -215,8 +231,8 @@ static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *
                 over_budget(s, h2_budget_reset(&s->budget, st ? s->now - st->opened_at : 0));
                 break;
         case NGHTTP2_PING:
-                if (frame->hd.flags & NGHTTP2_FLAG_ACK && s->is_draining)
-                        h2_session_drain_now(s);
+                if (frame->hd.flags & NGHTTP2_FLAG_ACK)
+                        pong_take(s, frame->ping.opaque_data);
                 break;
         case NGHTTP2_GOAWAY: s->peer_leaves = true; break;
         default: break;
@@ -240,6 +256,8 @@ static int on_data_chunk(nghttp2_session *ng, uint8_t flags, int32_t id, const u
                 return 0;
         }
         st->length_left -= st->has_length ? len : 0;
+        if (s->conf.is_link && h2_window_came(&s->windows, &st->window, len))
+                (void)nghttp2_submit_ping(ng, NGHTTP2_FLAG_NONE, h2_window_question);
         s->events->on_data(s->context, st, (struct str){ (const char *)data, len });
         return 0;
 }
@@ -284,6 +302,7 @@ static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t code, void 
                 return 0;
         nghttp2_session_set_stream_user_data(ng, id, NULL);
         list_remove(&st->node);
+        h2_window_end(&s->windows, &st->window);
         if (st->has_trailers)
                 h2_section_fini(&st->trailers);
         free(st->trailers_memory);
@@ -783,6 +802,7 @@ void h2_stream_length(struct h2_stream *st, uint64_t content_length)
 
 void h2_stream_took(struct h2_session *s, struct h2_stream *st, size_t n)
 {
+        h2_window_used(&st->window, n);
         if (n && nghttp2_session_consume(s->ng, st->id, n) != 0)
                 s->is_failed = true;
 }

@@ -5,7 +5,7 @@
  *         promised against bytes sent; budgets (h2_budget.h); two-step GOAWAY.
  * Not:    sockets, time, what a request means.
  *
- * Credit: a client may send H2_STREAM_WINDOW bytes of one stream and H2_CONNECTION_WINDOW of all before they are taken
+ * Credit: a client may send H2_STREAM_WINDOW bytes of one stream (on a link up to H2_WINDOW_MAX, see h2_window.h) and H2_CONNECTION_WINDOW of all before they are taken
  * (h2_stream_took). Answers are taken only while the buffer of h2_session_send has room and the client's windows are open.
  *
  * Thread: the caller's. Events come only from h2_session_receive and, on_closed and on_reset alone, from h2_session_send; inside them
@@ -17,6 +17,7 @@
 #include "http/h2_budget.h"
 #include "http/h2_code.h"
 #include "http/h2_fields.h"
+#include "http/h2_window.h"
 
 enum {
         H2_STREAM_WINDOW = 64 * 1024,
@@ -43,6 +44,7 @@ struct h2_stream {
         bool answer_is_open; /* HEADERS went, a body may follow */
         bool is_ending;      /* all of the body was offered */
         uint64_t length_left;
+        struct h2_window window;
         mono_ms opened_at;
         const struct str *slices; /* the offer, during h2_stream_data */
         size_t slices_count, slice, offset, taken;

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "crypto/random.h"
+#include "crypto/secret.h"
 #include "io/tls.h"
 #include "link/keeper_priv.h"
 
@@ -338,7 +339,7 @@ enum err keeper_set(struct keeper *k, const struct keeper_conf *conf)
         assert(conf->tls || conf->gateways_count == 0);
         if (conf->tls && (node_name_own(conf->tls, &own) != ERR_OK || own.kind != NODE_AGENT))
                 return ERR_CONFIG;
-        if (!place_copy(&proxy, &conf->proxy))
+        if (!place_copy(&proxy, &conf->proxy) || conf->proxy_credentials.len > KEEPER_CREDENTIALS_MAX)
                 return ERR_NO_MEMORY;
         if ((e = fresh_make(k, conf, &fresh)) != ERR_OK)
                 return e;
@@ -346,6 +347,7 @@ enum err keeper_set(struct keeper *k, const struct keeper_conf *conf)
         k->tls = conf->tls ? tls_context_get(conf->tls) : NULL;
         k->own = own;
         k->proxy = proxy;
+        crypto_base64_format(conf->proxy_credentials, k->proxy_credentials);
         k->links = MAX(conf->links, 1u);
         list_for_each_safe(node, &k->gateways) {
                 struct kept *g = CONTAINER_OF(node, struct kept, node);
@@ -410,6 +412,7 @@ void keeper_free(struct keeper *k)
         list_for_each_safe(node, &k->gateways)
                 kept_free(CONTAINER_OF(node, struct kept, node));
         tls_context_put(k->tls);
+        crypto_wipe(k->proxy_credentials, sizeof(k->proxy_credentials));
         free(k);
 }
 

@@ -37,8 +37,9 @@ struct keeper_gateway {
 struct keeper_conf {
         struct tls_context
                 *tls; /* a client's, with our certificate and the one authority; shared. NULL: no gateways */
-        struct keeper_address proxy; /* host empty: none */
-        unsigned links;              /* to each worker */
+        struct keeper_address proxy;  /* host empty: none */
+        struct str proxy_credentials; /* "user:password", sent as Basic (RFC 7617); empty: none */
+        unsigned links;               /* to each worker */
         const struct keeper_gateway *gateways;
         size_t gateways_count;
 };

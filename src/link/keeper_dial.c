@@ -8,7 +8,7 @@
 #include "io/tls.h"
 #include "link/keeper_priv.h"
 
-enum { REQUEST_BYTES_MAX = 1024, SERVER_NAME_MAX = 64 };
+enum { REQUEST_BYTES_MAX = 2048, SERVER_NAME_MAX = 64 };
 
 static void free_task(struct task *t)
 {
@@ -137,6 +137,17 @@ static void tls_open(struct keeper_link *l, int fd)
 
 /* ---- through a proxy ---- */
 
+static const char *proxy_problem(const struct keeper_link *l, struct str answer)
+{
+        struct str status = str_sub(answer, sizeof("HTTP/1.1"), 3);
+        bool has_credentials = l->gateway->keeper->proxy_credentials[0] != 0;
+
+        /* tinyproxy refuses wrong ones with 401. */
+        if (has_credentials && (str_eq(status, STR("407")) || str_eq(status, STR("401"))))
+                return "the proxy does not take our credentials";
+        return str_eq(status, STR("407")) ? "the proxy asks for credentials" : "the proxy refused";
+}
+
 /* "HTTP/1.1 200 …": all of it up to the empty line, and not a byte more is taken: what follows is the gateway's. */
 static void on_answer(struct peek *p, enum err e, struct str bytes)
 {
@@ -154,7 +165,7 @@ static void on_answer(struct peek *p, enum err e, struct str bytes)
         int fd = l->fd;
 
         if (!is_well)
-                fail(l, "the proxy refused");
+                fail(l, proxy_problem(l, bytes));
         else if (peek_take(p, (size_t)(end + 4 - bytes.ptr)) != ERR_OK)
                 fail(l, "the proxy closed the connection");
         else
@@ -164,11 +175,14 @@ static void on_answer(struct peek *p, enum err e, struct str bytes)
 static void proxy_ask(struct keeper_link *l, int fd)
 {
         const struct keeper_place *at = l->at;
+        const char *credentials = l->gateway->keeper->proxy_credentials;
         bool is_v6 = at->ip.family == 6;
         char request[REQUEST_BYTES_MAX];
-        int len = snprintf(request, sizeof(request), "CONNECT %s%s%s:%u HTTP/1.1\r\nHost: %s%s%s:%u\r\n\r\n",
-                           is_v6 ? "[" : "", at->host, is_v6 ? "]" : "", at->port, is_v6 ? "[" : "", at->host,
-                           is_v6 ? "]" : "", at->port);
+        int len = snprintf(request, sizeof(request),
+                           "CONNECT %s%s%s:%u HTTP/1.1\r\nHost: %s%s%s:%u\r\n%s%s%s\r\n", is_v6 ? "[" : "",
+                           at->host, is_v6 ? "]" : "", at->port, is_v6 ? "[" : "", at->host, is_v6 ? "]" : "",
+                           at->port, credentials[0] ? "Proxy-Authorization: Basic " : "", credentials,
+                           credentials[0] ? "\r\n" : "");
 
         l->fd = fd;
         /* A new connection's buffer is empty: it goes as a whole. */

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/list.h"
+#include "crypto/text.h"
 #include "io/dial.h"
 #include "io/peek.h"
 #include "io/timer.h"
@@ -11,6 +12,8 @@
 
 enum {
         KEEPER_HOST_MAX = 255,
+        KEEPER_CREDENTIALS_MAX = 256,
+        CREDENTIALS_TEXT = CRYPTO_BASE64_SIZE(KEEPER_CREDENTIALS_MAX),
         KEEPER_WORKERS_MAX = 256,
         KEEPER_NO_WORKER = -1,
         KEEPER_OPENING_MS = 10 * 1000, /* from the first packet to the end of the handshake */
@@ -30,7 +33,8 @@ struct keeper {
         void *context;
         struct tls_context *tls;
         struct node_name own;
-        struct keeper_place proxy; /* host empty: none */
+        struct keeper_place proxy;                /* host empty: none */
+        char proxy_credentials[CREDENTIALS_TEXT]; /* in base64; empty: none */
         unsigned links;
         struct list gateways;
         bool is_stopped;

@@ -144,7 +144,7 @@ static struct h2_stream *event_open(void *context)
                 return NULL;
         }
         *st = (struct down_stream){ .side = { .ops = &side_ops, .has_room = true }, .c = c, .is_open = true };
-        buf_init(&st->body, 2 * (size_t)H2_STREAM_WINDOW);
+        buf_init(&st->body, c->conn.link ? H2_WINDOW_MAX : 2 * (size_t)H2_STREAM_WINDOW);
         timer_init(&st->timer, stream_timeout);
         list_init(&st->waiting_node);
         list_init(&st->marked_node);

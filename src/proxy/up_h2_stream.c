@@ -27,6 +27,12 @@ static void timer_start(struct up_h2_stream *s, int64_t ms)
         timer_set(s->conn->w->loop, &s->timer, loop_now(s->conn->w->loop) + ms);
 }
 
+/* As much as its window may be. */
+static size_t kept_max(const struct up_h2 *c)
+{
+        return c->link ? H2_WINDOW_MAX : H2_CLIENT_WINDOW_BYTES;
+}
+
 /* ---- birth and death ---- */
 
 /* Nothing more of it; the memory stays until the turn's end, since an event of it may be under way. */
@@ -121,7 +127,7 @@ enum err up_h2_stream_start(struct up_h2 *c, struct exchange *x)
                                     .conn = c,
                                     .target = c->link ? x->target_in_use : c->target };
         s->pulled = s->is_open = true;
-        buf_init(&s->kept, H2_CLIENT_WINDOW_BYTES);
+        buf_init(&s->kept, kept_max(s->conn));
         timer_init(&s->timer, on_timer);
         list_add_last(&c->streams, &s->node);
         c->streams_count++;
@@ -197,7 +203,7 @@ static void kept_give(struct up_h2_stream *s)
                 return;
         s->kept_is_last = false;
         buf_fini(&s->kept);
-        buf_init(&s->kept, H2_CLIENT_WINDOW_BYTES);
+        buf_init(&s->kept, kept_max(s->conn));
         if (is_last)
                 timer_clear(&s->timer);
 }
