@@ -419,6 +419,10 @@ static void call_done(struct store_job *job, enum err e)
                 if (e == ERR_AGAIN || e == ERR_CLOSED || e == ERR_TIMED_OUT || e == ERR_UNREACHABLE) {
                         reply_will_have(c->x, "Retry-After", STR("1"));
                         api_fail(c, 503, NULL, "The store is busy or not reachable. Try again.");
+                } else if (str_find(str_of(job->reason), STR(STORE_FULL_WORDS)) != STR_NONE) {
+                        api_fail(
+                                c, 507, "store_full",
+                                "The disk of control's store is full: nothing was changed. Free some space and try again.");
                 } else {
                         api_fail(c, 500, NULL, "The store could not do it: %s. Control's log says more.",
                                  err_text(e));

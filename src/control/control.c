@@ -176,7 +176,7 @@ static enum err store_start(struct control *c)
         buf_fini(&text);
         report_fini(&report);
         if (e != ERR_OK)
-                fprintf(stderr, "sekisho: the store cannot be used (%s); nothing was started\n", err_text(e));
+                fprintf(stderr, "sekisho: the store cannot be used; nothing was started\n");
         return e;
 }
 

@@ -74,6 +74,8 @@ static enum err fail(struct pg_conn *c, const PGresult *result)
                 c->conn.wants_retry = errors[i].wants_retry;
                 break;
         }
+        if (!detail && state && strcmp(state, "53100") == 0)
+                detail = STORE_FULL_WORDS;
         return store_conn_fail(&c->conn, e, "%.*s%s%s%s", (int)strcspn(text, "\n"), text, detail ? " (" : "",
                                detail ? detail : "", detail ? ")" : "");
 }

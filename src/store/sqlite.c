@@ -76,7 +76,10 @@ static enum err err_of(int rc)
 static const char *hint_of(int rc)
 {
         switch (rc & 0xff) {
-        case SQLITE_FULL: return " (free some space; nothing was changed)";
+        case SQLITE_FULL: return " (" STORE_FULL_WORDS ")";
+        case SQLITE_READONLY:
+        case SQLITE_CANTOPEN:
+                return " (the folder and its files must be writable for the user control runs as)";
         case SQLITE_CORRUPT:
         case SQLITE_NOTADB: return " (stop, keep the files, restore a backup)";
         default: return "";
@@ -148,8 +151,10 @@ static enum err apply_pragmas(struct sqlite_conn *c, enum store_role role)
 
 static enum err not_ours(struct sqlite_conn *c, const char *path, struct report *r)
 {
-        report_error(r, 0, 0, "%s is not a store of sekisho: %s", path,
-                     c->conn.reason[0] ? c->conn.reason : "it belongs to another program");
+        report_error(r, 0, 0,
+                     sqlite3_errcode(c->db) == SQLITE_CORRUPT ? "the store's file %s is damaged: %s"
+                                                              : "%s is not a store of sekisho: %s",
+                     path, c->conn.reason[0] ? c->conn.reason : "it belongs to another program");
         return ERR_MALFORMED;
 }
 
@@ -176,8 +181,11 @@ static enum err touch(const char *path, int flags, struct report *r)
         int fd = open(path, flags | O_CLOEXEC, 0600);
 
         if (fd < 0) {
-                report_error(r, 0, 0, "cannot open the store %s: %s", path, strerror(errno));
-                return err_from_errno(errno);
+                enum err e = err_from_errno(errno);
+
+                report_error(r, 0, 0, "cannot open the store %s: %s%s", path, strerror(errno),
+                             store_sqlite_advice(errno));
+                return e;
         }
         close(fd);
         return ERR_OK;
@@ -440,13 +448,14 @@ static enum err check_rows(struct sqlite_conn *c, const char *sql, const char *w
                 if (text && strcmp(text, "ok") == 0)
                         continue;
                 e = ERR_MALFORMED;
-                report_error(r, 0, 0, "%s: %s", what, text ? text : "unknown");
+                report_error(r, 0, 0, "%s: %s (stop, keep the files, restore a backup)", what,
+                             text ? text : "unknown");
         }
         sqlite3_finalize(stmt);
         if (rc == SQLITE_DONE)
                 return e;
 fail:
-        report_error(r, 0, 0, "%s: %s", what, sqlite3_errmsg(c->db));
+        report_error(r, 0, 0, "%s: %s (stop, keep the files, restore a backup)", what, sqlite3_errmsg(c->db));
         return ERR_MALFORMED;
 }
 

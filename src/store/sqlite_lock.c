@@ -11,6 +11,19 @@
 #include "base/str.h"
 #include "base/units.h"
 
+const char *store_sqlite_advice(int number)
+{
+        switch (number) {
+        case EACCES:
+        case EPERM: return ": the folder and its files must belong to the user control runs as";
+        case EROFS: return ": the store must be on a file system that can be written to";
+        case ENOSPC:
+        case EDQUOT: return ": free some space";
+        case ENOENT: return ": make the folder, or name another place by control.store";
+        default: return "";
+        }
+}
+
 static enum err in_use(const char *path, int fd, struct report *r)
 {
         char text[32];
@@ -43,8 +56,11 @@ static enum err lock(const char *path, int flags, struct report *r, int *fd_out)
         if (fd < 0) {
                 if (errno == ENOENT && !(flags & O_CREAT))
                         return ERR_OK;
-                report_error(r, 0, 0, "cannot open %s: %s", name, strerror(errno));
-                return errno == ENOENT ? ERR_NOT_FOUND : err_from_errno(errno);
+                enum err e = errno == ENOENT ? ERR_NOT_FOUND : err_from_errno(errno);
+
+                report_error(r, 0, 0, "cannot open %s: %s%s", name, strerror(errno),
+                             store_sqlite_advice(errno));
+                return e;
         }
         if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
                 enum err e = in_use(path, fd, r);

@@ -14,3 +14,6 @@ MUST_USE enum err store_sqlite_lock(const char *path, struct report *r, int *fd_
 
 /* The same for who only reads: a file without a lock beside it (a backup) gets none, *fd_out is -1. */
 MUST_USE enum err store_sqlite_lock_if_any(const char *path, struct report *r, int *fd_out);
+
+/* What to do about an errno, to stand behind its text; may be empty. */
+const char *store_sqlite_advice(int number);

@@ -24,6 +24,9 @@ struct store;
 struct store_txn;
 struct store_job;
 
+/* Stands in a job's `reason` when the disk is full: nothing was changed, and reading goes on. */
+#define STORE_FULL_WORDS "free some space; nothing was changed"
+
 enum {
         STORE_ORG_DEFAULT = 1,   /* there from the start */
         STORE_QUEUE_MAX = 4096,  /* jobs a thread may have waiting; then ERR_AGAIN */

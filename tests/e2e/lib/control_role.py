@@ -43,7 +43,7 @@ class Answer:
 
 
 class Control(Program):
-    def __init__(self, t, name="control", port=None, state=None, wait=True, env=None, **more):
+    def __init__(self, t, name="control", port=None, state=None, wait=True, env=None, under=(), **more):
         self.port = port or free_port()
         self.state = state or t.folder / "control-state"
         self.key = None
@@ -55,7 +55,7 @@ class Control(Program):
         self.config_path.write_text(json.dumps(config))
         self.config_path.chmod(0o600)
         self.url = f"https://127.0.0.1:{self.port}"
-        super().__init__(t, name, [t.sekisho, "control", "--config", self.config_path], env)
+        super().__init__(t, name, [*under, t.sekisho, "control", "--config", self.config_path], env)
         t.programs.append(self)
         if wait:
             self.wait_ready()
