@@ -270,10 +270,10 @@ static mono_ms now_ms(void)
 /* The server dies under changes: what was acknowledged is there, once; the rest was tried again, or said to have failed. */
 static void test_a_server_that_dies(void **state)
 {
-        enum { EACH = 60, WAITED_MS = 3000 }; /* of the five seconds a job waits for a server */
+        enum { EACH = 60, WAITED_MS = 4000 }; /* of the five seconds a job waits for a server */
         static struct ask asks[EACH];
         struct kit *k = *state;
-        mono_ms longest = 0;
+        mono_ms begin = 0, took = 0;
         struct control a;
 
         if (kit_engine != KIT_POSTGRES)
@@ -284,11 +284,10 @@ static void test_a_server_that_dies(void **state)
         for (unsigned i = 0; i < EACH; i++) {
                 submit(&a, &asks[i], add_key, i);
                 if (i % 20 == 7) {
-                        mono_ms begin = now_ms();
-
+                        begin = begin ? begin : now_ms();
                         loop_turn(loop, 1);
                         postgres_crash();
-                        longest = MAX(longest, now_ms() - begin);
+                        took = now_ms() - begin;
                 }
         }
         settle(&a);
@@ -304,11 +303,11 @@ static void test_a_server_that_dies(void **state)
                 assert_int_equal(wanted.count, asks[i].job.err == ERR_OK);
         }
         print_message("%u changes made, %u said to have failed\n", a.won, a.failed);
-        if (longest < WAITED_MS)
+        if (took < WAITED_MS)
                 assert_int_equal(a.failed, 0); /* it came back in time */
         else
-                print_message("the server took %lld ms to come back: jobs need not wait for that\n",
-                              (long long)longest);
+                print_message("the server was away for %lld ms: jobs need not wait for that\n",
+                              (long long)took);
 }
 
 int controls_tests(void)
