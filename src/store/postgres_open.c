@@ -88,12 +88,17 @@ static mono_ms now_ms(void)
 
 static enum err try_once(struct pg_conn *c)
 {
+        enum err e;
+
         PQreset(c->db);
         if (PQstatus(c->db) != CONNECTION_OK)
                 return store_conn_fail(&c->conn, ERR_UNREACHABLE, "%.*s", line_length(PQerrorMessage(c->db)),
                                        PQerrorMessage(c->db));
+        e = greet(c);
+        if (e != ERR_OK && PQstatus(c->db) != CONNECTION_OK)
+                return ERR_UNREACHABLE; /* gone again before it was of use */
         c->lost_at = 0;
-        return greet(c);
+        return e;
 }
 
 enum err store_pg_reconnect(struct pg_conn *c)
