@@ -16,6 +16,7 @@ struct joins;
 struct events;
 struct lead;
 struct dispatcher;
+struct dispatch_history;
 
 enum { CONTROL_URL_BYTES = 300, CONTROL_PATH_BYTES = 4096, CONTROL_KEYS_USED_MAX = 64 };
 
@@ -49,6 +50,7 @@ struct control {
         struct joins *joins;
         struct events *events;
         struct dispatcher *dispatcher; /* NULL: off */
+        struct dispatch_history *dispatch_history;
 
         /* keys that were used since the last minute */
         int64_t keys_used[CONTROL_KEYS_USED_MAX];

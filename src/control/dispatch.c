@@ -4,12 +4,15 @@
 #include <string.h>
 
 #include "control/control_priv.h"
+#include "control/dispatch_history.h"
 #include "control/routes_priv.h"
 #include "dispatch/dispatcher.h"
 #include "dispatch/result.h"
 #include "io/tls.h"
 #include "proxy/reply.h"
+#include "store/dispatches.h"
 #include "store/nodes.h"
+#include "store/settings.h"
 #include "json/reader.h"
 
 /*
@@ -34,24 +37,38 @@ static void on_agent(struct worker *w, struct str agent, bool is_linked)
         dispatcher_linked(c->dispatcher, agent, is_linked);
 }
 
+static void on_done(void *context, const struct dispatch_record *r)
+{
+        struct control *c = context;
+
+        dispatch_history_add(c->dispatch_history, r);
+}
+
 enum err dispatch_start(struct control *c)
 {
         const struct conf_dispatch *conf = conf_of(c);
         const struct dispatcher_conf options = { .rules = { conf->allow, conf->allow_count },
                                                  .agent_requests = (uint32_t)conf->agent_requests,
-                                                 .answer_bytes = conf->answer_bytes };
+                                                 .answer_bytes = conf->answer_bytes,
+                                                 .on_done = on_done,
+                                                 .context = c };
+        enum err e;
 
         if (conf->allow_count == 0)
                 return ERR_OK;
         if (!(c->dispatcher = dispatcher_new(&c->worker, &options)))
                 return ERR_NO_MEMORY;
+        if ((e = dispatch_history_new(c, &c->dispatch_history)) != ERR_OK)
+                return e;
         c->worker.on_agent = on_agent;
-        return ERR_OK;
+        return dispatch_history_restore(c->dispatch_history);
 }
 
 void dispatch_end(struct control *c)
 {
         c->worker.on_agent = NULL;
+        dispatch_history_free(c->dispatch_history);
+        c->dispatch_history = NULL;
         dispatcher_free(c->dispatcher);
         c->dispatcher = NULL;
 }
@@ -115,10 +132,23 @@ static enum err agent_resolve(struct api_call *c, struct store_txn *t, const str
         return ERR_OK;
 }
 
+#define DEFAULT_SETTING STR("dispatch.request")
+
+/* The stored request whose members stand where a caller says nothing; empty: none. */
+static enum err default_read(struct api_call *c, struct store_txn *t, int64_t org, struct str *out)
+{
+        struct store_setting setting;
+        enum err e = store_setting_by_name(t, org, DEFAULT_SETTING, &c->work, &setting);
+
+        *out = e == ERR_OK ? setting.value : STR("");
+        return e == ERR_NOT_FOUND ? ERR_OK : e;
+}
+
 static API_RUN(dispatch_execute)
 {
         struct dispatch_order *order = c->prepared;
-        const struct json_value *root;
+        const struct json_value *root, *defaults = NULL;
+        struct str stored;
         struct buf problem;
         enum err e;
 
@@ -127,11 +157,15 @@ static API_RUN(dispatch_execute)
         buf_init(&problem, 1024);
         /* What is read points into the body: the order outlives the call. */
         struct str body = arena_copy(&order->arena, c->body);
-        e = body.ptr ? json_read_strict(&order->arena, body, NULL, &root) : ERR_NO_MEMORY;
+        e = body.ptr ? default_read(c, t, identity_permit_org(permit), &stored) : ERR_NO_MEMORY;
+        if (e == ERR_OK && stored.len)
+                e = json_read_strict(&order->arena, arena_copy(&order->arena, stored), NULL, &defaults);
+        if (e == ERR_OK)
+                e = json_read_strict(&order->arena, body, NULL, &root);
         if (e == ERR_MALFORMED || e == ERR_TOO_LARGE)
                 e = api_fail(c, 400, NULL, "The body is no JSON.");
-        else if (e == ERR_OK &&
-                 (e = dispatch_ask_read(root, NULL, &order->arena, &order->ask, &problem)) == ERR_MALFORMED)
+        else if (e == ERR_OK && (e = dispatch_ask_read(root, defaults, &order->arena, &order->ask,
+                                                       &problem)) == ERR_MALFORMED)
                 e = api_fail(c, 400, NULL, "%.*s", STR_FMT(buf_str(&problem)));
         buf_fini(&problem);
         if (e == ERR_OK && (e = agent_resolve(c, t, permit, &order->ask)) == ERR_OK) {
@@ -305,6 +339,128 @@ static void stats_stream(struct api_call *c)
         look_answer(c, stats_write);
 }
 
+/* ---- history, the stored default ---- */
+
+static void dispatch_write(struct json_writer *w, const struct store_dispatch *d)
+{
+        json_write_object_begin(w);
+        json_write_member_int(w, STR("id"), d->id);
+        json_write_member_str(w, STR("request_id"), d->request);
+        json_write_member_bool(w, STR("success"), d->error.len == 0);
+        json_write_key(w, STR("status_code"));
+        if (d->status)
+                json_write_int(w, d->status);
+        else
+                json_write_null(w);
+        json_write_key(w, STR("error"));
+        if (d->error.len)
+                json_write_str(w, d->error);
+        else
+                json_write_null(w);
+        json_write_member_str(w, STR("method"), d->method);
+        json_write_member_str(w, STR("url"), d->url);
+        json_write_member_str(w, STR("caller"), d->caller);
+        json_write_member_int(w, STR("answer_bytes"), d->answer_bytes);
+        json_write_key(w, STR("metadata"));
+        json_write_object_begin(w);
+        json_write_member_str(w, STR("agent_id"), d->agent);
+        json_write_member_str(w, STR("source_ip"), d->source);
+        time_write(w, STR("timestamp"), d->begun);
+        json_write_member_int(w, STR("duration_ms"), d->duration_ms);
+        json_write_member_int(w, STR("attempts"), d->attempts);
+        json_write_object_end(w);
+        json_write_object_end(w);
+}
+
+static enum err history_write(struct api_call *c, const struct store_dispatch *rows, size_t count,
+                              bool has_more)
+{
+        struct json_writer w;
+
+        buf_clear(&c->answer);
+        json_writer_init(&w, &c->answer, JSON_COMPACT);
+        json_write_object_begin(&w);
+        json_write_key(&w, STR("history"));
+        json_write_array_begin(&w);
+        for (size_t i = 0; i < count; i++)
+                dispatch_write(&w, &rows[i]);
+        json_write_array_end(&w);
+        json_write_key(&w, STR("next"));
+        if (has_more)
+                json_write_int(&w, rows[count - 1].id);
+        else
+                json_write_null(&w);
+        json_write_object_end(&w);
+        json_writer_finish(&w);
+        buf_add_char(&c->answer, '\n');
+        c->status = 200;
+        return c->answer.full ? ERR_NO_MEMORY : ERR_OK;
+}
+
+static API_RUN(dispatch_history_get)
+{
+        struct str limit_text = api_query(c, "limit"), before_text = api_query(c, "before");
+        uint64_t limit = API_PAGE_DEFAULT, before = 0;
+        struct store_dispatch *rows;
+        size_t count;
+        enum err e;
+
+        if (limit_text.len &&
+            (units_parse_u64(limit_text, STORE_DISPATCH_PAGE_MAX, &limit) != ERR_OK || !limit))
+                return api_fail(c, 400, NULL, "\"limit\" must be a number from 1 to %d.",
+                                STORE_DISPATCH_PAGE_MAX);
+        if (before_text.len && units_parse_u64(before_text, INT64_MAX, &before) != ERR_OK)
+                return api_fail(c, 400, NULL, "\"before\" must be the \"next\" of the page before.");
+        e = store_dispatch_list(t, identity_permit_org(permit), (int64_t)before, (unsigned)limit, &c->work,
+                                &rows, &count);
+        return e == ERR_OK ? history_write(c, rows, count, count == limit) : e;
+}
+
+static API_RUN(dispatch_default_get)
+{
+        struct str text;
+        enum err e = default_read(c, t, identity_permit_org(permit), &text);
+
+        if (e != ERR_OK)
+                return e;
+        if (text.len == 0)
+                return api_fail(c, 404, NULL,
+                                "No default request is stored: POST one to /api/config/request.");
+        buf_clear(&c->answer);
+        buf_add(&c->answer, text);
+        buf_add_char(&c->answer, '\n');
+        c->status = 200;
+        return ERR_OK;
+}
+
+/* It must be a request that could be sent as it is. */
+static API_RUN(dispatch_default_put)
+{
+        struct store_change *change;
+        const struct json_value *root;
+        struct dispatch_ask ask;
+        struct buf problem;
+        enum err e = json_read_strict(&c->work, c->body, NULL, &root);
+
+        if (e == ERR_MALFORMED || e == ERR_TOO_LARGE)
+                return api_fail(c, 400, NULL, "The body is no JSON.");
+        buf_init(&problem, 1024);
+        if (e == ERR_OK && (e = dispatch_ask_read(root, NULL, &c->work, &ask, &problem)) == ERR_MALFORMED)
+                e = api_fail(c, 400, NULL, "%.*s", STR_FMT(buf_str(&problem)));
+        buf_fini(&problem);
+        if (e != ERR_OK)
+                return e;
+        change = change_begin(t, permit, "dispatch.default");
+        if ((e = store_setting_put(change, identity_permit_org(permit), DEFAULT_SETTING, c->body, STR(""))) !=
+                    ERR_OK ||
+            (e = store_change_finish(change)) != ERR_OK)
+                return e;
+        buf_clear(&c->answer);
+        buf_add(&c->answer, STR("{\"status\":\"success\",\"message\":\"The default request is stored.\"}\n"));
+        c->status = 200;
+        return ERR_OK;
+}
+
 /* What is sent is read by dispatch/ask.h; this only says that there is a body. */
 static const struct schema ask_schema = { "DispatchRequest", 1, NULL, 0, "docs/protocol/dispatch.md" };
 
@@ -333,6 +489,37 @@ const struct api_route dispatch_table[] = {
         LOOK("/agents", agents_stream, "The agents that send requests."),
         LOOK("/pool/status", pool_stream, "The addresses requests are sent from."),
         LOOK("/stats", stats_stream, "Counts of the pool."),
+        { .method = HTTP_GET,
+          .base = "/api",
+          .path = "/history",
+          .scopes = IDENTITY_DISPATCH | IDENTITY_READ,
+          .flags = API_READS,
+          .status = 200,
+          .run = dispatch_history_get,
+          .prepare = is_on,
+          .tag = "dispatch",
+          .doc = "Requests that were sent, the newest first." },
+        { .method = HTTP_GET,
+          .base = "/api",
+          .path = "/config/request",
+          .scopes = IDENTITY_DISPATCH | IDENTITY_READ,
+          .flags = API_READS,
+          .status = 200,
+          .run = dispatch_default_get,
+          .prepare = is_on,
+          .tag = "dispatch",
+          .doc = "The request whose members stand where a caller says nothing." },
+        { .method = HTTP_POST,
+          .base = "/api",
+          .path = "/config/request",
+          .scopes = IDENTITY_ADMIN,
+          .status = 200,
+          .run = dispatch_default_put,
+          .prepare = is_on,
+          .request = &ask_schema,
+          .request_flags = SCHEMA_IN,
+          .tag = "dispatch",
+          .doc = "Stores it." },
 };
 const size_t dispatch_table_count = ARRAY_SIZE(dispatch_table);
 

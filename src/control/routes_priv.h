@@ -90,7 +90,8 @@ API_RUN(settings_change);
 API_RUN(audit_list);
 API_RUN(events_get);
 API_RUN(backup_make);
-void backup_recorded(struct api_call *c); /* stream: the backup is there; the answer follows the record of it */
+void backup_recorded(
+        struct api_call *c); /* stream: the backup is there; the answer follows the record of it */
 API_RUN(store_check);
 API_RUN(controls_list);
 

@@ -113,9 +113,21 @@ static const char controls[] =
         "ALTER TABLE nodes ADD COLUMN control {int} NOT NULL DEFAULT 0;"
         "ALTER TABLE nodes ADD COLUMN wanted_version {int} NOT NULL DEFAULT 0;";
 
+static const char dispatches[] =
+        "CREATE TABLE dispatches (id {int} PRIMARY KEY, org {int} NOT NULL, request TEXT NOT NULL, caller TEXT NOT NULL,"
+        " method TEXT NOT NULL, url TEXT NOT NULL, agent TEXT NOT NULL, source TEXT NOT NULL, error TEXT NOT NULL,"
+        " begun {int} NOT NULL, status {int} NOT NULL, duration_ms {int} NOT NULL, answer_bytes {int} NOT NULL,"
+        " attempts {int} NOT NULL) {strict};"
+        "CREATE INDEX dispatches_begun ON dispatches (begun);"
+        "CREATE TABLE dispatch_sources (org {int} NOT NULL, agent TEXT NOT NULL, address TEXT NOT NULL,"
+        " requests {int} NOT NULL, failures {int} NOT NULL, used {int} NOT NULL,"
+        " PRIMARY KEY (org, agent, address)) {strict};"
+        "INSERT INTO counters (name, value) VALUES ('dispatch', 0);";
+
 const struct store_step store_steps[] = {
         { "the first tables", first },
         { "which control leads", leader },
         { "which controls there are, and who is at which", controls },
+        { "requests that agents sent out", dispatches },
 };
 const int store_steps_count = ARRAY_SIZE(store_steps);

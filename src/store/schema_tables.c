@@ -22,5 +22,9 @@ const struct store_listed store_listed[] = {
         { "outbox", NULL, "seq, org, time, family, object, operation", "seq", "n", false },
         { "idempotency", NULL, "org, actor, word, request, status, headers, body, created",
           "org, actor, word", "ntt", false },
+        { "dispatches", NULL,
+          "id, org, request, caller, method, url, agent, source, error, begun, status, duration_ms, answer_bytes, attempts",
+          "id", "n", false },
+        { "dispatch_sources", NULL, "org, agent, address, requests, failures, used", "org, agent, address", "ntt", false },
 };
 const size_t store_listed_count = ARRAY_SIZE(store_listed);

@@ -148,3 +148,28 @@ def story_time_and_redirects(t, seconds=90):
     r = s.execute(f"{base}/to", followRedirects=True)
     same((r["status_code"], r["body"], r["metadata"]["url"]), (200, "ok", f"{base}/there?x=1"))
     same(s.execute(f"{base}/inside", 403, followRedirects=True)["error"], "destination_denied")
+
+
+def story_history_and_counts_outlive_a_restart(t, seconds=120):
+    s = Senders(t)
+    up = t.sample()
+    for _ in range(4):
+        s.execute(f"http://127.0.0.1:{up.port}/bytes/10")
+    s.execute("http://127.0.0.1:1/", 502)
+    same(s.control.ask("GET", "/api/config/request").status, 404)
+    same(s.control.ask("POST", "/api/config/request", {"method": "GET"}).status, 400)
+    same(s.control.ask("POST", "/api/config/request", {"url": f"http://127.0.0.1:{up.port}/echo", "headers": {"X-Default": "yes"}}).status, 200)
+    r = s.control.ask("POST", "/api/execute", {}).json
+    assert "x-default" in json.dumps(r["body"]).lower(), r
+    s.control.stop()
+    again = Control(t, "control-again", s.control.port, dispatch={"allow": LOOPBACK})
+    again.key, s.control = s.control.key, again
+    s.wait_available(2)
+    same(s.look("/stats")["total_requests_processed"] >= 6, True)
+    same(sum(x["requests_count"] for x in s.pool()["ip_pool"]), s.look("/stats")["total_requests_processed"])
+    history = s.look("/history?limit=3")
+    same([h["status_code"] for h in history["history"]], [200, None, 200])
+    same((history["history"][1]["error"], history["history"][1]["success"]), ("unreachable", False))
+    same(len(s.look(f"/history?before={history['next']}")["history"]), 3)
+    same(s.look("/config/request")["headers"], {"X-Default": "yes"})
+    same(s.control.ask("GET", "/api/history?limit=0").status, 400)

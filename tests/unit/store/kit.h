@@ -71,3 +71,4 @@ int copy_tests(void);
 int crash_tests(void);
 int start_tests(void);
 int controls_tests(void);
+int dispatches_tests(void);

@@ -5,9 +5,11 @@ static const struct {
         const char *name;
         int (*run)(void);
 } groups[] = {
-        { "families", families_tests }, { "changes", changes_tests }, { "addresses", addresses_tests },
-        { "threads", threads_tests },   { "copy", copy_tests },       { "start", start_tests },
-        { "controls", controls_tests }, { "crash", crash_tests },
+        { "families", families_tests },   { "changes", changes_tests },
+        { "addresses", addresses_tests }, { "threads", threads_tests },
+        { "copy", copy_tests },           { "start", start_tests },
+        { "controls", controls_tests },   { "dispatches", dispatches_tests },
+        { "crash", crash_tests },
 };
 
 static bool is_wanted(const char *name, int argc, char **argv)

@@ -1,0 +1,43 @@
+/*
+ * store/dispatches.h - requests that agents sent out: what became of each, and what was counted of each address.
+ *
+ * Not changes: nothing here is audited or told to nodes. Bounded by whoever writes: store_dispatch_prune.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "store/store.h"
+
+enum { STORE_DISPATCH_PAGE_MAX = 1000, STORE_DISPATCH_URL_MAX = 2048 };
+
+struct store_dispatch {
+        int64_t id; /* in the order of writing */
+        int64_t org;
+        struct str request, caller, method, url, agent, source, error; /* error empty: an answer came */
+        unix_ms begun;
+        int64_t status, duration_ms, answer_bytes, attempts;
+};
+
+/* Gives the row its id. A longer URL is cut. */
+MUST_USE enum err store_dispatch_add(struct store_txn *t, struct store_dispatch *row);
+
+/* The newest first; `before` 0: from the end. `limit` up to STORE_DISPATCH_PAGE_MAX. */
+MUST_USE enum err store_dispatch_list(struct store_txn *t, int64_t org, int64_t before, unsigned limit,
+                                      struct arena *a, struct store_dispatch **out, size_t *count);
+
+/* Keeps the newest `rows_max` that began at or after `since`; removes at most `limit` of the others at a time. */
+MUST_USE enum err store_dispatch_prune(struct store_txn *t, unix_ms since, int64_t rows_max, unsigned limit,
+                                       int64_t *removed);
+
+/* What was counted of one address of one agent. */
+struct store_dispatch_source {
+        int64_t org;
+        struct str agent, address;
+        int64_t requests, failures;
+        unix_ms used;
+};
+MUST_USE enum err store_dispatch_source_put(struct store_txn *t, const struct store_dispatch_source *row);
+MUST_USE enum err store_dispatch_sources(struct store_txn *t, int64_t org, struct arena *a,
+                                         struct store_dispatch_source **out, size_t *count);
+/* All of an agent's. */
+MUST_USE enum err store_dispatch_sources_remove(struct store_txn *t, int64_t org, struct str agent);
