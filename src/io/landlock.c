@@ -20,6 +20,12 @@ static const unsigned char fs_rights[] = { 0, 13, 14, 15, 15, 16 };
 
 enum { NET_BIND_TCP = 1, SCOPE_ABSTRACT_UNIX = 1, SCOPE_SIGNAL = 2 };
 
+/* As the kernel takes it; the header of an older system has no name for it. */
+struct port_rule {
+        uint64_t allowed_access, port;
+};
+enum { RULE_PORT = 2, ANY_FREE_PORT = 0 };
+
 /* Of the rights, those to read, and those a file can have at all. */
 enum {
         EXECUTE = LANDLOCK_ACCESS_FS_EXECUTE,
@@ -58,6 +64,15 @@ static void paths_allow(int rules, uint64_t handled, const struct sandbox_paths 
                 path_allow(rules, handled, &looked_at[i]);
 }
 
+/* An agent and control may call from an address of their own, but from no port of their own: a listener would want one. */
+static void own_address_allow(int rules, enum sandbox_role role)
+{
+        static const struct port_rule rule = { NET_BIND_TCP, ANY_FREE_PORT };
+
+        if (role == SANDBOX_NODE || role == SANDBOX_CONTROL)
+                syscall(SYS_landlock_add_rule, rules, RULE_PORT, &rule, 0);
+}
+
 /* A worker and a key holder have everything open they need; the others may be told of a socket by its abstract name. */
 static uint64_t scopes(enum sandbox_role role)
 {
@@ -88,6 +103,7 @@ int landlock_enter(enum sandbox_role role, const struct sandbox_paths *paths)
         if (fd < 0)
                 return 0;
         paths_allow(fd, rules.handled_access_fs, paths);
+        own_address_allow(fd, role);
         bool ok = syscall(SYS_landlock_restrict_self, fd, 0) == 0;
         close(fd);
         return ok ? (int)version : 0;

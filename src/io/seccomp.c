@@ -74,7 +74,7 @@ static const struct rule rules[] = {
 #endif
         ALLOW(accept4, WORKER), ALLOW(shutdown, BOTH), ALLOW(connect, WORKER),
         ALLOW(getsockopt, WORKER), ALLOW(setsockopt, WORKER), ALLOW(getsockname, WORKER), ALLOW(getpeername, WORKER),
-        ALLOW_IF(socket, WORKER & ~CONTROL, ONE_OF(0, UINT32_MAX, AF_UNIX, AF_INET, AF_INET6), ONE_OF(1, 0xf, SOCK_STREAM, SOCK_DGRAM)),
+        ALLOW_IF(socket, FILELESS & WORKER, ONE_OF(0, UINT32_MAX, AF_UNIX, AF_INET, AF_INET6), ONE_OF(1, 0xf, SOCK_STREAM, SOCK_DGRAM)),
         ALLOW_IF(fcntl, FILELESS, ONE_OF(1, UINT32_MAX, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC, F_GET_SEALS, F_ADD_SEALS)),
         ALLOW_IF(ioctl, FILELESS & WORKER, ONE_OF(1, UINT32_MAX, FIONREAD, FIONBIO, TIOCOUTQ)),
         ALLOW_IF(ioctl, FILES, ONE_OF(1, UINT32_MAX, FIONREAD, FIONBIO, TIOCOUTQ, TCGETS, SIOCGIFINDEX, SIOCGIFNAME)),
@@ -112,13 +112,14 @@ static const struct rule rules[] = {
         ALLOW(readlink, FILES), ALLOW(open, FILES), ALLOW(stat, FILES), ALLOW(lstat, FILES), ALLOW(access, FILES), ALLOW(mkdir, FILES),
         ALLOW(unlink, FILES), ALLOW(rename, FILES), ALLOW(link, FILES), ALLOW(rmdir, FILES),
 #endif
-        /* threads, and a database by its name: interfaces are asked for, a source address taken */
+        /* a source address is taken, interfaces are asked for and watched; raw without a capability is netlink's only */
+        ALLOW(bind, FILES),
+        ALLOW_IF(socket, FILES, ONE_OF(0, UINT32_MAX, AF_UNIX, AF_INET, AF_INET6, AF_NETLINK),
+                 ONE_OF(1, 0xf, SOCK_STREAM, SOCK_DGRAM, SOCK_RAW)),
+        /* threads, and what a database's library asks */
         FAILS(clone3, CONTROL, ENOSYS),
         ALLOW(set_robust_list, CONTROL), ALLOW(rseq, CONTROL), ALLOW(sched_getaffinity, CONTROL), ALLOW(sched_getparam, CONTROL),
         ALLOW(sched_getscheduler, CONTROL), ALLOW(getppid, CONTROL), ALLOW(utimensat, CONTROL),
-        ALLOW_IF(socket, CONTROL, ONE_OF(0, UINT32_MAX, AF_UNIX, AF_INET, AF_INET6, AF_NETLINK),
-                 ONE_OF(1, 0xf, SOCK_STREAM, SOCK_DGRAM, SOCK_RAW)), /* raw without a capability is netlink's only */
-        ALLOW(bind, CONTROL),
 #if SANDBOX_IS_SANITIZED /* a report looks at these; Landlock refuses what they name */
         ALLOW(openat, BOTH), ALLOW(readlinkat, BOTH), ALLOW(sigaltstack, BOTH), ALLOW(rt_sigaction, BOTH),
         ALLOW(sched_getaffinity, BOTH),

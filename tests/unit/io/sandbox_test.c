@@ -97,6 +97,12 @@ static long listens(void)
 {
         struct sockaddr_in in = { .sin_family = AF_INET };
         int fd = socket(AF_INET, SOCK_STREAM, 0);
+        return bind(fd, (struct sockaddr *)&in, sizeof(in)) == 0 ? listen(fd, 1) : -1;
+}
+static long takes_a_source_address(void)
+{
+        struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+        int fd = socket(AF_INET, SOCK_STREAM, 0);
         return bind(fd, (struct sockaddr *)&in, sizeof(in));
 }
 static long makes_code(void)
@@ -239,7 +245,8 @@ static const struct {
         { "tgkill of another", signals_its_parents_thread, REFUSED, REFUSED, REFUSED, REFUSED },
         { "raw socket", opens_a_raw_socket, REFUSED, REFUSED, REFUSED, REFUSED },
         { "packet socket", opens_a_packet_socket, REFUSED, REFUSED, REFUSED, REFUSED },
-        { "netlink", opens_a_netlink_socket, REFUSED, REFUSED, REFUSED, WORKS },
+        { "netlink", opens_a_netlink_socket, REFUSED, REFUSED, WORKS, WORKS },
+        { "a source address", takes_a_source_address, REFUSED, REFUSED, WORKS, WORKS },
         { "a listener of its own", listens, REFUSED, REFUSED, REFUSED, REFUSED },
         { "executable memory", makes_code, REFUSED, REFUSED, REFUSED, REFUSED },
         { "data made executable", turns_data_into_code, REFUSED, REFUSED, REFUSED, REFUSED },
