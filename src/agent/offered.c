@@ -1,13 +1,15 @@
 #include "agent/offered.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "conf/conf.h"
+#include "wire/ports.h"
 #include "json/reader.h"
 #include "json/writer.h"
 
-enum { ITEM_MEMORY_MAX = 1024 * 1024, TEXT_BYTES_MAX = 4 << 20 };
+enum { ITEM_MEMORY_MAX = 1024 * 1024, TEXT_BYTES_MAX = 4 << 20, URL_BYTES_MAX = 600 };
 
 /* ---- the document as configuration ---- */
 
@@ -42,7 +44,41 @@ static void idle_write(struct json_writer *w, const struct json_value *target)
         json_write_object_end(w);
 }
 
-/* Each target is an upstream and a service of the same id. */
+static void upstream_write(struct json_writer *w, const struct json_value *service,
+                           const struct json_value *target, struct str url)
+{
+        json_write_object_begin(w);
+        json_write_key(w, STR("targets"));
+        json_write_array_begin(w);
+        json_write_str(w, url);
+        json_write_array_end(w);
+        raw_copy(w, target, STR("health"));
+        raw_copy(w, target, STR("tls"));
+        if (str_eq(json_str(json_find(service, STR("kind"))), STR("llm")))
+                timeouts_write(w);
+        raw_copy(w, target, STR("proxyProtocol"));
+        idle_write(w, target);
+        json_write_object_end(w);
+}
+
+/* One of a range: "tg-x-3" for the fourth port. */
+static void port_write(struct json_writer *w, const struct json_value *service, struct str id,
+                       const struct json_value *target, const struct wire_ports *ports, unsigned n,
+                       bool as_upstreams)
+{
+        char name[WIRE_ID_MAX + 16], url[URL_BYTES_MAX + 16];
+        int name_len = snprintf(name, sizeof(name), "%.*s-%u", STR_FMT(id), n);
+        int url_len = snprintf(url, sizeof(url), "%.*s:%u", STR_FMT(ports->before), ports->first + n);
+        struct str numbered = { name, (size_t)name_len };
+
+        json_write_key(w, numbered);
+        if (as_upstreams)
+                upstream_write(w, service, target, (struct str){ url, (size_t)url_len });
+        else
+                json_write_str(w, numbered);
+}
+
+/* Each target is an upstream and a service of the same id; of a range, each port. */
 static void targets_write(struct json_writer *w, const struct json_value *service, bool as_upstreams)
 {
         const struct json_value *targets = json_find(service, STR("targets"));
@@ -51,26 +87,21 @@ static void targets_write(struct json_writer *w, const struct json_value *servic
                 struct str id = targets->members[i].key;
                 const struct json_value *target = &targets->members[i].value;
                 const struct json_value *url = json_find(target, STR("url"));
+                struct wire_ports ports;
 
                 if (!wire_id_is_valid(id) || !json_is(url, JSON_STRING))
                         continue;
-                if (!as_upstreams) {
-                        json_write_member_str(w, id, id);
+                if (json_str(url).len < URL_BYTES_MAX && wire_ports_parse(json_str(url), &ports) == ERR_OK &&
+                    ports.count > 1) {
+                        for (unsigned n = 0; n < ports.count; n++)
+                                port_write(w, service, id, target, &ports, n, as_upstreams);
                         continue;
                 }
                 json_write_key(w, id);
-                json_write_object_begin(w);
-                json_write_key(w, STR("targets"));
-                json_write_array_begin(w);
-                json_write_raw(w, url->raw);
-                json_write_array_end(w);
-                raw_copy(w, target, STR("health"));
-                raw_copy(w, target, STR("tls"));
-                if (str_eq(json_str(json_find(service, STR("kind"))), STR("llm")))
-                        timeouts_write(w);
-                raw_copy(w, target, STR("proxyProtocol"));
-                idle_write(w, target);
-                json_write_object_end(w);
+                if (as_upstreams)
+                        upstream_write(w, service, target, json_str(url));
+                else
+                        json_write_str(w, id);
         }
 }
 

@@ -126,7 +126,8 @@ enum err assembly_upstream(const struct assembly *a, const struct conf_upstream 
                 target_build(a, u, &c->targets[i], &u->targets[i]);
                 needs_tls |= u->targets[i].is_tls;
                 has_links |= u->targets[i].agent.len > 0;
-                u->is_raw |= c->targets[i].url.scheme == CONF_TCP;
+                u->is_raw |= c->targets[i].url.scheme == CONF_TCP || c->targets[i].url.scheme == CONF_UDP;
+                u->is_datagram |= c->targets[i].url.scheme == CONF_UDP;
         }
         if (c->proxy_protocol != CONF_PROXY_OFF) {
                 u->proxy_version = c->proxy_protocol == CONF_PROXY_V1 ? 1 : 2;

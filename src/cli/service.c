@@ -235,11 +235,14 @@ static enum exit_code service_remove_run(const struct command_call *call)
 static const struct command service_commands[] = {
         { .name = "add",
           .summary = "publish something that runs beside an agent, at every gateway",
-          .usage = "NAME --host HOST[,…]|--tls HOST[,…]|--tcp PORTS --to agent/NAME:HOST:PORT[,…] …",
+          .usage =
+                  "NAME --host HOST[,…]|--tls HOST[,…]|--tcp PORTS|--udp PORTS --to agent/NAME:HOST:PORT[,…] …",
           .examples =
                   (const char *const[]){
                           "sekisho service add app --host app.example.com --to agent/home:localhost:8080",
                           "sekisho service add ssh --tcp 2222 --to agent/home:22 --allow 203.0.113.0/24 --rate 5/min",
+                          "sekisho service add dns --udp 5353 --to agent/home:localhost:53",
+                          "sekisho service add game --udp 30000-30010 --to agent/home:game:40000-40010",
                           "sekisho service add db --tls db.example.com --to agent/home:localhost:5432 --proxy-protocol v2",
                           "sekisho service add wiki --host wiki.example.com --to home:3000,attic:3000 --access token",
                           "sekisho service add gpus --llm --to agent/home",

@@ -57,7 +57,7 @@ struct conf_token {
 };
 
 /* Addresses of the gateway and the admin together: as many sockets as go to a worker at once. */
-enum { CONF_LISTENS_MAX = 60 };
+enum { CONF_LISTENS_MAX = 240 };
 
 /* Who may open byte streams, and how many. */
 struct conf_stream_rules {
@@ -65,6 +65,7 @@ struct conf_stream_rules {
         struct conf_prefixes denied_ips;               /* of those */
         struct units_rate rate;                        /* of new ones, per address; count 0: none */
         uint64_t streams_max, streams_per_address_max; /* at a time; 0: no limit */
+        int64_t idle;                                  /* nothing passes for so long; 0: not given */
 };
 
 struct conf_listen {
@@ -176,7 +177,7 @@ struct conf_gateway {
 
 /* ---- shared by providers, upstreams and routes ---- */
 
-enum conf_scheme { CONF_HTTP, CONF_HTTPS, CONF_UNIX, CONF_LINK, CONF_TCP };
+enum conf_scheme { CONF_HTTP, CONF_HTTPS, CONF_UNIX, CONF_LINK, CONF_TCP, CONF_UDP };
 
 struct conf_url {
         struct str text; /* as written */

@@ -146,3 +146,6 @@ void resolve_allow(struct loader *l, const char *key, struct draft_place at, con
 /* An address to listen on. False: reported. */
 bool resolve_listen(struct loader *l, const char *what, const struct draft_text *text,
                     struct listen_address *out);
+/* The same where it may be one for datagrams. */
+bool resolve_listen_any(struct loader *l, const char *what, const struct draft_text *text,
+                        struct listen_address *out);

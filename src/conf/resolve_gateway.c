@@ -239,6 +239,12 @@ static void listen_add(struct loader *l, struct conf_gateway *g, const struct co
                 if (str_eq(address, listen_address_format(&g->listens[i].address, other)))
                         loader_error_at(l, at, "gateway: the address %.*s is listened on twice",
                                         STR_FMT(address));
+        if (listen->address.is_datagram &&
+            (listen->is_tls || listen->takes_proxy_protocol || !listen->upstream_name.ptr))
+                loader_error_at(
+                        l, at,
+                        "gateway: %.*s is for datagrams: it needs an upstream, and has no TLS or PROXY header",
+                        STR_FMT(address));
         if (listen->is_tls && g->certificates_count == 0)
                 loader_error_at(l, at,
                                 "gateway: %.*s is to speak TLS, and there is no certificate; add one to "
@@ -288,13 +294,13 @@ static void listens_resolve(struct loader *l, struct draft_gateway *d, struct co
 
                 if (!more.upstream_name.ptr &&
                     (r->allowed_ips.count || r->denied_ips.count || r->rate.count || r->streams_max ||
-                     r->streams_per_address_max))
+                     r->streams_per_address_max || r->idle))
                         loader_error_at(
                                 l, drafts[i].item.at,
                                 "%.*s: allowedIps, deniedIps and limits go with upstream; for HTTP they are keys of routes",
                                 STR_FMT(drafts[i].item.path));
 
-                if (resolve_listen(l, drafts[i].item.path.ptr, &drafts[i].address, &more.address))
+                if (resolve_listen_any(l, drafts[i].item.path.ptr, &drafts[i].address, &more.address))
                         listen_add(l, g, &more, drafts[i].item.at);
         }
         if (d->redirect_http.text.ptr) {

@@ -123,7 +123,7 @@ static void prefixes_resolve(struct loader *l, const struct draft_route *d, stru
 static void stream_check(struct loader *l, const struct draft_route *d, const struct conf_upstream *u)
 {
         for (size_t i = 0; u && i < u->targets_count; i++)
-                if (u->targets[i].url.scheme == CONF_TCP)
+                if (u->targets[i].url.scheme == CONF_TCP || u->targets[i].url.scheme == CONF_UDP)
                         loader_error_at(
                                 l, d->upstream.at,
                                 "%.*s.upstream: %.*s speaks no HTTP; name it in gateway.listen[].upstream",

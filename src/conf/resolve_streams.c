@@ -13,10 +13,11 @@ static const struct conf_upstream *upstream_find(const struct conf *c, struct st
         return NULL;
 }
 
-static bool carries_streams(const struct conf_upstream *u)
+/* A link's target is judged at the agent. */
+static bool carries(const struct conf_upstream *u, enum conf_scheme scheme)
 {
         for (size_t i = 0; i < u->targets_count; i++)
-                if (u->targets[i].url.scheme != CONF_TCP && u->targets[i].url.scheme != CONF_LINK)
+                if (u->targets[i].url.scheme != scheme && u->targets[i].url.scheme != CONF_LINK)
                         return false;
         return true;
 }
@@ -41,11 +42,13 @@ static void raw_listen_resolve(struct loader *l, struct draft_gateway *d, struct
         if (!listen->upstream)
                 loader_error_at(l, draft->upstream.at, "%.*s.upstream: there is no upstream \"%.*s\"",
                                 STR_FMT(draft->item.path), STR_FMT(listen->upstream_name));
-        else if (!carries_streams(listen->upstream))
+        else if (!carries(listen->upstream, listen->address.is_datagram ? CONF_UDP : CONF_TCP))
                 loader_error_at(
                         l, draft->upstream.at,
-                        "%.*s.upstream: the targets of %.*s speak HTTP; write tcp://host:port to pass bytes on",
-                        STR_FMT(draft->item.path), STR_FMT(listen->upstream_name));
+                        "%.*s.upstream: the targets of %.*s are of another kind; write %s://host:port to pass %s on",
+                        STR_FMT(draft->item.path), STR_FMT(listen->upstream_name),
+                        listen->address.is_datagram ? "udp" : "tcp",
+                        listen->address.is_datagram ? "datagrams" : "bytes");
 }
 
 void resolve_raw_listens(struct loader *l, struct draft_gateway *d)
@@ -92,7 +95,7 @@ void resolve_published_listens(struct loader *l, struct draft_gateway *d)
                                             .rules = drafts[i].rules };
 
                 if (drafts[i].item.at.line != DRAFT_LINE_PUBLISHED ||
-                    !resolve_listen(l, drafts[i].item.path.ptr, &drafts[i].address, &more.address))
+                    !resolve_listen_any(l, drafts[i].item.path.ptr, &drafts[i].address, &more.address))
                         continue;
                 const char *why = published_refusal(l->conf, &more);
                 if (why) {
@@ -170,7 +173,7 @@ static void pass_resolve(struct loader *l, const struct draft_pass *d, struct co
         if (!p->upstream)
                 loader_error_at(l, d->upstream.at, "%.*s.upstream: there is no upstream \"%.*s\"",
                                 STR_FMT(d->item.path), STR_FMT(p->upstream_name));
-        else if (!carries_streams(p->upstream))
+        else if (!carries(p->upstream, CONF_TCP))
                 loader_error_at(
                         l, d->upstream.at,
                         "%.*s.upstream: the targets of %.*s speak HTTP; write tcp://host:port to pass TLS on",

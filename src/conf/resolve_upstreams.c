@@ -96,18 +96,26 @@ static void protocol_check(struct loader *l, const struct draft_target *d, enum 
 /* Bytes and requests do not mix: a route could not tell which target takes what. */
 static void streams_check(struct loader *l, const struct draft_upstream *d, const struct conf_upstream *u)
 {
-        size_t streams = 0, others = 0;
+        size_t streams = 0, datagrams = 0, others = 0;
 
         for (size_t i = 0; i < u->targets_count; i++) {
                 streams += u->targets[i].url.scheme == CONF_TCP;
-                others += u->targets[i].url.scheme != CONF_TCP && u->targets[i].url.scheme != CONF_LINK;
+                datagrams += u->targets[i].url.scheme == CONF_UDP;
+                others += u->targets[i].url.scheme != CONF_TCP && u->targets[i].url.scheme != CONF_UDP &&
+                          u->targets[i].url.scheme != CONF_LINK;
         }
-        if (streams && others)
-                loader_error_at(l, d->targets.at,
-                                "%.*s.targets: tcp:// stands beside a target that speaks HTTP",
+        if ((streams > 0) + (datagrams > 0) + (others > 0) > 1)
+                loader_error_at(
+                        l, d->targets.at,
+                        "%.*s.targets: bytes (tcp://), datagrams (udp://) and HTTP stand beside each other; one upstream has "
+                        "targets of one kind",
+                        STR_FMT(d->item.path));
+        if ((streams || datagrams) && u->health.path.len)
+                loader_error_at(l, d->item.at,
+                                "%.*s.health.path: targets of tcp:// and udp:// answer no requests",
                                 STR_FMT(d->item.path));
-        if (streams && u->health.path.len)
-                loader_error_at(l, d->item.at, "%.*s.health.path: targets of tcp:// answer no requests",
+        if (datagrams && u->proxy_protocol != CONF_PROXY_OFF)
+                loader_error_at(l, d->item.at, "%.*s.proxyProtocol: has no form for datagrams",
                                 STR_FMT(d->item.path));
 }
 

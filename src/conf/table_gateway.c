@@ -4,47 +4,36 @@
 
 #define AT(type, member) .offset = offsetof(struct type, member)
 
+#define SECOND 1000ULL
+#define HOUR   (3600 * SECOND)
+
 /* Of byte streams: the same where a port is theirs and where a name of TLS is. */
-#define STREAM_RULES(type, when)                                                                              \
-        { "allowedIps",                                                                                       \
-          CONF_TYPE_PREFIXES,                                                                                 \
-          0,                                                                                                  \
-          AT(type, rules.allowed_ips),                                                                        \
-          "[]",                                                                                               \
-          .doc = when "Who may connect, beside `gateway.allowedIps`; empty: everyone that admits." },         \
-                { "deniedIps", CONF_TYPE_PREFIXES,                                                            \
-                  0,           AT(type, rules.denied_ips),                                                    \
-                  "[]",        .doc = when "Who of these may not." },                                         \
-                { "rateLimit",                                                                                \
-                  CONF_TYPE_RATE,                                                                             \
-                  0,                                                                                          \
-                  AT(type, rules.rate),                                                                       \
-                  .unless = "no limit",                                                                       \
-                  .doc = when                                                                                 \
-                  "New connections of one address in a time, as `10/s`; above it they are closed at once." }, \
-                { "maxConnections",                                                                           \
-                  CONF_TYPE_NUMBER,                                                                           \
-                  0,                                                                                          \
-                  AT(type, rules.streams_max),                                                                \
-                  "0",                                                                                        \
-                  0,                                                                                          \
-                  1000000,                                                                                    \
-                  .doc = when "Connections at a time, over all workers; 0: no limit of its own." },           \
-        {                                                                                                     \
-                "maxConnectionsPerAddress", CONF_TYPE_NUMBER, 0, AT(type, rules.streams_per_address_max),     \
-                        "0", 0, 1000000, .doc = when "Of one address at a time; 0: no limit of its own."      \
-        }
+/* clang-format off */
+#define STREAM_RULES(type, when) \
+        { "allowedIps", CONF_TYPE_PREFIXES, 0, AT(type, rules.allowed_ips), "[]", \
+          .doc = when "Who may connect, beside `gateway.allowedIps`; empty: everyone that admits." }, \
+        { "deniedIps", CONF_TYPE_PREFIXES, 0, AT(type, rules.denied_ips), "[]", \
+          .doc = when "Who of these may not." }, \
+        { "rateLimit", CONF_TYPE_RATE, 0, AT(type, rules.rate), .unless = "no limit", \
+          .doc = when "New connections (of `udp:`, flows) of one address in a time, as `10/s`; what is above is closed at once." }, \
+        { "maxConnections", CONF_TYPE_NUMBER, 0, AT(type, rules.streams_max), "0", 0, 1000000, \
+          .doc = when "Connections or flows at a time, over all workers; 0: no limit of its own, of `udp:` 4096." }, \
+        { "maxConnectionsPerAddress", CONF_TYPE_NUMBER, 0, AT(type, rules.streams_per_address_max), "0", 0, 1000000, \
+          .doc = when "Of one address at a time; 0: no limit of its own, of `udp:` 256." }, \
+        { "idleTimeout", CONF_TYPE_DURATION, 0, AT(type, rules.idle), "\"0s\"", 0, 24 * HOUR, \
+          .doc = when "How long nothing may pass on a connection or flow; 0: as `timeouts.tunnel` of the upstream says, of `udp:` 2m." }
+/* clang-format on */
 
 static const struct conf_key listen_keys[] = {
         { "address", CONF_TYPE_TEXT, CONF_REQUIRED, AT(draft_listen, address),
-          .doc = "Where to listen: `127.0.0.1:3000`, `[::1]:3000`, `:3000` (every address), `unix:/run/sekisho.sock`, or `systemd:NAME`: the socket a socket unit opens under this `FileDescriptorName`." },
+          .doc = "Where to listen: `127.0.0.1:3000`, `[::1]:3000`, `:3000` (every address), `unix:/run/sekisho.sock`, `systemd:NAME`: the socket a socket unit opens under this `FileDescriptorName`; or with `upstream` `udp:0.0.0.0:5353`, for datagrams." },
         { "tls", CONF_TYPE_BOOL, 0, AT(draft_listen, is_tls), "false",
           .doc = "Speak TLS, with `gateway.certificates`." },
         { "proxyProtocol", CONF_TYPE_BOOL, 0, AT(draft_listen, takes_proxy_protocol), "false",
           .doc = "Expect a PROXY protocol header (version 1 or 2) from `gateway.trustedProxies`." },
         { "upstream", CONF_TYPE_TEXT, 0, AT(draft_listen, upstream), .unless = "HTTP, by `routes`",
           .doc = "No HTTP here: each connection is passed on as it is to this one of `upstreams`, whose targets are `tcp://` or "
-                 "`link://`. With `tls` TLS ends here." },
+                 "`link://`. With `tls` TLS ends here. Of an address `udp:` each client's datagrams, to targets `udp://` or `link://`." },
         STREAM_RULES(draft_listen, "With `upstream`. "),
 };
 static const struct conf_table conf_table_listen = {
@@ -121,11 +110,9 @@ const struct conf_table conf_table_certificate = {
         .doc = "A certificate, chosen by the name the client asks for; the first one when none fits.",
 };
 
-#define KIB    1024ULL
-#define MIB    (1024 * KIB)
-#define GIB    (1024 * MIB)
-#define SECOND 1000ULL
-#define HOUR   (3600 * SECOND)
+#define KIB 1024ULL
+#define MIB (1024 * KIB)
+#define GIB (1024 * MIB)
 
 static const struct conf_key limits_keys[] = {
         { "headerBytes", CONF_TYPE_BYTES, 0, AT(conf_limits, header_bytes), "\"32KiB\"", KIB, MIB,

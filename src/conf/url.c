@@ -70,6 +70,10 @@ static bool url_parse(struct loader *l, struct str text, unsigned rules, struct 
                 out->scheme = CONF_TCP;
                 return network_url_parse(l, str_from(text, 6), rules, out) && out->port;
         }
+        if (rules & URL_TCP && str_has_prefix(text, STR("udp://"))) {
+                out->scheme = CONF_UDP;
+                return network_url_parse(l, str_from(text, 6), rules, out) && out->port;
+        }
         for (size_t i = 0; i < ARRAY_SIZE(schemes); i++) {
                 if (!str_has_prefix(text, schemes[i].prefix))
                         continue;
@@ -93,7 +97,7 @@ bool resolve_url(struct loader *l, const char *what, const struct draft_text *te
                         l, text->at, "%s: \"%.*s\" is no URL for this place; write %s", what,
                         STR_FMT(text->text),
                         rules & URL_UNIX
-                                ? "\"http://host:port\", \"https://host\", \"unix:/path\", \"tcp://host:port\" or \"link://agent/target\", without a path "
+                                ? "\"http://host:port\", \"https://host\", \"unix:/path\", \"tcp://host:port\", \"udp://host:port\" or \"link://agent/target\", without a path "
                                   "after the host (see addPrefix)"
                         : rules & URL_LINK
                                 ? "\"http://host:port/path\", \"https://host/path\" or \"link://agent/target\""
@@ -101,19 +105,30 @@ bool resolve_url(struct loader *l, const char *what, const struct draft_text *te
         return false;
 }
 
-bool resolve_listen(struct loader *l, const char *what, const struct draft_text *text,
-                    struct listen_address *out)
+bool resolve_listen_any(struct loader *l, const char *what, const struct draft_text *text,
+                        struct listen_address *out)
 {
         if (listen_address_parse(text->text, out) != ERR_OK) {
                 loader_error_at(
                         l, text->at,
                         "%s: \"%.*s\" is no address to listen on; write \"127.0.0.1:3000\", \"[::1]:3000\", \":3000\", "
-                        "\"unix:/path\" or \"systemd:NAME\"",
+                        "\"unix:/path\", \"systemd:NAME\", or for datagrams \"udp:0.0.0.0:5353\"",
                         what, STR_FMT(text->text));
                 return false;
         }
         out->path = arena_copy(l->arena, out->path);
         return true;
+}
+
+bool resolve_listen(struct loader *l, const char *what, const struct draft_text *text,
+                    struct listen_address *out)
+{
+        if (!resolve_listen_any(l, what, text, out))
+                return false;
+        if (out->is_datagram)
+                loader_error_at(l, text->at, "%s: \"%.*s\" is for datagrams, which nobody speaks here", what,
+                                STR_FMT(text->text));
+        return !out->is_datagram;
 }
 
 struct str conf_url_authority(const struct conf_url *url, struct arena *a)

@@ -104,12 +104,14 @@ static enum err target_make(struct api_call *c, struct store_change *change,
                             const struct store_service *service, const struct object_target *o,
                             struct store_target *row)
 {
+        const struct schema_texts listen = texts_of_text(&c->work, service->listen);
         struct store_txn *t = store_change_txn(change);
         struct store_node agent;
         enum err e;
 
         if ((e = target_check(c, o)) != ERR_OK || (e = target_fits(c, service->kind, o->url)) != ERR_OK ||
             (e = stream_target_check(c, o, service->kind)) != ERR_OK ||
+            (e = stream_ports_check(c, &listen, o->url)) != ERR_OK ||
             (e = agent_find(c, t, service->org, o->agent, &agent)) != ERR_OK)
                 return e;
         *row = (struct store_target){ .org = service->org,
@@ -383,7 +385,9 @@ static enum err place_check(struct api_call *c, struct store_txn *t, const struc
                             enum store_service_kind kind, int64_t org, int64_t own)
 {
         struct store_page page = { .org = org };
+        size_t ports = stream_ports_count(&o->listen);
         struct store_service *rows;
+        struct str mine, theirs;
         enum err e;
 
         do {
@@ -407,11 +411,21 @@ static enum err place_check(struct api_call *c, struct store_txn *t, const struc
                                         c, 409, NULL,
                                         "The service \"%.*s\" is published at that name and path already.",
                                         STR_FMT(r->name));
-                        if (r->kind == kind && shares_host(&o->listen, &listen))
-                                return api_fail(c, 409, NULL, "The service \"%.*s\" listens there already.",
-                                                STR_FMT(r->name));
+                        if (r->kind == kind &&
+                            stream_listens_overlap(&o->listen, &listen, kind == STORE_SERVICE_UDP, &mine,
+                                                   &theirs))
+                                return api_fail(
+                                        c, 409, NULL,
+                                        "The service \"%.*s\" listens there already: its %.*s and %.*s are partly the same.",
+                                        STR_FMT(r->name), STR_FMT(theirs), STR_FMT(mine));
+                        ports += stream_ports_count(&listen);
                 }
         } while (page.has_more);
+        if (o->listen.count && ports > STREAM_PORTS_MAX)
+                return api_fail(
+                        c, 409, NULL,
+                        "With this service there would be %zu ports; gateways open %d for services. Take some away.",
+                        ports, STREAM_PORTS_MAX);
         return ERR_OK;
 }
 
@@ -630,6 +644,9 @@ API_RUN(target_change)
             (e = store_service_get(t, row.org, row.service, &c->work, &service)) != ERR_OK ||
             (e = target_fits(c, service.kind, o.url)) != ERR_OK ||
             (e = stream_target_check(c, &o, service.kind)) != ERR_OK)
+                return e;
+        const struct schema_texts listen = texts_of_text(&c->work, service.listen);
+        if ((e = stream_ports_check(c, &listen, o.url)) != ERR_OK)
                 return e;
         if (expected && expected != row.revision)
                 return api_store_failed(c, ERR_STALE, "target");

@@ -13,6 +13,7 @@
 #include "store/services.h"
 #include "store/settings.h"
 #include "wire/document.h"
+#include "wire/ports.h"
 #include "json/reader.h"
 
 enum { ARENA_BYTES = 256 << 20, ITEM_BYTES_MAX = 64 * 1024 };
@@ -236,6 +237,7 @@ static bool target_counts(struct reading *r, const struct store_target *t)
 static void gateway_target(struct reading *r, const struct store_target *t, struct json_writer *w)
 {
         struct str models = member_raw(r, t->settings, "models");
+        struct wire_ports ports;
 
         json_write_object_begin(w);
         json_write_member_str(w, STR("id"), id_of(r, ID_TARGET, t->id));
@@ -243,6 +245,8 @@ static void gateway_target(struct reading *r, const struct store_target *t, stru
         json_write_member_int(w, STR("weight"), t->weight);
         if (t->is_backup)
                 json_write_member_bool(w, STR("backup"), true);
+        if (wire_ports_parse(t->url, &ports) == ERR_OK && ports.count > 1)
+                json_write_member_uint(w, STR("ports"), ports.count);
         if (models.len)
                 json_write_member_raw(w, STR("models"), models);
         json_write_object_end(w);

@@ -1,6 +1,8 @@
 #include "control/streams.h"
 
 #include "base/units.h"
+#include "io/listener.h"
+#include "wire/ports.h"
 #include "json/reader.h"
 
 enum { STREAMS_MAX = 1000000 };
@@ -74,6 +76,90 @@ static enum err members_check(struct api_call *c, struct str json,
         return e;
 }
 
+enum err stream_ports_check(struct api_call *c, const struct schema_texts *listen, struct str url)
+{
+        struct wire_ports to, at;
+
+        if (wire_ports_parse(url, &to) != ERR_OK || to.count == 1)
+                return ERR_OK;
+        for (size_t i = 0; i < listen->count; i++)
+                if (wire_ports_parse(listen->items[i], &at) != ERR_OK || at.count != to.count)
+                        return api_fail(
+                                c, 400, NULL,
+                                "The target %.*s has %u ports, and %.*s has %u: write as many, or one port for the "
+                                "target.",
+                                STR_FMT(url), to.count, STR_FMT(listen->items[i]), at.count);
+        return ERR_OK;
+}
+
+/* The addresses, whatever the ports are. */
+static bool address_overlaps(struct str a, struct str b, bool is_datagram, struct arena *arena)
+{
+        struct listen_address first, second;
+        const char *udp = is_datagram ? "udp:" : "";
+
+        return listen_address_parse(arena_format(arena, "%s%.*s:1", udp, STR_FMT(a)), &first) == ERR_OK &&
+               listen_address_parse(arena_format(arena, "%s%.*s:1", udp, STR_FMT(b)), &second) == ERR_OK &&
+               listen_address_overlaps(&first, &second);
+}
+
+bool stream_listens_overlap(const struct schema_texts *a, const struct schema_texts *b, bool is_datagram,
+                            struct str *mine, struct str *theirs)
+{
+        struct wire_ports one, other;
+        struct arena arena;
+        bool found = false;
+
+        arena_init(&arena, NULL, 0, 1 << 20);
+        for (size_t i = 0; i < a->count && !found; i++)
+                for (size_t j = 0; j < b->count && !found; j++) {
+                        found = wire_ports_parse(a->items[i], &one) == ERR_OK &&
+                                wire_ports_parse(b->items[j], &other) == ERR_OK &&
+                                wire_ports_overlap(&one, &other) &&
+                                address_overlaps(one.before, other.before, is_datagram, &arena);
+                        *mine = a->items[i];
+                        *theirs = b->items[j];
+                }
+        arena_fini(&arena);
+        return found;
+}
+
+size_t stream_ports_count(const struct schema_texts *listen)
+{
+        struct wire_ports ports;
+        size_t count = 0;
+
+        for (size_t i = 0; i < listen->count; i++)
+                count += wire_ports_parse(listen->items[i], &ports) == ERR_OK ? ports.count : 0;
+        return count;
+}
+
+/* Within one service no port stands twice, a socket of datagrams is of one family, and targets that are ranges fit. */
+static enum err listens_check(struct api_call *c, const struct object_service *o, bool is_datagram)
+{
+        const struct object_target *targets = o->targets.items;
+        enum err e = ERR_OK;
+
+        for (size_t i = 0; i < o->listen.count; i++) {
+                struct schema_texts one = { &o->listen.items[i], 1 },
+                                    rest = { &o->listen.items[i + 1], o->listen.count - i - 1 };
+                struct str mine, theirs;
+
+                if (is_datagram && str_has_prefix(one.items[0], STR(":")))
+                        return api_fail(
+                                c, 400, NULL,
+                                "\"%.*s\": a socket of datagrams has one family; write 0.0.0.0%.*s, [::]%.*s or both.",
+                                STR_FMT(one.items[0]), STR_FMT(one.items[0]), STR_FMT(one.items[0]));
+                if (stream_listens_overlap(&one, &rest, is_datagram, &mine, &theirs))
+                        return api_fail(c, 400, NULL,
+                                        "\"listen\" has %.*s and %.*s, which are partly the same.",
+                                        STR_FMT(mine), STR_FMT(theirs));
+        }
+        for (size_t i = 0; i < o->targets.count && e == ERR_OK; i++)
+                e = stream_ports_check(c, &o->listen, targets[i].url);
+        return e;
+}
+
 enum err stream_service_check(struct api_call *c, const struct object_service *o,
                               enum store_service_kind kind)
 {
@@ -88,7 +174,10 @@ enum err stream_service_check(struct api_call *c, const struct object_service *o
         if (o->path.len && !str_eq(o->path, STR("/")))
                 return api_fail(c, 400, NULL,
                                 "\"path\" is for services of kind http: here no path is ever seen.");
-        return members_check(c, o->settings, setting_check);
+        enum err e =
+                kind == STORE_SERVICE_PASSTHROUGH ? ERR_OK : listens_check(c, o, kind == STORE_SERVICE_UDP);
+
+        return e == ERR_OK ? members_check(c, o->settings, setting_check) : e;
 }
 
 static enum err target_setting_check(struct api_call *c, struct str name, const struct json_value *v)
@@ -106,7 +195,15 @@ static enum err target_setting_check(struct api_call *c, struct str name, const 
 
 enum err stream_target_check(struct api_call *c, const struct object_target *o, enum store_service_kind kind)
 {
+        struct wire_ports ports;
+
         if (!is_stream(kind))
                 return ERR_OK;
+        if (kind == STORE_SERVICE_PASSTHROUGH && wire_ports_parse(o->url, &ports) == ERR_OK &&
+            ports.count > 1)
+                return api_fail(c, 400, NULL, "The target %.*s is a range of ports, and a name has none.",
+                                STR_FMT(o->url));
+        if (kind == STORE_SERVICE_UDP && o->settings.len > 2)
+                return api_fail(c, 400, NULL, "A target of datagrams has no \"settings\".");
         return members_check(c, o->settings, target_setting_check);
 }

@@ -4,6 +4,7 @@
 
 #include "base/units.h"
 #include "crypto/text.h"
+#include "wire/ports.h"
 #include "json/reader.h"
 
 enum { JSON_TEXT_MAX = 64 * 1024, HOST_BYTES_MAX = 253, LABEL_BYTES_MAX = 63, NAME_BYTES_MAX = 63 };
@@ -133,30 +134,27 @@ static bool authority_split(struct str s, struct str *host, struct str *port)
 bool text_is_listen(struct str s)
 {
         struct str host, port;
-        uint64_t first, last;
+        struct wire_ports ports;
         struct ip ip;
 
         if (!authority_split(s, &host, &port) || port.len == 0)
                 return false;
         if (host.len && host.ptr[0] != '[' && ip_parse(host, &ip) != ERR_OK)
                 return false;
-        size_t dash = str_find_char(port, '-');
-        if (dash == STR_NONE)
-                return is_port(port, &first);
-        return is_port(str_sub(port, 0, dash), &first) && is_port(str_from(port, dash + 1), &last) &&
-               first < last && last - first < 1000;
+        return wire_ports_parse(s, &ports) == ERR_OK;
 }
 
 bool text_is_target(struct str s, const char **why)
 {
         static const struct {
                 struct str scheme;
-                bool needs_port;
-        } schemes[] = { { STR_INIT("http://"), false },
-                        { STR_INIT("https://"), false },
-                        { STR_INIT("h2c://"), true },
-                        { STR_INIT("tcp://"), true },
-                        { STR_INIT("udp://"), true } };
+                bool needs_port, takes_range;
+        } schemes[] = { { STR_INIT("http://"), false, false },
+                        { STR_INIT("https://"), false, false },
+                        { STR_INIT("h2c://"), true, false },
+                        { STR_INIT("tcp://"), true, true },
+                        { STR_INIT("udp://"), true, true } };
+        struct wire_ports ports;
         struct str host, port;
         uint64_t number;
 
@@ -176,7 +174,9 @@ bool text_is_target(struct str s, const char **why)
                     str_find_char(s, '?') != STR_NONE || str_find_char(s, '#') != STR_NONE ||
                     !authority_split(s, &host, &port) || host.len == 0)
                         return false;
-                *why = "needs a port from 1 to 65535";
+                *why = "needs a port from 1 to 65535, or a range of at most 128 such as 7000-7010";
+                if (str_find_char(port, '-') != STR_NONE && schemes[i].takes_range)
+                        return wire_ports_parse(s, &ports) == ERR_OK;
                 return port.len ? is_port(port, &number) : !schemes[i].needs_port;
         }
         *why = "must begin with http://, https://, h2c://, tcp://, udp:// or unix:/";

@@ -11,7 +11,12 @@
 #include "proxy/forward.h"
 #include "proxy/pass.h"
 
-enum { SNAPSHOT_BYTES_MAX = 256 << 20 };
+enum {
+        SNAPSHOT_BYTES_MAX = 256 << 20,
+        FLOWS_USUAL_MAX = 4096,
+        FLOWS_PER_ADDRESS_USUAL_MAX = 256,
+        FLOW_IDLE_USUAL_MS = 2 * 60 * 1000 /* RFC 4787 REQ-5 */
+};
 
 uint64_t build_key(const struct build *b, struct str text)
 {
@@ -158,7 +163,7 @@ static enum err server_tls(struct build *b, struct tls_context **out)
 
 /* What every connection of a listener of byte streams, or under a name that is passed on, goes by. */
 static const struct route *raw_build(struct build *b, struct str name, const struct conf_upstream *upstream,
-                                     const struct conf_stream_rules *rules)
+                                     const struct conf_stream_rules *rules, bool is_datagram)
 {
         struct upstream *u = b->s->upstreams[upstream - b->conf->upstreams];
         struct route *r = ARENA_NEW(b->arena, struct route);
@@ -174,6 +179,20 @@ static const struct route *raw_build(struct build *b, struct str name, const str
                              .rate = rules->rate,
                              .concurrent_max = (uint32_t)rules->streams_max,
                              .concurrent_per_address_max = (uint32_t)rules->streams_per_address_max };
+        if (is_datagram) { /* rates are asked, and ends found, before there is an exchange (proxy/udp_doors.h) */
+                r->rate = (struct units_rate){ 0 };
+                r->concurrent_max = rules->streams_max ? r->concurrent_max : FLOWS_USUAL_MAX;
+                r->concurrent_per_address_max = rules->streams_per_address_max ? r->concurrent_per_address_max
+                                                                               : FLOWS_PER_ADDRESS_USUAL_MAX;
+        } else if (rules->idle) {
+                struct upstream_waits *waits = ARENA_NEW(b->arena, struct upstream_waits);
+
+                if (!waits)
+                        return NULL;
+                *waits = u->waits;
+                waits->tunnel_ms = rules->idle;
+                r->waits = waits;
+        }
         r->key = build_key(b, r->name);
         measure_route_init(b->in->shared->metrics, &r->measure, r->name, u->name);
         return r;
@@ -192,7 +211,7 @@ static enum err passes_build(struct build *b)
         for (size_t i = 0; i < g->passes_count; i++) {
                 const struct conf_pass *c = &g->passes[i];
                 const struct route *raw =
-                        c->hosts.count ? raw_build(b, c->upstream_name, c->upstream, &c->rules) : NULL;
+                        c->hosts.count ? raw_build(b, c->upstream_name, c->upstream, &c->rules, false) : NULL;
 
                 if (c->hosts.count && !raw)
                         return ERR_NO_MEMORY;
@@ -225,12 +244,17 @@ static enum err listens_build(struct build *b)
         for (size_t i = 0; i < g->listens_count; i++) {
                 const struct route *raw = NULL;
 
-                if (g->listens[i].upstream &&
-                    !(raw = raw_build(b, listen_address_format(&g->listens[i].address, name),
-                                      g->listens[i].upstream, &g->listens[i].rules)))
+                const struct conf_listen *c = &g->listens[i];
+
+                if (c->upstream && !(raw = raw_build(b, listen_address_format(&c->address, name), c->upstream,
+                                                     &c->rules, c->address.is_datagram)))
                         return ERR_NO_MEMORY;
                 s->listens[s->listens_count++] =
                         (struct listen_conf){ .raw = raw,
+                                              .is_datagram = c->address.is_datagram,
+                                              .flow_rate = c->rules.rate,
+                                              .flow_idle_ms =
+                                                      c->rules.idle ? c->rules.idle : FLOW_IDLE_USUAL_MS,
                                               .tls = g->listens[i].is_tls ? tls_context_get(tls) : NULL,
                                               .redirects_to_https = g->listens[i].redirects_to_https,
                                               .takes_h2 = g->http2 && !g->listens[i].is_tls,

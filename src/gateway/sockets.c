@@ -24,7 +24,7 @@ enum err addresses_list(const struct conf *c, struct listen_address out[LISTENS_
 bool listen_address_eq(const struct listen_address *a, const struct listen_address *b)
 {
         return ip_eq(a->ip, b->ip) && a->port == b->port && a->is_handed == b->is_handed &&
-               str_eq(a->path, b->path);
+               a->is_datagram == b->is_datagram && str_eq(a->path, b->path);
 }
 
 static void bind_failed(const struct listen_address *a, bool is_published, enum err e)

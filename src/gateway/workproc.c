@@ -14,6 +14,7 @@
 #include "io/mailbox.h"
 #include "io/tls.h"
 #include "proxy/health.h"
+#include "proxy/udp_doors.h"
 
 enum { LISTENERS_MAX = MAILBOX_FDS_MAX - 1, FAREWELL_MS = 2500 };
 
@@ -21,7 +22,7 @@ struct door {
         struct listener listener;
         struct workproc *process;
         size_t index; /* in the snapshot's listens */
-        int fd;
+        int fd;       /* -1: of datagrams, and the worker's udp_doors have it */
 };
 
 struct workproc {
@@ -35,6 +36,7 @@ struct workproc {
         unsigned ticket_keys_count;
         struct door doors[LISTENERS_MAX];
         size_t doors_count;
+        struct udp_doors *udp;
         struct health *health;
         struct log_sink access;        /* the access log; closed where it is off */
         struct journal journal;        /* where it goes there */
@@ -64,7 +66,7 @@ static void on_closed_doors(struct worker *w, bool are_closed)
         struct workproc *p = CONTAINER_OF(w, struct workproc, worker);
 
         for (size_t i = 0; i < p->doors_count; i++)
-                if (!w->snap->listens[p->doors[i].index].is_admin)
+                if (p->doors[i].fd >= 0 && !w->snap->listens[p->doors[i].index].is_admin)
                         listener_hold(&p->doors[i].listener, are_closed);
 }
 
@@ -83,10 +85,13 @@ static void on_handover(struct worker *w, unsigned to, int fd)
 static void doors_close(struct workproc *p)
 {
         for (size_t i = 0; i < p->doors_count; i++) {
+                if (p->doors[i].fd < 0)
+                        continue;
                 listener_stop(&p->doors[i].listener);
                 close(p->doors[i].fd);
         }
         p->doors_count = 0;
+        udp_doors_close(p->udp);
 }
 
 /* Takes the descriptors. */
@@ -95,11 +100,16 @@ static enum err doors_open(struct workproc *p, const int *fds, size_t count)
         for (size_t i = 0; i < count; i++) {
                 struct door *d = &p->doors[p->doors_count++];
 
-                *d = (struct door){ .process = p, .index = i, .fd = fds[i] };
-                enum err e = listener_start(&d->listener, p->loop, fds[i], on_accept);
-                if (e != ERR_OK)
+                const struct listen_conf *listen = &p->worker.snap->listens[i];
+                enum err e;
+
+                *d = (struct door){ .process = p, .index = i, .fd = listen->is_datagram ? -1 : fds[i] };
+                e = listen->is_datagram ? udp_door_open(p->udp, fds[i], listen)
+                                        : listener_start(&d->listener, p->loop, fds[i], on_accept);
+                if (e != ERR_OK && !(listen->is_datagram && e == ERR_NOT_FOUND)) /* a place that is kept */
                         return e;
         }
+        udp_doors_settle(p->udp);
         return ERR_OK;
 }
 
@@ -294,6 +304,7 @@ static void drain(struct workproc *p, struct str body)
         memcpy(&m, body.ptr, sizeof(m));
         company_stop(p);
         doors_close(p);
+        udp_doors_settle(p->udp); /* whoever has the ports next begins the flows anew */
         timer_set(p->loop, &p->drain_timer, loop_now(p->loop) + m.timeout_ms);
         worker_drain(&p->worker, m.is_patient);
 }
@@ -358,7 +369,8 @@ int workproc_run(const struct workproc_input *in)
         keyclient_init(&p->keys, p->loop, in->keys_fd);
         if (mailbox_open(&p->mailbox, p->loop, in->mailbox_fd, on_message, on_supervisor_gone) != ERR_OK ||
             snapshot_make(p, in->conf, in->number, &snap) != ERR_OK ||
-            worker_init(&p->worker, in->shared, in->index, p->loop, snap) != ERR_OK) {
+            worker_init(&p->worker, in->shared, in->index, p->loop, snap) != ERR_OK ||
+            !(p->udp = udp_doors_new(&p->worker))) {
                 log_error("worker_not_started", LOG_N("worker", in->index));
                 return 1;
         }

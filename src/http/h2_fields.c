@@ -389,7 +389,7 @@ static enum err tunnel_make(struct h2_section *s, struct str websocket_key, stru
 }
 
 /* CONNECT as the upgrade that it is inside; whom to connect to is said by other means than its authority. */
-static enum err raw_make(struct http_head *out, struct http_refusal *refusal)
+static enum err raw_make(struct http_head *out, bool is_datagram, struct http_refusal *refusal)
 {
         if (out->framing == HTTP_BODY_LENGTH)
                 return refuse(refusal, ERR_MALFORMED, 400, "h2_content_length");
@@ -398,7 +398,8 @@ static enum err raw_make(struct http_head *out, struct http_refusal *refusal)
         out->framing = HTTP_BODY_NONE; /* what follows belongs to the tunnel */
         out->expects_continue = false;
         out->asks_upgrade = out->is_raw = true;
-        if (http_add(out, STR("Upgrade"), STR("tcp")) != ERR_OK ||
+        out->is_datagram = is_datagram;
+        if (http_add(out, STR("Upgrade"), is_datagram ? STR("connect-udp") : STR("tcp")) != ERR_OK ||
             http_add(out, STR("Connection"), STR("Upgrade")) != ERR_OK)
                 return refuse(refusal, ERR_TOO_LARGE, 431, "too_many_lines");
         return ERR_OK;
@@ -448,10 +449,13 @@ enum err h2_section_request(struct h2_section *s, bool is_end, struct str websoc
         out->target = pseudo_value(s, PATH);
         if ((e = request_framing(out, is_end, refusal)) != ERR_OK)
                 return e;
+        if (s->takes_raw && is_seen(s, PROTOCOL) &&
+            str_eq_nocase(pseudo_value(s, PROTOCOL), STR("connect-udp")))
+                return raw_make(out, true, refusal);
         if (is_seen(s, PROTOCOL))
                 return tunnel_make(s, websocket_key, out, refusal);
         if (out->method == HTTP_CONNECT && s->takes_raw)
-                return raw_make(out, refusal);
+                return raw_make(out, false, refusal);
         if (out->method == HTTP_CONNECT)
                 return refuse(refusal, ERR_UNSUPPORTED, 405, "connect");
         return ERR_OK;
@@ -620,6 +624,11 @@ enum err h2_list_request(const struct http_head *h, struct str scheme, struct st
                 return ERR_NO_MEMORY;
         if (h->is_raw) {
                 pair_put(out, pseudos[METHOD].name, STR("CONNECT"));
+                if (h->is_datagram) { /* RFC 8441 4, RFC 9298 3.4 */
+                        pair_put(out, pseudos[PROTOCOL].name, STR("connect-udp"));
+                        pair_put(out, pseudos[SCHEME].name, scheme);
+                        pair_put(out, pseudos[PATH].name, target);
+                }
                 pair_put(out, pseudos[AUTHORITY].name, host);
                 return fields_put(out, h->fields, h->fields_count, true, a);
         }

@@ -101,6 +101,7 @@ struct http_head {
         bool expects_continue;   /* request of HTTP/1.1 with a body to come: Expect: 100-continue */
         bool asks_upgrade; /* HTTP/1.1, Connection: upgrade, and Upgrade names one protocol, not HTTP (h2c) */
         bool is_raw; /* a byte stream is asked for (CONNECT); inside it is an upgrade to "tcp", accepted by 101 */
+        bool is_datagram; /* with is_raw: the bytes are capsules with UDP datagrams in them (CONNECT of connect-udp, capsule.h) */
         size_t bytes; /* of the head in the input, its empty line included */
         /* Where each known field is first, for O(1) look-up: first index + 1, or 0. */
         uint8_t first[HTTP_FIELD_COUNT];

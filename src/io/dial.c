@@ -86,11 +86,13 @@ static int open_socket(const struct dial_target *target)
 {
         int yes = 1;
         int family = target->ip.family == 0 ? AF_UNIX : target->ip.family == 4 ? AF_INET : AF_INET6;
-        int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        int kind = target->is_datagram && family != AF_UNIX ? SOCK_DGRAM : SOCK_STREAM;
+        int fd = socket(family, kind | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
         if (fd < 0 || family == AF_UNIX)
                 return fd;
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
+        if (kind == SOCK_STREAM)
+                setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
         if (target->fwmark)
                 (void)setsockopt(fd, SOL_SOCKET, SO_MARK, &target->fwmark, sizeof(target->fwmark));
         if (target->source.family != 0) {

@@ -30,6 +30,7 @@ struct dial_target {
         struct ip ip; /* family 0: Unix socket at `path` */
         uint16_t port;
         struct str path;
+        bool is_datagram; /* UDP: "connected" says only who is meant */
         struct ip source; /* family 0: the kernel chooses */
         uint32_t fwmark;  /* SO_MARK, 0: none. Without CAP_NET_ADMIN the attempt goes on without it */
 };

@@ -37,6 +37,10 @@ enum err listen_address_parse(struct str text, struct listen_address *out)
                 *out = a;
                 return ERR_OK;
         }
+        if (str_has_prefix(text, STR("udp:"))) {
+                a.is_datagram = true;
+                text = str_from(text, 4);
+        }
         for (size_t i = 0; i < text.len; i++)
                 if (text.ptr[i] == ':')
                         colon = i;
@@ -44,6 +48,8 @@ enum err listen_address_parse(struct str text, struct listen_address *out)
                 return ERR_MALFORMED;
         struct str host = str_sub(text, 0, colon);
         if (host.len == 0) {
+                if (a.is_datagram) /* one socket takes one family's */
+                        return ERR_MALFORMED;
                 a.ip.family = 6; /* :: */
         } else if (host.ptr[0] == '[') {
                 if (host.ptr[host.len - 1] != ']' || str_find_char(host, ':') == STR_NONE ||
@@ -59,6 +65,7 @@ enum err listen_address_parse(struct str text, struct listen_address *out)
 
 struct str listen_address_format(const struct listen_address *a, char out[LISTEN_ADDRESS_TEXT_MAX])
 {
+        const char *udp = a->is_datagram ? "udp:" : "";
         char ip[IP_TEXT_MAX];
         int n;
 
@@ -66,17 +73,20 @@ struct str listen_address_format(const struct listen_address *a, char out[LISTEN
                 n = snprintf(out, LISTEN_ADDRESS_TEXT_MAX, "%s:%.*s", a->is_handed ? "systemd" : "unix",
                              STR_FMT(a->path));
         else if (a->ip.family == 4)
-                n = snprintf(out, LISTEN_ADDRESS_TEXT_MAX, "%s:%u", ip_format(a->ip, ip).ptr,
+                n = snprintf(out, LISTEN_ADDRESS_TEXT_MAX, "%s%s:%u", udp, ip_format(a->ip, ip).ptr,
                              (unsigned)a->port);
         else
-                n = snprintf(out, LISTEN_ADDRESS_TEXT_MAX, "[%s]:%u", ip_format(a->ip, ip).ptr,
+                n = snprintf(out, LISTEN_ADDRESS_TEXT_MAX, "%s[%s]:%u", udp, ip_format(a->ip, ip).ptr,
                              (unsigned)a->port);
         return (struct str){ out, (size_t)MIN(n, LISTEN_ADDRESS_TEXT_MAX - 1) };
 }
 
 static bool takes(const struct listen_address *wide, struct ip ip)
 {
-        return ip_eq(wide->ip, ip) || ip_eq(wide->ip, (struct ip){ .family = 6 }) ||
+        bool is_both = !wide->is_datagram && ip_eq(wide->ip, (struct ip){ .family = 6 });
+
+        return ip_eq(wide->ip, ip) || is_both ||
+               (wide->is_datagram && ip.family == 6 && ip_eq(wide->ip, (struct ip){ .family = 6 })) ||
                (ip.family == 4 && ip_eq(wide->ip, (struct ip){ .family = 4 }));
 }
 
@@ -85,7 +95,8 @@ bool listen_address_overlaps(const struct listen_address *a, const struct listen
         if (a->ip.family == 0 || b->ip.family == 0)
                 return a->ip.family == b->ip.family && a->is_handed == b->is_handed &&
                        str_eq(a->path, b->path);
-        return a->port == b->port && a->port && (takes(a, b->ip) || takes(b, a->ip));
+        return a->is_datagram == b->is_datagram && a->port == b->port && a->port &&
+               (takes(a, b->ip) || takes(b, a->ip));
 }
 
 /* A socket file that nobody listens on any more, left by a process that was killed. */
@@ -114,6 +125,21 @@ static int bind_unix(int fd, const union address *a, socklen_t len)
                 return -1;
         }
         return bind(fd, &a->any, len);
+}
+
+/* Without SO_REUSEADDR, which would let two programs take each other's datagrams. */
+static int open_datagrams(struct ip ip, bool reuse_port)
+{
+        int yes = 1;
+        int fd = socket(ip.family == 4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+        if (fd >= 0 &&
+            ((reuse_port && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof(yes)) != 0) ||
+             (ip.family == 6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof(yes)) != 0))) {
+                close(fd);
+                return -1;
+        }
+        return fd;
 }
 
 static int open_tcp(struct ip ip, bool reuse_port)
@@ -147,6 +173,9 @@ enum err listen_socket_open(const struct listen_address *a, bool reuse_port, int
                 if ((e = address_of_path(&address, a->path, &len)) != ERR_OK)
                         return e;
                 fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        } else if (a->is_datagram) {
+                fd = open_datagrams(a->ip, reuse_port);
+                len = address_of_ip(&address, a->ip, a->port);
         } else {
                 struct ip ip = a->ip;
                 fd = open_tcp(ip, reuse_port);
@@ -159,7 +188,7 @@ enum err listen_socket_open(const struct listen_address *a, bool reuse_port, int
         if (fd < 0)
                 return err_from_errno(errno);
         if ((a->ip.family == 0 ? bind_unix(fd, &address, len) : bind(fd, &address.any, len)) != 0 ||
-            listen(fd, BACKLOG) != 0) {
+            (!a->is_datagram && listen(fd, BACKLOG) != 0)) {
                 e = err_from_errno(errno);
                 close(fd);
                 return e;
@@ -174,11 +203,13 @@ enum err listen_socket_address(int fd, struct listen_address *out, char place[10
         socklen_t len = sizeof(address), int_len = sizeof(int);
         int type = 0, accepts = 0;
 
-        if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &int_len) != 0 || type != SOCK_STREAM ||
-            getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &accepts, &int_len) != 0 || !accepts ||
+        if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &int_len) != 0 ||
+            (type != SOCK_DGRAM &&
+             (type != SOCK_STREAM || getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &accepts, &int_len) != 0 ||
+              !accepts)) ||
             getsockname(fd, &address.any, &len) != 0)
                 return ERR_NOT_FOUND;
-        *out = (struct listen_address){ 0 };
+        *out = (struct listen_address){ .is_datagram = type == SOCK_DGRAM };
         if (address.any.sa_family == AF_UNIX) {
                 snprintf(place, 108, "%.107s", address.un.sun_path);
                 out->path = str_of(place);

@@ -7,16 +7,17 @@
 #include "io/timer.h"
 
 struct listen_address {
-        struct ip ip;    /* family 0: a Unix socket at `path` */
-        uint16_t port;   /* 0: the kernel chooses */
-        struct str path; /* borrowed from the text that was parsed */
-        bool is_handed;  /* `path` is the name of a socket that the service manager opens (io/service.h) */
+        struct ip ip;     /* family 0: a Unix socket at `path` */
+        uint16_t port;    /* 0: the kernel chooses */
+        struct str path;  /* borrowed from the text that was parsed */
+        bool is_datagram; /* UDP; nothing is accepted there (udp.h) */
+        bool is_handed;   /* `path` is the name of a socket that the service manager opens (io/service.h) */
 };
 
 enum { LISTEN_ADDRESS_TEXT_MAX = 128 };
 
 /* "127.0.0.1:3000", "[::1]:3000", ":3000" (every address, IPv6 and IPv4), "unix:/run/sekisho.sock",
- * "systemd:NAME" (FileDescriptorName= of a socket unit). */
+ * "systemd:NAME" (FileDescriptorName= of a socket unit), "udp:0.0.0.0:5353", "udp:[::]:5353" (IPv6 alone). */
 MUST_USE
 enum err listen_address_parse(struct str text, struct listen_address *out);
 struct str listen_address_format(const struct listen_address *a, char out[LISTEN_ADDRESS_TEXT_MAX]);
@@ -29,11 +30,12 @@ bool listen_address_overlaps(const struct listen_address *a, const struct listen
  * address other than :: is IPV6_V6ONLY; :: takes IPv4 too (and is 0.0.0.0 where the system has no IPv6). A stale Unix
  * socket file is replaced, a live one is not. With reuse_port, sockets of the same user that also ask for it share the
  * port: whether another program has it is seen by opening once without. ERR_NOT_FOUND: only a service manager opens it.
+ * A socket of datagrams does not listen, and is IPV6_V6ONLY always.
  */
 MUST_USE
 enum err listen_socket_open(const struct listen_address *a, bool reuse_port, int *fd_out);
 
-/* What a listening stream socket is bound to; a path is put into `place`. ERR_NOT_FOUND: it is no such socket. */
+/* What a listening stream socket, or one of datagrams, is bound to; a path is put into `place`. ERR_NOT_FOUND: it is no such socket. */
 MUST_USE
 enum err listen_socket_address(int fd, struct listen_address *out, char place[108]);
 

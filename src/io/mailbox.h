@@ -9,7 +9,7 @@
 #include "base/str.h"
 #include "io/loop.h"
 
-enum { MAILBOX_BODY_BYTES_MAX = 16 * 1024, MAILBOX_FDS_MAX = 64 };
+enum { MAILBOX_BODY_BYTES_MAX = 16 * 1024, MAILBOX_FDS_MAX = 253 /* SCM_MAX_FD, unix(7) */ };
 
 struct mailbox;
 /* Body and fds are valid until return; descriptors not taken (set to -1 by the callee) are closed afterwards. The mailbox

@@ -41,8 +41,7 @@ static enum err ask_for_control(struct udp *u)
                         return e;
                 return set_int(u->fd, IPPROTO_IP, IP_RECVTOS, 1);
         }
-        if ((e = set_int(u->fd, IPPROTO_IPV6, IPV6_V6ONLY, 1)) != ERR_OK ||
-            (e = set_int(u->fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)) != ERR_OK)
+        if ((e = set_int(u->fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)) != ERR_OK)
                 return e;
         return set_int(u->fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
 }
@@ -82,7 +81,8 @@ enum err udp_open(struct udp *u, const struct udp_conf *conf)
         u->fd = socket(conf->family == 4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         if (u->fd < 0)
                 return errno == EAFNOSUPPORT ? ERR_UNSUPPORTED : err_from_errno(errno);
-        if ((e = ask_for_control(u)) != ERR_OK ||
+        if ((conf->family == 6 && (e = set_int(u->fd, IPPROTO_IPV6, IPV6_V6ONLY, 1)) != ERR_OK) ||
+            (e = ask_for_control(u)) != ERR_OK ||
             (conf->fwmark && (e = udp_set_fwmark(u, conf->fwmark)) != ERR_OK))
                 goto fail;
         size_queues(u, conf->buffer_bytes);
@@ -99,6 +99,39 @@ fail:
         close(u->fd);
         u->fd = -1;
         return e;
+}
+
+enum err udp_adopt(struct udp *u, int fd)
+{
+        int type = 0, domain = 0;
+        socklen_t len = sizeof(int);
+        enum err e = ERR_NOT_FOUND;
+
+        memset(u, 0, sizeof(*u));
+        u->watch.fd = -1;
+        u->fd = fd;
+        if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_DGRAM &&
+            getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 &&
+            (domain == AF_INET || domain == AF_INET6)) {
+                u->family = domain == AF_INET ? 4 : 6;
+                e = ask_for_control(u);
+        }
+        if (e == ERR_OK)
+                probe(u);
+        else
+                udp_close(u);
+        return e;
+}
+
+enum err udp_address(const struct udp *u, struct ip *ip, uint16_t *port)
+{
+        union address a;
+        socklen_t len = sizeof(a);
+
+        if (getsockname(u->fd, &a.any, &len) != 0)
+                return err_from_errno(errno);
+        *ip = address_ip(&a, port);
+        return ERR_OK;
 }
 
 void udp_close(struct udp *u)

@@ -46,6 +46,12 @@ struct udp_conf {
 MUST_USE enum err udp_open(struct udp *u, const struct udp_conf *conf);
 void udp_close(struct udp *u); /* may be closed already */
 
+/* A bound socket that was opened by another (listener.h). Takes `fd`, also on an error. ERR_NOT_FOUND: it is none. Not yet watched. */
+MUST_USE enum err udp_adopt(struct udp *u, int fd);
+
+/* What it is bound to. */
+MUST_USE enum err udp_address(const struct udp *u, struct ip *ip, uint16_t *port);
+
 /* Begins to call on_readable and on_writable. */
 MUST_USE enum err udp_start(struct udp *u, struct loop *l, udp_fn *on_readable, udp_fn *on_writable);
 

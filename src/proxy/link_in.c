@@ -126,7 +126,8 @@ static enum step_result pick(struct exchange *x)
 {
         struct str host = http_value(&x->request, HTTP_FIELD_HOST);
 
-        if (x->request.is_raw != x->route->upstream->is_raw)
+        if (x->request.is_raw != x->route->upstream->is_raw ||
+            x->request.is_datagram != x->route->upstream->is_datagram)
                 return exchange_refuse(x, 400, "link_kind", "This target takes another kind of request.");
         return forward_to(x, x->route->upstream, is_left_to_us(host) ? STR_NULL : host);
 }

@@ -192,7 +192,7 @@ enum err links_connect(struct exchange *x, struct target *t)
 {
         struct links *l = x->w->links;
         struct link_agent *a = agent_find(l, t->agent);
-        struct up_h2 *h = a ? conn_find(a, x->is_websocket) : NULL;
+        struct up_h2 *h = a ? conn_find(a, x->is_websocket || x->request.is_datagram) : NULL;
 
         return h ? up_h2_begin(h, x) : wait_for(l, x, t->agent);
 }

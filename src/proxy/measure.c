@@ -17,6 +17,12 @@ static metric_index series(struct metrics *metrics, enum measure m, struct str a
         return metrics_series(metrics, &measure_metrics[m], values);
 }
 
+static const char *const udp_words[UDP_KINDS] = {
+        [UDP_FROM_CLIENT] = "from_client", [UDP_TO_CLIENT] = "to_client",  [UDP_FROM_TARGET] = "from_target",
+        [UDP_TO_TARGET] = "to_target",     [UDP_LOST_QUEUE] = "queue",     [UDP_LOST_SEND] = "send",
+        [UDP_LOST_FLOWS] = "flows",        [UDP_LOST_REFUSED] = "refused",
+};
+
 void measure_worker_init(struct worker *w)
 {
         static const struct {
@@ -51,6 +57,21 @@ void measure_worker_init(struct worker *w)
                         series(w->shared->metrics, MEASURE_OVERLOAD,
                                str_of(overload_level_name((enum overload_level)i)), STR_NULL, STR_NULL);
         measure_overload(w, OVERLOAD_EASY);
+        w->measure.udp_flows = series(w->shared->metrics, MEASURE_UDP_FLOWS, STR_NULL, STR_NULL, STR_NULL);
+        for (int i = 0; i < UDP_KINDS; i++)
+                w->measure.udp[i] = series(w->shared->metrics,
+                                           i < UDP_LOST_QUEUE ? MEASURE_UDP_DATAGRAMS : MEASURE_UDP_LOST,
+                                           str_of(udp_words[i]), STR_NULL, STR_NULL);
+}
+
+void measure_udp(struct worker *w, enum measure_udp what, uint64_t n)
+{
+        measure_add(w, w->measure.udp[what], n);
+}
+
+void measure_udp_flows(struct worker *w, size_t count)
+{
+        measure_set(w, w->measure.udp_flows, (int64_t)count);
 }
 
 void measure_route_init(struct metrics *metrics, struct measure_route *m, struct str route,

@@ -53,6 +53,9 @@ enum measure {
         MEASURE_COMPRESS_IN,
         MEASURE_COMPRESS_OUT,
         MEASURE_COMPRESS_MEMORY,
+        MEASURE_UDP_FLOWS,
+        MEASURE_UDP_DATAGRAMS,
+        MEASURE_UDP_LOST,
         MEASURE_EXPORTED,
         MEASURE_EXPORT_DROPPED,
         /* facts: formatted where the page is made */
@@ -90,6 +93,19 @@ struct measure_upstream {
         metric_index queue;
 };
 
+/* What becomes of datagrams; the lost ones by where. */
+enum measure_udp {
+        UDP_FROM_CLIENT,
+        UDP_TO_CLIENT,
+        UDP_FROM_TARGET,
+        UDP_TO_TARGET,
+        UDP_LOST_QUEUE,
+        UDP_LOST_SEND,
+        UDP_LOST_FLOWS,
+        UDP_LOST_REFUSED,
+        UDP_KINDS
+};
+
 /* Of one worker, for all. */
 struct measure_worker {
         metric_index connections, accepted, requests_active, bytes_in, bytes_out, upstream_connections, links;
@@ -98,6 +114,7 @@ struct measure_worker {
         metric_index signature_wait;
         metric_index h2_streams_client, h2_streams_upstream;
         metric_index overload[MEASURE_OVERLOAD_LEVELS];
+        metric_index udp_flows, udp[UDP_KINDS];
 };
 
 void measure_worker_init(struct worker *w);
@@ -118,6 +135,9 @@ void measure_count(struct worker *w, enum measure m, const char *a, const char *
 void measure_add(struct worker *w, metric_index i, uint64_t n);
 void measure_set(struct worker *w, metric_index i, int64_t value);
 void measure_move(struct worker *w, metric_index i, int64_t by); /* a gauge that several count in */
+
+void measure_udp(struct worker *w, enum measure_udp what, uint64_t n);
+void measure_udp_flows(struct worker *w, size_t count);
 
 /* How many streams of HTTP/2 are open now, on both sides. */
 void measure_h2_streams(struct worker *w);

@@ -89,6 +89,12 @@ const struct metric measure_metrics[MEASURES] = {
         [MEASURE_COMPRESS_OUT] = COUNTER("sekisho_compress_out_bytes_total", LABELS(NULL), "Coded bytes sent.", ),
         [MEASURE_COMPRESS_MEMORY] = GAUGE("sekisho_compress_memory_bytes", LABELS(NULL),
                 "Memory reserved for encoders, those that wait included."),
+        [MEASURE_UDP_FLOWS] = GAUGE("sekisho_udp_flows", LABELS(NULL), "Flows of datagrams open now: a client's address and port, at one of ours."),
+        [MEASURE_UDP_DATAGRAMS] = COUNTER("sekisho_udp_datagrams_total", LABELS("direction"),
+                "Datagrams, from_client and to_client, from_target and to_target (where this process speaks with the target itself).", .series_max = 8),
+        [MEASURE_UDP_LOST] = COUNTER("sekisho_udp_lost_total", LABELS("reason"),
+                "Datagrams that went no further: queue (the other end of the flow is behind), send (the socket's), flows (too many of them), refused (a "
+                "flow that was refused a moment ago).", .series_max = 8),
         [MEASURE_EXPORTED] = COUNTER("sekisho_exported_total", LABELS("signal"),
                 "Requests (traces) and lines (logs) that the collector took.", .series_max = 4),
         [MEASURE_EXPORT_DROPPED] = COUNTER("sekisho_export_dropped_total", LABELS("signal", "reason"),

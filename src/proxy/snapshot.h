@@ -54,6 +54,9 @@ struct listen_conf {
         struct tls_context *tls; /* NULL: plain */
         const struct route *
                 raw; /* not NULL: every connection is passed on by it as it is, after TLS where there is some */
+        bool is_datagram;            /* with raw: UDP, each client's flow is passed on by it (udp_doors.h) */
+        struct units_rate flow_rate; /* new ones of an address; count 0: none */
+        int64_t flow_idle_ms;
         bool is_admin;
         bool redirects_to_https;
         bool takes_h2;             /* plain: HTTP/2 with prior knowledge; TLS contexts offer it themselves */

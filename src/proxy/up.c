@@ -7,6 +7,7 @@
 #include "proxy/up_dial.h"
 #include "proxy/up_h1.h"
 #include "proxy/up_h2.h"
+#include "proxy/up_udp.h"
 #include "proxy/worker.h"
 
 /*
@@ -147,7 +148,7 @@ static void on_dialled(struct up_dial *d, enum err e)
                 up_learn_h1(t, d->w);
         if (!is_h2 && first) {
                 up_wait_end(first);
-                e = up_h1_start(first, d);
+                e = t->upstream->is_datagram ? up_udp_start(first, d) : up_h1_start(first, d);
                 if (e != ERR_OK)
                         exchange_up_reset(first, e, true);
         }

@@ -124,7 +124,9 @@ static void on_dialled(struct dial *dial, enum err e, int fd)
 static void dial_next(struct up_dial *d)
 {
         struct target *t = d->target;
-        struct dial_target target = { .port = t->port, .path = t->path, .source = t->source };
+        struct dial_target target = {
+                .port = t->port, .path = t->path, .source = t->source, .is_datagram = t->upstream->is_datagram
+        };
         int64_t left = d->until - loop_now(d->w->loop);
 
         if (t->path.len == 0) { /* a later connection begins with another address of the name */
@@ -224,6 +226,15 @@ enum err up_dial_take(struct up_dial *d, struct stream *out, const struct stream
         if (e == ERR_OK)
                 d->has_stream = false;
         return e;
+}
+
+int up_dial_take_fd(struct up_dial *d)
+{
+        int fd = d->fd;
+
+        assert(d->state == DIAL_DONE && !d->has_stream);
+        d->fd = -1;
+        return fd;
 }
 
 bool up_dial_is_h2(const struct up_dial *d)

@@ -64,6 +64,9 @@ void up_dial_announce(struct up_dial *d, const struct proxy_header *h, uint8_t v
 /* The open stream moves to `out`. Once, after ERR_OK. */
 MUST_USE enum err up_dial_take(struct up_dial *d, struct stream *out, const struct stream_events *events);
 
+/* The socket itself, of a target of datagrams. Once, after ERR_OK. */
+int up_dial_take_fd(struct up_dial *d);
+
 /* What TLS agreed on. */
 bool up_dial_is_h2(const struct up_dial *d);
 

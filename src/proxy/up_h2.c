@@ -242,7 +242,7 @@ enum err up_h2_begin(struct up_h2 *c, struct exchange *x)
 {
         mono_ms now = loop_now(c->w->loop);
 
-        if (x->is_websocket && !h2_client_saw_settings(c->client)) {
+        if ((x->is_websocket || x->request.is_datagram) && !h2_client_saw_settings(c->client)) {
                 x->is_connecting = true;
                 x->connecting = NULL;
                 list_add_last(&c->waiting, &x->connect_node);

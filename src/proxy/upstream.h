@@ -79,6 +79,7 @@ struct upstream {
         bool is_outward;            /* a request's word: may_dial judges it by rules of its own */
         bool is_quiet;              /* that nobody answers there is no news */
         bool is_raw;                /* byte streams only: its targets speak no HTTP */
+        bool is_datagram;           /* with is_raw: of datagrams (udp://) */
         bool may_speak_h2;          /* a target does, or may: it can refuse a request it has not looked at */
         struct tls_context *tls;    /* shared by the targets; NULL when none is https */
         struct tls_context *tls_h2; /* the same, offering HTTP/2; NULL when that is not wanted */

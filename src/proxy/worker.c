@@ -13,6 +13,7 @@
 #include "proxy/up_dial.h"
 #include "proxy/up_h1.h"
 #include "proxy/up_h2.h"
+#include "proxy/up_udp.h"
 
 enum { RECORD_BYTES_MAX = 32 * 1024, SERIES_KEYS_BYTES_MAX = 256 * 1024 };
 
@@ -28,6 +29,7 @@ enum err worker_init(struct worker *w, struct shared *shared, unsigned index, st
         list_init(&w->down_list);
         list_init(&w->preface_list);
         list_init(&w->greeting_list);
+        list_init(&w->udp_list);
         list_init(&w->h2_lane);
         task_init(&w->h2_lane_task, down_h2_lane_run);
         list_init(&w->up_list);
@@ -118,6 +120,7 @@ void worker_drain(struct worker *w, bool is_patient)
                 greeting_close_all(w);
         }
         idle_ups_close(w->snap);
+        up_udp_drain(w);
         links_leave(w->links);
         if (list_is_empty(&w->down_list) && w->on_drained)
                 w->on_drained(w);

@@ -57,6 +57,8 @@ struct worker {
         struct list preface_list;  /* connections whose PROXY header is awaited */
         struct list greeting_list; /* TLS connections whose first message is awaited */
         size_t prefaces_count, greetings_count;
+        struct list udp_list;    /* flows to targets (up_udp.c) */
+        size_t udp_queued_bytes; /* datagrams that wait for their exchanges (datagrams.h) */
 
         /* out of here: a line of the access log */
         void (*write_record)(void *context, struct str line);

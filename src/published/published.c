@@ -39,7 +39,7 @@ static void on_upstream(struct json_writer *w, const struct wire_item *item, con
 {
         (void)context;
         if ((service_is_route(v) || service_is_stream(v) || service_is_pass(v)) && service_has_targets(v))
-                service_upstream_write(w, item->id, v);
+                service_upstreams_write(w, item->id, v);
 }
 
 /* Without a target nothing is listened on: nobody is there. */

@@ -4,6 +4,7 @@
 
 #include "io/listener.h"
 #include "wire/document.h"
+#include "wire/ports.h"
 
 /* Members of a service's settings that are not control's to say there. */
 static bool is_ours(struct str key)
@@ -23,43 +24,92 @@ static bool is_kind(const struct json_value *service, struct str kind)
         return str_eq(json_str(json_find(service, STR("kind"))), kind);
 }
 
-void service_upstream_write(struct json_writer *w, struct str id, const struct json_value *service)
+/* ---- upstreams ---- */
+
+enum { NOT_NUMBERED = UINT16_MAX };
+
+/* "sv-x-3": the fourth port of a range. */
+static struct str numbered(struct str id, unsigned n, char text[LISTEN_ADDRESS_TEXT_MAX])
+{
+        int len = snprintf(text, LISTEN_ADDRESS_TEXT_MAX, n == NOT_NUMBERED ? "%.*s" : "%.*s-%u", STR_FMT(id),
+                           n);
+
+        return (struct str){ text, MIN((size_t)len, (size_t)LISTEN_ADDRESS_TEXT_MAX - 1) };
+}
+
+/* How many ports a target has that is a range; 1: it is none. 0: what it says is no number of ports. */
+static size_t ports_of(const struct json_value *target)
+{
+        const struct json_value *v = json_find(target, STR("ports"));
+        int64_t count = 1;
+
+        if (v && (json_get_int64(v, &count) != ERR_OK || count < 2 || count > WIRE_PORTS_MAX))
+                return 0;
+        return (size_t)count;
+}
+
+/* Of all targets: those that are ranges have as many ports. 0: they have not. */
+static size_t target_ports(const struct json_value *service)
 {
         const struct json_value *targets = json_find(service, STR("targets"));
-        const struct json_value *settings = json_find(service, STR("settings"));
-        const struct json_value *balance = json_find(settings, STR("balance"));
-        const struct json_value *idle =
-                is_kind(service, STR("http")) ? NULL : json_find(settings, STR("idleTimeout"));
+        size_t count = 1;
 
-        json_write_key(w, id);
+        for (size_t i = 0; json_is(targets, JSON_ARRAY) && i < targets->count; i++) {
+                size_t own = ports_of(json_item(targets, i));
+
+                if (own == 0 || (own > 1 && count > 1 && own != count))
+                        return 0;
+                count = MAX(count, own);
+        }
+        return count;
+}
+
+static void upstream_target_write(struct json_writer *w, const struct json_value *target, unsigned n)
+{
+        struct str agent = json_str(json_find(target, STR("agent")));
+        struct str id = json_str(json_find(target, STR("id")));
+        const struct json_value *weight = json_find(target, STR("weight"));
+        char url[2 * WIRE_ID_MAX + 32], name[LISTEN_ADDRESS_TEXT_MAX];
+        int len;
+
+        if (!wire_id_is_valid(agent) || !wire_id_is_valid(id))
+                return;
+        len = snprintf(url, sizeof(url), "link://%.*s/%s", STR_FMT(agent),
+                       numbered(id, ports_of(target) > 1 ? n : NOT_NUMBERED, name).ptr);
+        json_write_object_begin(w);
+        json_write_member_str(w, STR("url"), (struct str){ url, (size_t)len });
+        if (weight)
+                json_write_member_raw(w, STR("weight"), weight->raw);
+        json_write_object_end(w);
+}
+
+/* For the n-th port of a range, or for all there is. */
+static void upstream_write(struct json_writer *w, struct str id, const struct json_value *service, unsigned n)
+{
+        const struct json_value *targets = json_find(service, STR("targets"));
+        const struct json_value *balance = json_find(json_find(service, STR("settings")), STR("balance"));
+        char name[LISTEN_ADDRESS_TEXT_MAX];
+
+        json_write_key(w, numbered(id, n, name));
         json_write_object_begin(w);
         if (balance)
                 json_write_member_raw(w, STR("balance"), balance->raw);
         json_write_key(w, STR("targets"));
         json_write_array_begin(w);
-        for (size_t i = 0; json_is(targets, JSON_ARRAY) && i < targets->count; i++) {
-                const struct json_value *target = json_item(targets, i);
-                struct str agent = json_str(json_find(target, STR("agent")));
-                struct str target_id = json_str(json_find(target, STR("id")));
-                const struct json_value *weight = json_find(target, STR("weight"));
-                char url[2 * WIRE_ID_MAX + 16];
-                if (!wire_id_is_valid(agent) || !wire_id_is_valid(target_id))
-                        continue;
-                int n = snprintf(url, sizeof(url), "link://%.*s/%.*s", STR_FMT(agent), STR_FMT(target_id));
-                json_write_object_begin(w);
-                json_write_member_str(w, STR("url"), (struct str){ url, (size_t)n });
-                if (weight)
-                        json_write_member_raw(w, STR("weight"), weight->raw);
-                json_write_object_end(w);
-        }
+        for (size_t i = 0; json_is(targets, JSON_ARRAY) && i < targets->count; i++)
+                upstream_target_write(w, json_item(targets, i), n);
         json_write_array_end(w);
-        if (idle) {
-                json_write_key(w, STR("timeouts"));
-                json_write_object_begin(w);
-                json_write_member_raw(w, STR("tunnel"), idle->raw);
-                json_write_object_end(w);
-        }
         json_write_object_end(w);
+}
+
+void service_upstreams_write(struct json_writer *w, struct str id, const struct json_value *service)
+{
+        size_t count = target_ports(service);
+
+        for (unsigned n = 0; count > 1 && n < count; n++)
+                upstream_write(w, id, service, n);
+        if (count <= 1)
+                upstream_write(w, id, service, NOT_NUMBERED);
 }
 
 bool service_has_targets(const struct json_value *service)
@@ -200,12 +250,17 @@ void service_providers_write(struct json_writer *w, const struct json_value *ser
 
 /* ---- byte streams ---- */
 
-/* An IP address and one port: no file of this machine, and no range, whose ports the target would have to be told. */
-static bool is_port_of_ours(const struct json_value *listen)
+/* An IP address with ports: no file of this machine. Datagrams: of one family, since one socket takes one family's. */
+static bool is_port_of_ours(const struct json_value *listen, bool is_udp, struct wire_ports *out)
 {
+        char text[LISTEN_ADDRESS_TEXT_MAX];
         struct listen_address a;
 
-        return listen_address_parse(json_str(listen), &a) == ERR_OK && a.ip.family && a.port;
+        if (wire_ports_parse(json_str(listen), out) != ERR_OK || out->before.len >= sizeof(text) - 16)
+                return false;
+        int n = snprintf(text, sizeof(text), "%s%.*s:%u", is_udp ? "udp:" : "", STR_FMT(out->before),
+                         out->first);
+        return listen_address_parse((struct str){ text, (size_t)n }, &a) == ERR_OK && a.ip.family;
 }
 
 /* Bytes bring no token along: who is to be judged by more than his address is not let in. */
@@ -221,12 +276,16 @@ static bool is_open(const struct json_value *service)
 bool service_is_stream(const struct json_value *service)
 {
         const struct json_value *listen = json_find(service, STR("listen"));
+        bool is_udp = is_kind(service, STR("udp"));
+        size_t count = target_ports(service);
+        struct wire_ports ports;
 
-        if (!is_kind(service, STR("tcp")) || !json_is(listen, JSON_ARRAY) || listen->count == 0 ||
-            !is_open(service))
+        if (count == 0 || !(is_udp || is_kind(service, STR("tcp"))) || !json_is(listen, JSON_ARRAY) ||
+            listen->count == 0 || !is_open(service))
                 return false;
         for (size_t i = 0; i < listen->count; i++)
-                if (!is_port_of_ours(json_item(listen, i)))
+                if (!is_port_of_ours(json_item(listen, i), is_udp, &ports) ||
+                    (count > 1 && ports.count != count))
                         return false;
         return true;
 }
@@ -243,7 +302,8 @@ bool service_is_pass(const struct json_value *service)
 static void rules_write(struct json_writer *w, const struct json_value *service)
 {
         static const struct str settings[] = { STR_INIT("rateLimit"), STR_INIT("maxConnections"),
-                                               STR_INIT("maxConnectionsPerAddress") };
+                                               STR_INIT("maxConnectionsPerAddress"),
+                                               STR_INIT("idleTimeout") };
         static const struct str addresses[] = { STR_INIT("allowedIps"), STR_INIT("deniedIps") };
 
         for (size_t i = 0; i < ARRAY_SIZE(addresses); i++) {
@@ -269,15 +329,30 @@ void service_pass_write(struct json_writer *w, struct str id, const struct json_
         json_write_object_end(w);
 }
 
+static void listen_write(struct json_writer *w, struct str id, const struct json_value *service,
+                         const struct wire_ports *ports, unsigned n, bool is_range)
+{
+        const char *udp = is_kind(service, STR("udp")) ? "udp:" : "";
+        char text[2 * LISTEN_ADDRESS_TEXT_MAX];
+        int len = snprintf(text, sizeof(text), "%s%.*s:%u", udp, STR_FMT(ports->before), ports->first + n);
+
+        json_write_object_begin(w);
+        json_write_member_str(w, STR("address"), (struct str){ text, (size_t)len });
+        json_write_member_str(w, STR("upstream"), numbered(id, is_range ? n : NOT_NUMBERED, text));
+        rules_write(w, service);
+        json_write_object_end(w);
+}
+
 void service_listens_write(struct json_writer *w, struct str id, const struct json_value *service)
 {
         const struct json_value *listen = json_find(service, STR("listen"));
+        bool is_range = target_ports(service) > 1;
 
         for (size_t i = 0; i < listen->count; i++) {
-                json_write_object_begin(w);
-                json_write_member_str(w, STR("address"), json_str(json_item(listen, i)));
-                json_write_member_str(w, STR("upstream"), id);
-                rules_write(w, service);
-                json_write_object_end(w);
+                struct wire_ports ports;
+
+                if (is_port_of_ours(json_item(listen, i), is_kind(service, STR("udp")), &ports))
+                        for (unsigned n = 0; n < ports.count; n++)
+                                listen_write(w, id, service, &ports, n, is_range);
         }
 }

@@ -16,8 +16,8 @@ bool service_is_stream(const struct json_value *service); /* all of its addresse
 bool service_is_models(const struct json_value *service); /* kind `llm`: open to keys of models alone */
 bool service_has_targets(const struct json_value *service);
 
-/* A member of `upstreams`; only with targets. */
-void service_upstream_write(struct json_writer *w, struct str id, const struct json_value *service);
+/* Members of `upstreams`, one, or of a range of ports one a port; only with targets. */
+void service_upstreams_write(struct json_writer *w, struct str id, const struct json_value *service);
 /* An item of `routes`, for what is a route. `is_over`: the lease; it answers 503 then. */
 void service_route_write(struct json_writer *w, struct str id, const struct json_value *service,
                          bool is_over);

@@ -243,7 +243,9 @@ static void raw_tcp_becomes_listeners(void **state)
                 { "no word of it", TCP("[\"0.0.0.0:22\"]", "{}"), 0, 1, 0 },
                 { "a rule that cannot be read is not none",
                   TCP("[\"0.0.0.0:22\"]", "{\"kind\":\"public\",\"allowedIps\":\"10.0.0.0/8\"}"), 0, 1, 0 },
-                { "a range", TCP("[\"0.0.0.0:2000-2010\"]", PUBLIC), 0, 1, 0 },
+                { "a range to one port", TCP("[\"0.0.0.0:2000-2010\"]", PUBLIC), 11, 0, 0 },
+                { "a range that is none", TCP("[\"0.0.0.0:2010-2000\"]", PUBLIC), 0, 1, 0 },
+                { "more than a range may have", TCP("[\"0.0.0.0:2000-2128\"]", PUBLIC), 0, 1, 0 },
                 { "no address", TCP("[]", PUBLIC), 0, 1, 0 },
                 { "a file of this machine", TCP("[\"unix:/tmp/x\"]", PUBLIC), 0, 1, 0 },
                 { "the service manager's", TCP("[\"systemd:web\"]", PUBLIC), 0, 1, 0 },
@@ -251,9 +253,6 @@ static void raw_tcp_becomes_listeners(void **state)
                 { "no text", TCP("[22]", PUBLIC), 0, 1, 0 },
                 { "no target yet: closed, and nothing to complain of",
                   "{\"kind\":\"tcp\",\"listen\":[\"0.0.0.0:22\"],\"access\":" PUBLIC ",\"targets\":[]}", 0, 0,
-                  0 },
-                { "its datagrams are not served yet",
-                  "{\"kind\":\"udp\",\"listen\":[\"0.0.0.0:22\"],\"access\":" PUBLIC ",\"targets\":[]}", 0, 1,
                   0 },
         };
         (void)state;
@@ -288,6 +287,64 @@ static void raw_tcp_becomes_listeners(void **state)
                 published_fini(&p);
                 c = load(d, NOW + 1000 * 1000, &p, false); /* the lease is over: the port is closed */
                 assert_int_equal(c->gateway.listens_count, 1);
+                conf_free(c);
+                published_fini(&p);
+                wire_document_put(d);
+        }
+}
+
+/* What is listened on and where each goes: "address upstream target". */
+static void ranges_and_datagrams(void **state)
+{
+#define RANGE(kind, listen, ports)                                                              \
+        "{\"kind\":\"" kind "\",\"listen\":[" listen "],\"access\":" PUBLIC ",\"settings\":{}," \
+        "\"targets\":[{\"id\":\"tg-1\",\"agent\":\"ag-1\"" ports "}]}"
+        static const struct {
+                const char *why, *json, *listens;
+                size_t unusable;
+        } cases[] = {
+                { "datagrams", RANGE("udp", "\"0.0.0.0:53\",\"[::]:53\"", ""),
+                  "udp:0.0.0.0:53 sv-t link://ag-1/tg-1|udp:[::]:53 sv-t link://ag-1/tg-1|", 0 },
+                { "of both families in one socket", RANGE("udp", "\":53\"", ""), "", 1 },
+                { "beside bytes of the same port", RANGE("udp", "\"127.0.0.1:3000\"", ""),
+                  "udp:127.0.0.1:3000 sv-t link://ag-1/tg-1|", 0 },
+                { "a range to a range", RANGE("tcp", "\"0.0.0.0:70-71\"", ",\"ports\":2"),
+                  "0.0.0.0:70 sv-t-0 link://ag-1/tg-1-0|0.0.0.0:71 sv-t-1 link://ag-1/tg-1-1|", 0 },
+                { "of datagrams", RANGE("udp", "\"0.0.0.0:70-71\"", ",\"ports\":2"),
+                  "udp:0.0.0.0:70 sv-t-0 link://ag-1/tg-1-0|udp:0.0.0.0:71 sv-t-1 link://ag-1/tg-1-1|", 0 },
+                { "of other lengths", RANGE("tcp", "\"0.0.0.0:70-72\"", ",\"ports\":2"), "", 1 },
+                { "one port to a range", RANGE("tcp", "\"0.0.0.0:70\"", ",\"ports\":2"), "", 1 },
+                { "a range of more than there may be",
+                  RANGE("tcp", "\"0.0.0.0:70-71\"", ",\"ports\":1000000"), "", 1 },
+                { "no number", RANGE("tcp", "\"0.0.0.0:70-71\"", ",\"ports\":\"2\""), "", 1 },
+        };
+        (void)state;
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                const struct given item = { "services", "sv-t", cases[i].json };
+                struct wire_document *d = document_of(&item, 1, 1000);
+                char address[LISTEN_ADDRESS_TEXT_MAX];
+                struct published p;
+                struct conf *c = load(d, NOW, &p, false);
+                struct buf got, text;
+                size_t unusable;
+
+                if (!c)
+                        fail_msg("%s: refused", cases[i].why);
+                buf_init(&got, 1 << 16);
+                for (size_t n = 0; n < c->gateway.listens_count; n++) {
+                        const struct conf_listen *l = &c->gateway.listens[n];
+                        if (l->is_published)
+                                buf_addf(&got, "%s %.*s %.*s|",
+                                         listen_address_format(&l->address, address).ptr,
+                                         STR_FMT(l->upstream->name),
+                                         STR_FMT(l->upstream->targets[0].url.text));
+                }
+                buf_init(&text, 1 << 20);
+                assert_err(published_text(d, false, NOW, &text, &unusable), ERR_OK);
+                if (!str_eq(buf_str(&got), str_of(cases[i].listens)) || unusable != cases[i].unusable)
+                        fail_msg("%s: %.*s, %zu", cases[i].why, STR_FMT(buf_str(&got)), unusable);
+                buf_fini(&text);
+                buf_fini(&got);
                 conf_free(c);
                 published_fini(&p);
                 wire_document_put(d);
@@ -340,7 +397,7 @@ static void tls_that_is_passed_on(void **state)
                         assert_int_equal(pass->rules.streams_max, cases[i].streams);
                 }
                 if (cases[i].streams)
-                        assert_int_equal(pass->upstream->timeouts.tunnel, 9000);
+                        assert_int_equal(pass->rules.idle, 9000);
                 conf_free(c);
                 published_fini(&p);
                 c = load(d, NOW + 1000 * 1000, &p, false); /* the lease is over */
@@ -453,10 +510,15 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
         const struct CMUnitTest tests[] = {
-                T(services_become_routes),           T(models_become_providers),
-                cmocka_unit_test(who_may_use_it),    T(a_lease_that_is_over),
-                T(who_is_gone_serves_nothing_of_it), T(keys_are_opened_here),
-                T(raw_tcp_becomes_listeners),        T(tls_that_is_passed_on),
+                T(services_become_routes),
+                T(models_become_providers),
+                cmocka_unit_test(who_may_use_it),
+                T(a_lease_that_is_over),
+                T(who_is_gone_serves_nothing_of_it),
+                T(keys_are_opened_here),
+                T(raw_tcp_becomes_listeners),
+                T(tls_that_is_passed_on),
+                T(ranges_and_datagrams),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
