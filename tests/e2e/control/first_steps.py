@@ -21,7 +21,7 @@ def story_nothing_is_open_before_the_owner(t):
     control.claim()
     same(control.get("/status")["organisation"], "home")
     same(control.ask("POST", "/owner", {"token": token}).status, 401)
-    same(control.get("/me")["scopes"], ["read", "services", "nodes", "audit", "admin"])
+    same(control.get("/me")["scopes"], ["read", "services", "nodes", "audit", "admin", "dispatch"])
 
 
 def story_the_link_is_renewed_until_it_is_used(t):
