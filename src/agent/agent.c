@@ -13,6 +13,8 @@
 #include "agent/sender.h"
 #include "agent/tell.h"
 #include "conf/reach.h"
+#include "conf/source.h"
+#include "find/docker.h"
 #include "find/servers.h"
 #include "io/logsink.h"
 #include "io/process.h"
@@ -48,6 +50,7 @@ struct agent {
         struct sandbox sandbox;
         struct offered offered; /* over it, where joined.is_on */
         struct health *health;
+        struct docker docker;   /* labelled containers */
         struct servers servers; /* of models, on this machine */
         char inference[512];    /* agent.inference, as it is in force */
         struct timer drain_timer;
@@ -193,6 +196,8 @@ static void servers_place(struct agent *a)
         snprintf(a->inference, sizeof(a->inference), "%.*s", STR_FMT(inference));
 }
 
+static void docker_place(struct agent *a);
+
 static void reload(struct agent *a)
 {
         struct conf *conf = NULL;
@@ -225,6 +230,7 @@ static void reload(struct agent *a)
                 a->health = health_start(&a->worker, snap);
                 access_log_place(a);
                 servers_place(a);
+                docker_place(a);
                 log_info("config_applied", LOG_N("number", a->number), LOG_S("config", conf->version));
         }
         service_say("READY=1");
@@ -238,9 +244,47 @@ static bool may_dial(const struct worker *w, const struct target *t, const struc
 
         if (t->upstream->is_outward)
                 return sender_may_dial(w, t, to);
+        const struct agent *a = CONTAINER_OF(w, struct agent, worker);
+
+        if (t->upstream == &a->docker.upstream)
+                return true; /* its own word, and nobody else's */
         const struct allow_ask ask = { .host = t->host, .to = to, .is_own = !t->upstream->is_published };
 
         return allow_may_dial(c->allow, c->allow_count, &ask);
+}
+
+/* ---- containers ---- */
+
+static void on_containers(void *context)
+{
+        struct agent *a = context;
+
+        if (a->is_begun)
+                tell_now(&a->tell);
+}
+
+static bool may_offer(void *context, const struct label_offer *o)
+{
+        const struct agent *a = context;
+        const struct conf_agent *c = &conf_now(a)->agent;
+        const struct dial_target to = { .ip = o->ip, .port = o->port };
+        char text[IP_TEXT_MAX];
+        const struct allow_ask ask = { .host = ip_format(o->ip, text), .to = &to };
+
+        return allow_may_dial(c->allow, c->allow_count, &ask);
+}
+
+static const struct docker_events docker_events = { on_containers, may_offer };
+
+static void docker_place(struct agent *a)
+{
+        struct str path = conf_now(a)->agent.docker;
+
+        if (!a->joined.is_on || (a->docker.is_started ? str_eq(path, str_of(a->docker.path)) : path.len == 0))
+                return;
+        docker_stop(&a->docker);
+        docker_start(&a->docker, &a->worker, path, &docker_events, a);
+        on_containers(a);
 }
 
 /* ---- the end ---- */
@@ -277,6 +321,7 @@ static void stop(struct agent *a, bool is_succeeded)
         if (a->is_begun)
                 tell_stop(&a->tell);
         servers_stop(&a->servers);
+        docker_stop(&a->docker);
         health_stop(a->health);
         a->health = NULL;
         sender_stop(&a->sender);
@@ -333,8 +378,9 @@ static enum err joined_begin(struct agent *a, bool is_heir)
         if (!a->joined.is_on)
                 return ERR_OK;
         servers_place(a);
-        tell_start(&a->tell, &a->joined, a->links, &a->sender, &a->servers, &a->worker);
+        tell_start(&a->tell, &a->joined, a->links, &a->sender, &a->servers, &a->docker, &a->worker);
         a->is_begun = true;
+        docker_place(a);
         return joined_start(&a->joined, &(struct joined_conf){ .loop = a->loop,
                                                                .join = a->options->join,
                                                                .name = a->options->name,

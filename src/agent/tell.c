@@ -106,6 +106,35 @@ static void models_look(struct tell *t, struct arena *arena, struct buf *text, s
         r->models = models;
 }
 
+static void offers_look(struct tell *t, struct arena *arena, struct buf *text, struct wire_report *r)
+{
+        size_t count = t->docker->offers_count;
+        struct wire_offer *offers = ARENA_ARRAY(arena, struct wire_offer, count + 1);
+
+        for (size_t i = 0; offers && i < count; i++) {
+                const struct label_offer *o = &t->docker->offers[i];
+                struct str *hosts = ARENA_ARRAY(arena, struct str, LABEL_HOSTS_MAX);
+
+                if (!hosts)
+                        return;
+                offers[i] = (struct wire_offer){ .name = arena_copy(arena, o->name),
+                                                 .url = arena_copy(arena, o->url),
+                                                 .hosts = hosts,
+                                                 .hosts_count = o->hosts_count,
+                                                 .path = arena_copy(arena, o->path),
+                                                 .access = arena_copy(arena, o->access) };
+                buf_addf(text, "%.*s %.*s %.*s %.*s", STR_FMT(o->name), STR_FMT(o->url), STR_FMT(o->path),
+                         STR_FMT(o->access));
+                for (size_t j = 0; j < o->hosts_count; j++) {
+                        hosts[j] = arena_copy(arena, o->hosts[j]);
+                        buf_addf(text, " %.*s", STR_FMT(hosts[j]));
+                }
+                buf_add_char(text, '\n');
+        }
+        r->offers = offers;
+        r->offers_count = offers ? count : 0;
+}
+
 static void on_time(struct timer *timer)
 {
         struct tell *t = CONTAINER_OF(timer, struct tell, timer);
@@ -121,6 +150,7 @@ static void on_time(struct timer *timer)
         health_look(t, conf, &arena, &text, &report);
         addresses_look(t, &arena, &text, &report);
         models_look(t, &arena, &text, &report);
+        offers_look(t, &arena, &text, &report);
         if (arena.full || str_eq(buf_str(&text), buf_str(&t->last))) {
                 arena_fini(&arena);
                 buf_fini(&text);
@@ -134,17 +164,23 @@ static void on_time(struct timer *timer)
 }
 
 void tell_start(struct tell *t, struct joined *j, struct agent_links *links, const struct sender *sender,
-                const struct servers *servers, struct worker *w)
+                const struct servers *servers, const struct docker *docker, struct worker *w)
 {
         t->sender = sender;
         t->joined = j;
         t->links = links;
         t->worker = w;
         t->servers = servers;
+        t->docker = docker;
         arena_init(&t->arena, NULL, 0, BYTES_MAX);
         buf_init(&t->last, BYTES_MAX);
         timer_init(&t->timer, on_time);
         timer_set(w->loop, &t->timer, loop_now(w->loop) + EVERY_MS);
+}
+
+void tell_now(struct tell *t)
+{
+        timer_set(t->worker->loop, &t->timer, loop_now(t->worker->loop));
 }
 
 void tell_stop(struct tell *t)

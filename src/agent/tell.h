@@ -6,6 +6,7 @@
 #include "agent/joined.h"
 #include "agent/links.h"
 #include "agent/sender.h"
+#include "find/docker.h"
 #include "find/servers.h"
 
 /* Embedded in its owner. */
@@ -15,6 +16,7 @@ struct tell {
         const struct sender *sender;
         struct worker *worker;
         const struct servers *servers; /* of models; kept */
+        const struct docker *docker;
         struct timer timer;
         struct arena arena; /* of what was told last */
         struct buf last;
@@ -22,5 +24,6 @@ struct tell {
 
 /* Keeps all; begins in a second. */
 void tell_start(struct tell *t, struct joined *j, struct agent_links *links, const struct sender *sender,
-                const struct servers *servers, struct worker *w);
+                const struct servers *servers, const struct docker *docker, struct worker *w);
+void tell_now(struct tell *t);  /* there is news */
 void tell_stop(struct tell *t); /* nothing is told from here on */

@@ -429,6 +429,7 @@ struct conf_agent {
         struct conf_allow *allow; /* empty: see docs/reference */
         size_t allow_count;
         uint64_t links;       /* to each worker of a gateway */
+        struct str docker;    /* the Engine's socket; empty: not asked */
         struct str inference; /* "offer", "off", or places as find/server.h reads them */
         struct conf_dispatch dispatch;
 };

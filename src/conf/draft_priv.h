@@ -202,7 +202,7 @@ struct draft_agent_service {
 struct draft_agent {
         struct draft_place at; /* line 0: not given */
         struct draft_list gateways, services;
-        struct draft_text proxy, authority, cert, key, inference;
+        struct draft_text proxy, authority, cert, key, inference, docker;
         struct draft_secret proxy_credentials;
         struct conf_strs allow, dispatch_allow, dispatch_addresses;
         struct conf_agent agent;

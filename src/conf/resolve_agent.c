@@ -277,6 +277,10 @@ void resolve_agent(struct loader *l, struct draft_agent *d)
         if (d->gateways.count || d->authority.text.ptr || d->cert.text.ptr)
                 certificates_resolve(l, d, a);
         services_resolve(l, d, a);
+        if (d->docker.text.len && !str_has_prefix(d->docker.text, STR("unix:/")))
+                loader_error_at(l, d->docker.at, "agent.docker: write \"unix:/run/docker.sock\"");
+        else if (d->docker.text.len)
+                a->docker = str_from(d->docker.text, sizeof("unix:") - 1);
         a->inference = d->inference.text.len ? d->inference.text : STR("offer");
         resolve_allow(l, "agent.allow", d->at, &d->allow, &a->allow, &a->allow_count);
         resolve_allow(l, "agent.dispatch.allow", d->at, &d->dispatch_allow, &a->dispatch.allow,

@@ -62,6 +62,9 @@ static const struct conf_key agent_keys[] = {
           .doc = "PEM file of its key." },
         { "links", CONF_TYPE_NUMBER, 0, AT(draft_agent, agent.links), "1", 1, 8,
           .doc = "Links to each worker of a gateway; more where one connection does not fill the path." },
+        { "docker", CONF_TYPE_TEXT, 0, AT(draft_agent, docker), .unless = "no Engine is asked",
+          .doc = "The Docker Engine's socket, `unix:/run/docker.sock`: containers with a label `sekisho.host` are offered to control, which "
+                 "publishes what its owner granted this agent. Only its list and its events are asked for." },
         { "inference", CONF_TYPE_TEXT, 0, AT(draft_agent, inference), "\"offer\"",
           .doc = "Servers of models on this machine: `offer` tells control which there are (Ollama at port 11434, llama.cpp at 8080, vLLM "
                  "at 8000, SGLang at 30000, LM Studio at 1234) and what they serve, `off` asks nobody; other ports as "

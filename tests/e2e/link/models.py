@@ -45,7 +45,7 @@ def another_agent(t, control, name):
 
 
 def story_models_beside_an_agent_are_in_the_catalogue(t, seconds=150):
-    control, gate, agent = house(t)
+    control, gate, agent = house(t, workers=1)
     box = t.sample("--models", "small,large", "--tokens", "12")
     key, other = control.new_key("caller", "use-models"), control.new_key("visitor", "use")
     made = pool(control, ("home", box.port))
@@ -70,7 +70,7 @@ def story_models_beside_an_agent_are_in_the_catalogue(t, seconds=150):
 
 
 def story_a_model_comes_and_goes_with_its_box(t, seconds=150):
-    control, gate, agent = house(t)
+    control, gate, agent = house(t, workers=1)
     port, key = free_port(), control.new_key("caller", "use-models")
     pool(control, ("home", port))
     for models in ("small", "small,large", "other"):
@@ -81,6 +81,13 @@ def story_a_model_comes_and_goes_with_its_box(t, seconds=150):
         t.programs.remove(box)
     listed(gate, key)
     same(chat(gate, key, "other").status, 404)
+
+
+def story_every_worker_has_the_catalogue(t, seconds=120):
+    control, gate, agent = house(t, workers=2)
+    box, key = t.sample("--models", "small"), control.new_key("caller", "use-models")
+    pool(control, ("home", box.port))
+    eventually(lambda: all(chat(gate, key, "small").status == 200 for _ in range(16)), 20, "a worker does not know it")
 
 
 def story_only_some_of_a_boxs_models_are_offered(t, seconds=120):
@@ -96,7 +103,7 @@ def story_only_some_of_a_boxs_models_are_offered(t, seconds=120):
 
 
 def story_boxes_with_the_same_model_stand_in_for_each_other(t, seconds=200):
-    control, gate, agent = house(t)
+    control, gate, agent = house(t, workers=1)
     other_agent = another_agent(t, control, "attic")
     one, two = t.sample("--models", "small"), t.sample("--models", "small,only-two")
     key = control.new_key("caller", "use-models")
@@ -130,7 +137,7 @@ def story_boxes_with_the_same_model_stand_in_for_each_other(t, seconds=200):
 
 
 def story_the_official_sdks_over_a_link(t, seconds=240):
-    control, gate, agent = house(t)
+    control, gate, agent = house(t, workers=1)
     box = t.sample("--tokens", "22")
     key = control.new_key("caller", "use-models")
     pool(control, ("home", box.port))
@@ -203,6 +210,7 @@ def story_what_an_agent_finds_is_published_when_the_owner_says_so(t, seconds=150
     same(control.ask("PATCH", "/settings", {"publish_models": True}).status, 200)
     listed(gate, key, "small", "large")
     same(control.ask("DELETE", f"/nodes/{node}").status, 204)
+    agent.codes = (0, 7)  # it is told so, and ends
     same(control.get("/services")["items"], [])
 
 
