@@ -3,6 +3,7 @@
 import os
 import pathlib
 import shutil
+import signal
 import socket
 import subprocess
 import tarfile
@@ -14,10 +15,25 @@ BUSYBOX = pathlib.Path("/bin/busybox")
 SBIN = "/usr/sbin:/sbin:/usr/local/sbin:"
 
 
+class Dockerd(Program):
+    """The first process of a process namespace: what it started ends with it, and it ends with the story, however that ends."""
+
+    def stop(self, seconds=60):
+        children = pathlib.Path(f"/proc/{self.pid}/task/{self.pid}/children")
+        if self.process.poll() is None:  # unshare itself waits, deaf to signals
+            for pid in children.read_text().split():
+                os.kill(int(pid), signal.SIGTERM)
+            try:
+                self.process.wait(patient(seconds))
+            except subprocess.TimeoutExpired:
+                self.kill()
+                raise AssertionError(f"the Engine was still there {patient(seconds)} s after SIGTERM")
+
+
 class Engine:
     def __init__(self, t):
         self.t = t
-        for name in ("dockerd", "docker", "containerd", "runc"):
+        for name in ("dockerd", "docker", "containerd", "runc", "unshare", "setpriv"):
             if not shutil.which(name, path=SBIN + os.environ["PATH"]):
                 t.leave_out(f"{name} is not installed (Debian package docker.io)")
         if os.geteuid() != 0:
@@ -26,18 +42,17 @@ class Engine:
             t.leave_out("/bin/busybox is not the static one (Debian package busybox-static)")
         self.folder = t.folder / "engine"
         self.folder.mkdir()
-        # A socket's path is short.
-        self.socket = pathlib.Path(f"/tmp/sekisho-e2e-{os.getpid()}.sock")
+        self.socket = t.folder / "docker.sock"
         self.start()
         self.image()
 
     def start(self):
         f = self.folder
         env = {**os.environ, "PATH": SBIN + os.environ["PATH"]}
-        self.program = Program(self.t, self.t._name("dockerd"), [
-            "unshare", "--mount", "--propagation", "private",  # what it mounts goes with it
-            shutil.which("dockerd", path=env["PATH"]), "--iptables=false", "--ip6tables=false", "--bridge=none",
-            "--storage-driver=vfs", "--data-root", f / "data", "--exec-root", f / "exec", "--pidfile", f / "pid", "--host",
+        self.program = Dockerd(self.t, self.t._name("dockerd"), [
+            "setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child",
+            "--mount-proc", shutil.which("dockerd", path=env["PATH"]), "--iptables=false", "--ip6tables=false", "--bridge=none",
+            "--storage-driver=vfs", "--group=root", "--data-root", f / "data", "--exec-root", f / "exec", "--pidfile", f / "pid", "--host",
             f"unix://{self.socket}"], env={"PATH": env["PATH"], "TMPDIR": str(f)})
         self.t.programs.append(self.program)
 

@@ -1,21 +1,24 @@
 """Labelled containers of a real Docker Engine become services, as far as the owner granted it."""
 
 import json
+import re
+import shutil
+import socket
 import time
 
 from link.joined import house, visit
 from lib.engine import Engine
-from lib.stage import eventually, free_port, same, within
+from lib.stage import ROOT, eventually, free_port, same, within
 
 
-def harbour(t, publish=None, **agent_more):
+def harbour(t, publish=None, engine=None, socket=None, **agent_more):
     """(engine, control, gateway, agent): the agent asks the engine."""
-    engine = Engine(t)
+    engine = engine or Engine(t)
     control, gate, agent = house(t, workers=1)
     agent.stop()
     t.programs.remove(agent)
     config = t.folder / "agent.json"
-    config.write_text(json.dumps({"agent": {"docker": f"unix:{engine.socket}", "inference": "off", **agent_more}}))
+    config.write_text(json.dumps({"agent": {"docker": f"unix:{socket or engine.socket}", "inference": "off", **agent_more}}))
     config.chmod(0o600)
     agent = t.start("harbour", [t.sekisho, "agent", "--config", config])
     if publish is not None:
@@ -121,3 +124,43 @@ def story_an_agents_own_list_stands_above_labels(t, seconds=180):
     eventually(lambda: list(offers(control)) == ["home-yes"], 30, lambda: f"{offers(control)}\n{agent.text()[-2000:]}")
     eventually(lambda: [x for x in agent.lines() if x.get("event") == "container_refused" and x["container"] == "no"], 10,
                "nothing was said of it")
+
+
+def filtered(t, engine):
+    """(socket, log): docs/containers.md's nginx in front of the engine."""
+    place, log = engine.socket.with_name("filtered.sock"), t.folder / "asked.log"
+    text = re.search(r"```nginx\n(.*?)```", (ROOT / "docs/containers.md").read_text(), re.S)[1]
+    text = text.replace("/run/sekisho-engine/docker.sock", str(place)).replace("/run/docker.sock", str(engine.socket))
+    text = text.replace("http {", f"http {{ log_format ask '$request_method $uri'; access_log {log} ask;", 1)
+    config = t.folder / "nginx.conf"
+    config.write_text(f"daemon off; master_process off; error_log stderr; pid {t.folder}/nginx.pid;\n{text}")
+    program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+    assert program, "nginx is not installed; `tools/deps test` installs it"
+    t.start("nginx", [program, "-p", t.folder, "-c", config])
+    eventually(place.exists, 10, "nginx does not listen")
+    return place, log
+
+
+def status_of(place, request):
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(20)
+        s.connect(str(place))
+        s.sendall(f"{request} HTTP/1.0\r\nHost: docker\r\n\r\n".encode())
+        return int(s.recv(100).split()[1])
+
+
+def story_two_questions_are_all_an_agent_asks_of_the_engine(t, seconds=180):
+    engine = Engine(t)
+    place, log = filtered(t, engine)
+    for more in ("POST /containers/create", "GET /containers/json/../../info", "GET /info", "DELETE /containers/json", "GET /v1.41/events"):
+        same((more, status_of(place, more)), (more, 403))
+    _, control, gate, agent = harbour(t, {"hosts": ["*.home.example.com"], "access": ["public"]}, engine, place)
+    before, port, host = len(log.read_text().splitlines()), free_port(), "wiki.home.example.com"
+    engine.run("wiki", port, host=host, port=port)
+    eventually(lambda: seen(gate, host) == 200, 30, lambda: f"{offers(control)}\n{agent.text()[-2000:]}")
+    engine.remove("wiki")
+    eventually(lambda: seen(gate, host) in (404, 421), 20, "it is served still")
+    agent.stop()
+    asked = set(log.read_text().splitlines()[before:])
+    eventually(lambda: asked | set(log.read_text().splitlines()[before:]) == {"GET /events", "GET /containers/json"}, 10,
+               lambda: f"{asked}")
