@@ -281,7 +281,7 @@ def story_a_black_hole(t, seconds=120):
 def as_nobody(machine, text, *command, code=0):
     """A file of wg-quick in the machine, and the command in its tunnel, as a user without any right."""
     path = "/run/wireguard/wgr.conf"
-    machine.run("sh", "-c", f"cat > {path} && chown 65534 {path} && chmod 600 {path}", stdin=text)
+    machine.run("sh", "-c", f"rm -f {path} && cat > {path} && chown 65534 {path} && chmod 600 {path}", stdin=text)
     return machine.run("setpriv", "--reuid", 65534, "--regid", 65534, "--clear-groups", "--inh-caps=-all",
                        machine.t.sekisho, "wg", "rootless", path, "--", *command, code=code, seconds=60)
 

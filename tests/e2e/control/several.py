@@ -253,7 +253,7 @@ def story_controls_are_killed_and_nodes_move(t, seconds=240, alone=True):
     traffic.end()
     for program in (gate, agent):
         told = [(x["epoch"], x["version"]) for x in program.lines() if x.get("event") == "document_received"]
-        assert told == sorted(set(told)) and len(told) > 3, told  # only ever on, whichever control said it
+        assert told == sorted(set(told)) and len(told) > 1, told  # only ever on, whichever control said it (several changes may come in one)
     for control in [*all_controls, back]:
         assert "node_refused_document" not in control.text(), control.text()[-3000:]
 

@@ -212,6 +212,8 @@ def story_what_an_agent_finds_is_published_when_the_owner_says_so(t, seconds=150
     same(control.ask("DELETE", f"/nodes/{node}").status, 204)
     agent.codes = (0, 7)  # it is told so, and ends
     same(control.get("/services")["items"], [])
+    same(agent.wait(), 7)  # sent away, it says so and ends
+    t.programs.remove(agent)
 
 
 def story_found_models_are_published_by_hand(t, seconds=150):
