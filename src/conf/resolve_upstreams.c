@@ -114,8 +114,8 @@ static void streams_check(struct loader *l, const struct draft_upstream *d, cons
                 loader_error_at(l, d->item.at,
                                 "%.*s.health.path: targets of tcp:// and udp:// answer no requests",
                                 STR_FMT(d->item.path));
-        if (datagrams && u->proxy_protocol != CONF_PROXY_OFF)
-                loader_error_at(l, d->item.at, "%.*s.proxyProtocol: has no form for datagrams",
+        if (datagrams && u->proxy_protocol == CONF_PROXY_V1)
+                loader_error_at(l, d->item.at, "%.*s.proxyProtocol: v1 has no form for datagrams; write v2",
                                 STR_FMT(d->item.path));
 }
 

@@ -225,7 +225,7 @@ static const struct conf_key upstream_keys[] = {
         { "proxyProtocol", CONF_TYPE_WORD, 0, AT(draft_upstream, upstream.proxy_protocol), "\"off\"",
           .words = proxy_protocols,
           .doc = "Begin each connection with a PROXY header that names the client, before TLS. A connection then serves one "
-                 "request, as the next may be another client's." },
+                 "request, as the next may be another client's. Before `udp://` targets v2 alone, in front of each datagram." },
         { "tls", CONF_TYPE_TABLE, 0, AT(draft_upstream, tls), .table = &conf_table_client_tls,
           .doc = "For `https://` targets." },
 };

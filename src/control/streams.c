@@ -193,6 +193,15 @@ static enum err target_setting_check(struct api_call *c, struct str name, const 
         return api_fail(c, 400, NULL, "\"proxyProtocol\" is one of off, v1 and v2.");
 }
 
+static enum err datagram_setting_check(struct api_call *c, struct str name, const struct json_value *v)
+{
+        enum err e = target_setting_check(c, name, v);
+
+        return e == ERR_OK && str_eq(json_str(v), STR("v1"))
+                       ? api_fail(c, 400, NULL, "\"proxyProtocol\": v1 has no form for datagrams; write v2.")
+                       : e;
+}
+
 enum err stream_target_check(struct api_call *c, const struct object_target *o, enum store_service_kind kind)
 {
         struct wire_ports ports;
@@ -203,7 +212,6 @@ enum err stream_target_check(struct api_call *c, const struct object_target *o, 
             ports.count > 1)
                 return api_fail(c, 400, NULL, "The target %.*s is a range of ports, and a name has none.",
                                 STR_FMT(o->url));
-        if (kind == STORE_SERVICE_UDP && o->settings.len > 2)
-                return api_fail(c, 400, NULL, "A target of datagrams has no \"settings\".");
-        return members_check(c, o->settings, target_setting_check);
+        return members_check(c, o->settings,
+                             kind == STORE_SERVICE_UDP ? datagram_setting_check : target_setting_check);
 }

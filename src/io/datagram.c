@@ -46,12 +46,15 @@ static enum err result_of(int error)
         }
 }
 
-enum err datagram_send(struct datagram *d, struct str bytes)
+enum err datagram_send(struct datagram *d, struct str before, struct str bytes)
 {
+        struct iovec parts[2] = { { (void *)(uintptr_t)before.ptr, before.len },
+                                  { (void *)(uintptr_t)bytes.ptr, bytes.len } };
+        struct msghdr m = { .msg_iov = parts, .msg_iovlen = 2 };
         ssize_t sent;
 
         do {
-                sent = send(d->fd, bytes.ptr, bytes.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+                sent = sendmsg(d->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
         } while (sent < 0 && errno == EINTR);
         return sent < 0 ? result_of(errno) : ERR_OK;
 }

@@ -27,7 +27,7 @@ enum { DATAGRAM_BYTES_MAX = 65536 };
 MUST_USE enum err datagram_open(struct datagram *d, struct loop *l, int fd, datagram_fn *on_readable);
 void datagram_close(struct datagram *d); /* may be closed already */
 
-/* ERR_AGAIN: no room, it is lost. ERR_TOO_LARGE: no network takes it. ERR_REFUSED: nobody is there (ICMP). */
-MUST_USE enum err datagram_send(struct datagram *d, struct str bytes);
+/* One datagram of both parts. ERR_AGAIN: no room, it is lost. ERR_TOO_LARGE: no network takes it. ERR_REFUSED: nobody is there (ICMP). */
+MUST_USE enum err datagram_send(struct datagram *d, struct str before, struct str bytes);
 /* One into `room`, which has DATAGRAM_BYTES_MAX. ERR_AGAIN: there is none. ERR_REFUSED: nobody is there (ICMP). */
 MUST_USE enum err datagram_receive(struct datagram *d, char *room, size_t *len);

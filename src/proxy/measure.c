@@ -20,7 +20,7 @@ static metric_index series(struct metrics *metrics, enum measure m, struct str a
 static const char *const udp_words[UDP_KINDS] = {
         [UDP_FROM_CLIENT] = "from_client", [UDP_TO_CLIENT] = "to_client",  [UDP_FROM_TARGET] = "from_target",
         [UDP_TO_TARGET] = "to_target",     [UDP_LOST_QUEUE] = "queue",     [UDP_LOST_SEND] = "send",
-        [UDP_LOST_FLOWS] = "flows",        [UDP_LOST_REFUSED] = "refused",
+        [UDP_LOST_FLOWS] = "flows",        [UDP_LOST_REFUSED] = "refused", [UDP_LOST_CAPSULE] = "capsule",
 };
 
 void measure_worker_init(struct worker *w)

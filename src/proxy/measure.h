@@ -103,6 +103,7 @@ enum measure_udp {
         UDP_LOST_SEND,
         UDP_LOST_FLOWS,
         UDP_LOST_REFUSED,
+        UDP_LOST_CAPSULE,
         UDP_KINDS
 };
 

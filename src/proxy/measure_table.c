@@ -94,7 +94,7 @@ const struct metric measure_metrics[MEASURES] = {
                 "Datagrams, from_client and to_client, from_target and to_target (where this process speaks with the target itself).", .series_max = 8),
         [MEASURE_UDP_LOST] = COUNTER("sekisho_udp_lost_total", LABELS("reason"),
                 "Datagrams that went no further: queue (the other end of the flow is behind), send (the socket's), flows (too many of them), refused (a "
-                "flow that was refused a moment ago).", .series_max = 8),
+                "flow that was refused a moment ago), capsule (the other end of a link sent what is none, and the flow was ended).", .series_max = 8),
         [MEASURE_EXPORTED] = COUNTER("sekisho_exported_total", LABELS("signal"),
                 "Requests (traces) and lines (logs) that the collector took.", .series_max = 4),
         [MEASURE_EXPORT_DROPPED] = COUNTER("sekisho_export_dropped_total", LABELS("signal", "reason"),

@@ -20,7 +20,7 @@ enum flow_state { FLOW_ASKING, FLOW_OPEN, FLOW_ENDING, FLOW_REFUSED, FLOW_STATES
 
 /* Whose datagrams: a key of the map, so no byte of it is left to chance. */
 struct flow_key {
-        uint8_t client[16], own[16];
+        uint8_t client[16], own[16]; /* own: as it was asked, so answers come from there */
         uint32_t scope;
         uint16_t client_port, own_port;
         uint8_t family, pad[3];
@@ -52,6 +52,7 @@ struct flow {
         struct exchange_origin origin;
         uint32_t scope, interface;
         uint8_t state;
+        uint8_t why; /* enum err, of an end that the timer brings */
         bool is_lent, is_gone, is_mapped, is_answered;
         struct list node;
         struct datagrams datagrams;
@@ -159,7 +160,7 @@ static void on_timer(struct timer *t)
                         ending_enter(f);
                 break;
         case FLOW_ENDING:
-        case FLOW_REFUSED: flow_cut(f, ERR_TIMED_OUT); break;
+        case FLOW_REFUSED: flow_cut(f, (enum err)f->why); break;
         case FLOW_STATES: break;
         }
 }
@@ -231,6 +232,7 @@ static struct flow *flow_new(struct udp_door *door, const struct flow_key *key, 
         f->scope = a->scope;
         f->interface = a->scope ? a->interface : 0;
         f->idle_ms = door->listen->flow_idle_ms;
+        f->why = ERR_TIMED_OUT;
         f->origin = (struct exchange_origin){ .peer = a->from,
                                               .peer_port = a->port,
                                               .local = a->to.family ? a->to : door->ip,
@@ -258,7 +260,7 @@ static void key_make(const struct udp_door *door, const struct udp_arrival *a, s
 {
         memset(key, 0, sizeof(*key));
         memcpy(key->client, a->from.bytes, sizeof(key->client));
-        memcpy(key->own, door->ip.bytes, sizeof(key->own));
+        memcpy(key->own, (a->to.family ? a->to : door->ip).bytes, sizeof(key->own));
         key->family = a->from.family;
         key->client_port = a->port;
         key->own_port = door->port;
@@ -401,7 +403,9 @@ static size_t op_data(struct side *s, const struct side_data *d)
 
         /* A refusal's words: there is nobody to read them. What is no capsules is broken off by the timer: not from inside. */
         if (f->state == FLOW_OPEN && datagrams_take(&f->datagrams, d) != ERR_OK) {
+                measure_udp(f->all->w, UDP_LOST_CAPSULE, 1);
                 enter(f, FLOW_ENDING);
+                f->why = ERR_MALFORMED;
                 unmap(f);
                 timer_set(f->all->w->loop, &f->timer, now_of(f));
         }
@@ -530,14 +534,19 @@ void udp_doors_close(struct udp_doors *all)
                 door_free(CONTAINER_OF(node, struct udp_door, node));
 }
 
+static bool is_at(const struct flow *f, const struct udp_door *door)
+{
+        return door->port == f->key.own_port && door->ip.family == f->key.family &&
+               (ip_eq(door->ip, (struct ip){ .family = f->key.family }) ||
+                memcmp(door->ip.bytes, f->key.own, sizeof(f->key.own)) == 0);
+}
+
 static void flow_settle(struct flow *f)
 {
         list_for_each(node, &f->all->doors) {
                 struct udp_door *door = CONTAINER_OF(node, struct udp_door, node);
 
-                if (door->port == f->key.own_port &&
-                    memcmp(door->ip.bytes, f->key.own, sizeof(f->key.own)) == 0 &&
-                    door->ip.family == f->key.family)
+                if (is_at(f, door))
                         f->door = door;
         }
         if (!f->door || !is_admitted(f->all->w->snap, f->door->listen, f->origin.peer))

@@ -192,6 +192,7 @@ static void announce(struct up_dial *d, const struct exchange *x, uint8_t versio
 {
         const struct exchange_origin *o = x->origin;
         struct proxy_header h = { .has_addresses = !x->is_internal && x->client.ip.family && o->local.family,
+                                  .is_udp = x->request.is_datagram,
                                   .source = x->client.ip,
                                   .destination = o->local,
                                   .destination_port = o->local_port };

@@ -108,7 +108,8 @@ static void on_dialled(struct dial *dial, enum err e, int fd)
         }
         measure_add(d->w, d->target->measure.connects, 1);
         /* A new connection's buffer is empty: what fits in a packet goes as a whole, or the connection is gone. */
-        if (d->announce_len && send(fd, d->announce, d->announce_len, MSG_NOSIGNAL) != d->announce_len) {
+        if (d->announce_len && !d->target->upstream->is_datagram &&
+            send(fd, d->announce, d->announce_len, MSG_NOSIGNAL) != d->announce_len) {
                 close(fd);
                 finish(d, ERR_IO);
                 return;

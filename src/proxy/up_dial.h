@@ -43,7 +43,7 @@ struct up_dial {
         bool is_denied;    /* the next address is not to be dialled: told by the task */
         int fd;            /* plain and connected; -1: none */
         struct stream stream;
-        char announce[PROXY_WRITE_MAX]; /* said before anything else */
+        char announce[PROXY_WRITE_MAX]; /* said before anything else; of datagrams, in each (up_udp.c) */
         uint8_t announce_len;
         struct timer timer;
         struct task task; /* frees it, or tells of a denied address */

@@ -1,6 +1,7 @@
 #include "proxy/up_udp.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "io/datagram.h"
 #include "proxy/datagrams.h"
@@ -18,8 +19,10 @@ struct up_udp {
         struct snapshot *snap; /* owns the target */
         struct datagram socket;
         struct datagrams datagrams;
-        struct timer timer; /* nothing came or went for long */
-        struct task task;   /* tells what an operation may not tell; frees */
+        struct timer timer;             /* nothing came or went for long */
+        struct task task;               /* tells what an operation may not tell; frees */
+        char announce[PROXY_WRITE_MAX]; /* whose they are, before each datagram to the target */
+        uint8_t announce_len;
         bool is_open, is_over, is_ending, is_broken, saw_answer;
 };
 
@@ -153,7 +156,8 @@ static void on_readable(struct datagram *socket)
 static void send_on(struct side *s, struct str datagram)
 {
         struct up_udp *u = of(s);
-        enum err e = u->is_over ? ERR_OK : datagram_send(&u->socket, datagram);
+        struct str announce = { u->announce, u->announce_len };
+        enum err e = u->is_over ? ERR_OK : datagram_send(&u->socket, announce, datagram);
 
         measure_udp(u->w, e == ERR_OK ? UDP_TO_TARGET : UDP_LOST_SEND, 1);
 }
@@ -169,6 +173,8 @@ enum err up_udp_start(struct exchange *x, struct up_dial *d)
         u->side = (struct side){ .ops = &ops };
         u->w = x->w;
         u->target = d->target;
+        memcpy(u->announce, d->announce, d->announce_len);
+        u->announce_len = d->announce_len;
         if ((e = datagram_open(&u->socket, x->w->loop, up_dial_take_fd(d), on_readable)) != ERR_OK) {
                 free(u);
                 return e;
@@ -212,8 +218,10 @@ static size_t op_data(struct side *s, const struct side_data *d)
         if (!u->is_open) /* the end of the request that asked for the flow */
                 return side_data_len(d);
         active(u);
-        if (datagrams_take(&u->datagrams, d) != ERR_OK)
+        if (!u->is_broken && datagrams_take(&u->datagrams, d) != ERR_OK) {
+                measure_udp(u->w, UDP_LOST_CAPSULE, 1);
                 u->is_broken = true;
+        }
         u->is_ending |= d->is_last;
         if (u->is_broken || u->is_ending)
                 loop_post(u->w->loop, &u->task);

@@ -3,6 +3,7 @@
  *
  *   asked → open (the exchange heard 101) → over
  *
+ * With proxyProtocol each datagram to the target has the header of version 2 before it (of datagrams, so that none depends on another having come).
  * "Connected" says nothing of UDP: whether somebody is there shows by an answer, or by ICMP. Source: RFC 9298.
  */
 #pragma once

@@ -9,8 +9,9 @@ import threading
 import time
 
 from control.pass_through import counted
+from lib.fleet import Fleet
 from lib.patience import PATIENCE
-from lib.stage import eventually, free_port, same
+from lib.stage import Program, eventually, free_port, same
 from link.joined import house
 
 LARGEST = 65507  # what IPv4 takes
@@ -66,9 +67,9 @@ def asked(s, data, seconds=1.0):
         return None
 
 
-def made(control, name, listen, to, access=None, settings=None):
-    return control.made("/services", {"name": name, "kind": "udp", "listen": listen, "access": access or {"kind": "public"},
-                                      "settings": settings or {}, "targets": [{"agent": "home", "url": f"udp://localhost:{to}"}]})
+def made(control, name, listen, to, access=None, settings=None, target=None, kind="udp"):
+    return control.made("/services", {"name": name, "kind": kind, "listen": listen, "access": access or {"kind": "public"}, "settings": settings or {},
+                                      "targets": [{"agent": "home", "url": f"{kind}://localhost:{to}", **(target or {})}]})
 
 
 def answers(gate, agent, port, data=b"ping", **more):
@@ -108,6 +109,7 @@ def story_a_flow_lives_through_the_edits_of_others(t, seconds=150):
     control, gate, agent = house(t)
     server, port = Echo(), free_port()
     service = made(control, "echo", [f"127.0.0.1:{port}"], server.port)
+    answers(gate, agent, port)  # each worker has the port: which of them has a flow does not change any more
     with client(port) as s:
         eventually(lambda: asked(s, b"ping"), 30, lambda: gate.text()[-3000:])
         at = server.froms[-1]
@@ -120,33 +122,94 @@ def story_a_flow_lives_through_the_edits_of_others(t, seconds=150):
         eventually(lambda: asked(s, b"more", 0.3) is None, 20, "who may not come any more is still served")
 
 
-def dns_answer(query):
-    """Whatever is asked for: 192.0.2.7."""
-    return [query[:2] + b"\x81\x80" + query[4:6] + struct.pack(">HHH", 1, 0, 0) + query[12:query.index(b"\0", 12) + 5] +
-            b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\xc0\x00\x02\x07"]
+class NameServer(Program):
+    """dnsmasq, which answers for example.com by UDP and TCP."""
+
+    def __init__(self, t):
+        self.port, name = free_port(), t._name("dnsmasq")
+        program = shutil.which("dnsmasq") or shutil.which("dnsmasq", path="/usr/sbin:/sbin")
+        assert program, "dnsmasq is not installed; `tools/deps test` installs it"
+        super().__init__(t, name, [program, "--keep-in-foreground", "--conf-file=/dev/null", f"--port={self.port}", "--listen-address=127.0.0.1",
+                                   "--bind-interfaces", "--edns-packet-max=4096", "--no-resolv", "--no-hosts", "--user=root", "--group=root", "--pid-file=",
+                                   "--address=/example.com/192.0.2.7", *(f"--txt-record=big.test,{n:03}{'x' * 200}" for n in range(12))])
+        t.programs.append(self)
 
 
-def dns_query(port, name):
-    if shutil.which("dig"):
-        done = subprocess.run(["dig", "+short", "+tries=1", "+time=2", "+noedns", "-p", str(port), "@127.0.0.1", name],
-                              capture_output=True, text=True, timeout=PATIENCE)
-        return done.stdout.strip()
-    with client(port) as s:
-        s.settimeout(2)
-        try:
-            s.send(b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00" +
-                   b"".join(bytes([len(x)]) + x.encode() for x in name.split(".")) + b"\0\x00\x01\x00\x01")
-            return ".".join(map(str, s.recv(512)[-4:]))
-        except OSError:
-            return ""
+def dig(port, name, *more):
+    done = subprocess.run(["dig", "+short", "+tries=1", "+time=2", *more, "-p", str(port), "@127.0.0.1", name],
+                          capture_output=True, text=True, timeout=PATIENCE)
+    return done.stdout.split() if done.returncode == 0 else []
 
 
-def story_a_name_server_beside_an_agent_answers_dig(t, seconds=120):
+def story_a_name_server_beside_an_agent_answers_dig(t, seconds=150):
     control, gate, agent = house(t)
-    server, port = Echo(dns_answer), free_port()
-    made(control, "dns", [f"127.0.0.1:{port}"], server.port)
-    eventually(lambda: dns_query(port, "www.example.com") == "192.0.2.7", 30, lambda: gate.text()[-3000:])
-    same({dns_query(port, f"n{i}.example.com") for i in range(20)}, {"192.0.2.7"})
+    server, port = NameServer(t), free_port()
+    env = {"SEKISHO_SERVER": f"{control.url}#{control.get('/status')['authority_sha256'][:32]}", "SEKISHO_TOKEN": control.key}
+    for name, kind in (("dns", "--udp"), ("dns-tcp", "--tcp")):
+        done = t.sekisho_run("service", "add", name, kind, f"127.0.0.1:{port}", "--to", f"agent/home:localhost:{server.port}", env=env)
+        same(done.returncode, 0, done)
+        assert f"127.0.0.1:{port} at every gateway" in done.stdout, done
+    eventually(lambda: dig(port, "www.example.com") == ["192.0.2.7"], 40, lambda: gate.text()[-3000:])
+    eventually(lambda: dig(port, "www.example.com", "+tcp") == ["192.0.2.7"], 40, lambda: gate.text()[-3000:])
+    found = [dig(port, f"n{i}.example.com") for i in range(20)]
+    assert found.count(["192.0.2.7"]) >= 18, found  # datagrams: of a busy machine one may be late
+    # 2.4 KiB: in one datagram where that is asked for, else cut short and asked for again by TCP
+    eventually(lambda: len(dig(port, "big.test", "TXT", "+bufsize=4096", "+ignore")) == 12, 20, "a large answer does not come")
+    eventually(lambda: len(dig(port, "big.test", "TXT", "+noedns")) == 12, 20, "an answer that was cut short does not come by TCP")
+    same(t.sekisho_run("service", "remove", "dns", env=env).returncode, 0)
+    eventually(lambda: dig(port, "www.example.com") == [], 20, "a service that was removed still answers")
+    same(dig(port, "www.example.com", "+tcp"), ["192.0.2.7"], "the other service went with it")
+
+
+def announced(data):
+    """((source, port), (destination, port), rest) of a datagram with the header of the PROXY protocol's version 2."""
+    same(data[:16], b"\r\n\r\n\0\r\nQUIT\n\x21\x12\0\x0c", "no header of UDP over IPv4")
+    a, b, p, q = struct.unpack(">4s4sHH", data[16:28])
+    return (socket.inet_ntoa(a), p), (socket.inet_ntoa(b), q), data[28:]
+
+
+def story_the_target_is_told_whose_datagrams_they_are(t, seconds=120):
+    control, gate, agent = house(t)
+    server, port = Echo(lambda data: [data[28:]]), free_port()
+    made(control, "echo", [f"0.0.0.0:{port}"], server.port, target={"settings": {"proxyProtocol": "v2"}})
+    answers(gate, agent, port)
+    for host, source in (("127.0.0.1", "127.0.0.5"), ("127.0.0.7", "127.0.0.6")):
+        with client(port, host, source) as s:
+            for data in (b"one " + source.encode(), os.urandom(LARGEST - 28), b""):
+                eventually(lambda s=s, data=data: asked(s, data) == data, 20, "lost")
+            own = s.getsockname()
+            heard = [announced(x) for x in server.heard if announced(x)[0] == own]
+            assert len(heard) >= 3 and {x[1] for x in heard} == {(host, port)}, heard
+    a = control.ask("POST", "/services", {"name": "old", "kind": "udp", "listen": [f"127.0.0.1:{free_port()}"], "targets": [
+        {"agent": "home", "url": "udp://localhost:1", "settings": {"proxyProtocol": "v1"}}]})
+    same(a.status, 400, a)
+    assert "v2" in a.text, a
+
+
+def story_flows_come_back_whoever_was_restarted(t, seconds=180):
+    fleet = Fleet(t)
+    control, gate, agent = fleet.control, fleet.gates[0], fleet.agents["home"]
+    server, port = Echo(), free_port()
+    made(control, "echo", [f"127.0.0.1:{port}"], server.port)
+    with client(port) as s:
+        def back(why, seconds=60):
+            eventually(lambda: asked(s, b"ping"), seconds, lambda: f"{why}:\n{gate.text()[-2000:]}\n{agent.text()[-2000:]}")
+
+        back("no answer")
+        agent.kill()
+        t.programs.remove(agent)
+        agent = agent.again()
+        back("not after the agent was killed")
+        control.stop()
+        t.programs.remove(control)
+        gate.stop()
+        t.programs.remove(gate)
+        gate = fleet.again(gate)
+        back("not after the gateway was restarted, without control")
+        agent.stop()
+        t.programs.remove(agent)
+        agent = agent.again()
+        back("not after the agent was restarted, without control")
 
 
 def story_who_says_nothing_is_forgotten(t, seconds=120):
@@ -261,50 +324,3 @@ def story_strange_datagrams_are_met_with_silence(t, seconds=120):
         except (BlockingIOError, ConnectionRefusedError):
             s.close()
     same(len({x for x in server.froms}) <= 257, True)
-
-
-def story_a_range_of_ports_goes_to_a_range(t, seconds=150):
-    control, gate, agent = house(t)
-    first, to = ports_in_a_row(3), ports_in_a_row(3, socket.SOCK_DGRAM)
-    servers = [Echo(lambda data, i=i: [data, b"from %d" % i], port=to + i) for i in range(3)]
-    made(control, "game", [f"127.0.0.1:{first}-{first + 2}"], f"{to}-{to + 2}")
-    for i in range(3):
-        answers(gate, agent, first + i)
-        with client(first + i) as s:
-            eventually(lambda s=s: asked(s, b"x"), 20, "lost")
-            same(s.recv(100), b"from %d" % i)
-    for why, listen, target, status in (
-            ("partly the same", f"127.0.0.1:{first + 2}-{first + 5}", "udp://localhost:1", 409),
-            ("the same by a wildcard", f"0.0.0.0:{first}", "udp://localhost:1", 409),
-            ("of other lengths", "127.0.0.1:40000-40002", "udp://localhost:1-2", 400),
-            ("one to many", "127.0.0.1:40000", "udp://localhost:1-2", 400),
-            ("reversed", "127.0.0.1:40002-40000", "udp://localhost:1", 400),
-            ("more than a range may have", "127.0.0.1:40000-40200", "udp://localhost:1", 400),
-            ("both families in one socket", ":40000", "udp://localhost:1", 400)):
-        a = control.ask("POST", "/services", {"name": "other", "kind": "udp", "listen": [listen],
-                                              "targets": [{"agent": "home", "url": target}]})
-        same(a.status, status, f"{why}: {a}")
-    many = [control.ask("POST", "/services", {"name": f"many{i}", "kind": "tcp", "listen": [f"127.0.0.1:{41000 + 100 * i}-{41099 + 100 * i}"]})
-            for i in range(2)]
-    same([a.status for a in many], [201, 409], many)
-    assert "200" in many[1].json["error"]["message"], many[1]
-    same(control.ask("POST", "/services", {"name": "tcp", "kind": "tcp", "listen": [f"127.0.0.1:{first}"]}).status, 201,
-         "TCP and UDP ports are not the same")
-
-
-def ports_in_a_row(count, kind=socket.SOCK_STREAM):
-    """The first of so many free ports."""
-    def look():
-        first, socks = free_port(), []
-        try:
-            for i in range(count):
-                for k in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
-                    socks.append(socket.socket(socket.AF_INET, k))
-                    socks[-1].bind(("127.0.0.1", first + i))
-            return first
-        except (OSError, OverflowError):
-            return None
-        finally:
-            for s in socks:
-                s.close()
-    return eventually(look, 20, "no ports in a row are free")

@@ -155,6 +155,7 @@ def story_a_gateway_is_reached_at_the_address_that_answers(t):
     control.say({"type": "gone", "reason": "removed"})
     event(agent, "node_gone")
     links.links_open(gate, 0)
+    agent.codes = (7,)  # of an agent that control removed
 
 
 def story_several_addresses_stand_in_a_file(t):
