@@ -7,6 +7,9 @@
         "\"upstreams\": {\"app\": {\"targets\": [\"http://127.0.0.1:1\"]}},\n" /* and after this on line 3 */
 #define P "\"providers\": {\"home\": {\"kind\": \"openai\"}},\n"
 
+#define DATAGRAMS(targets, more) \
+        "{\"upstreams\": {\"d\": {\"targets\": [" targets "]" more "}},\n\"gateway\": {\"auth\": false, "
+
 static const struct {
         const char *why, *text;
         unsigned line, column;
@@ -123,6 +126,29 @@ static const struct {
           "gateway.host" },
         { "bad listen address", "{\"gateway\": {\"auth\": false, \"listen\": [\"localhost\"]}}", 1, 40,
           "gateway.listen[0]: \"localhost\" is no address to listen on" },
+        { "datagrams without an upstream",
+          "{\"gateway\": {\"auth\": false, \"listen\": [\"udp:0.0.0.0:53\"]}}", 1, 40,
+          "udp:0.0.0.0:53 is for datagrams: it needs an upstream" },
+        { "datagrams of both families", "{\"gateway\": {\"auth\": false, \"listen\": [\"udp::53\"]}}", 1, 40,
+          "is no address to listen on" },
+        { "datagrams to bytes",
+          DATAGRAMS("\"tcp://a:1\"",
+                    "") "\"listen\": [{\"address\": \"udp:0.0.0.0:53\",\n\"upstream\": \"d\"}]}}",
+          3, 13, "write udp://host:port to pass datagrams on" },
+        { "bytes to datagrams",
+          DATAGRAMS("\"udp://a:1\"", "") "\"listen\": [{\"address\": \":53\",\n\"upstream\": \"d\"}]}}", 3,
+          13, "write tcp://host:port to pass bytes on" },
+        { "both kinds in one", DATAGRAMS("\"udp://a:1\", \"tcp://a:1\"", "") "\"port\": 3000}}", 1, 33,
+          "one upstream has targets of one kind" },
+        { "datagrams without a port", DATAGRAMS("\"udp://a\"", "") "\"port\": 3000}}", 1, 34, "udp://a" },
+        { "a header datagrams have not",
+          DATAGRAMS("\"udp://a:1\"", ", \"proxyProtocol\": \"v1\"") "\"port\": 3000}}", 1, 16,
+          "v1 has no form for datagrams; write v2" },
+        { "a path to ask datagrams at",
+          DATAGRAMS("\"udp://a:1\"", ", \"health\": {\"path\": \"/\"}") "\"port\": 3000}}", 1, 16,
+          "answer no requests" },
+        { "the admin listens for datagrams", T "\"admin\": {\"listen\": \"udp:127.0.0.1:1\"}}", 2, 21,
+          "for datagrams" },
         { "same address twice", "{\"gateway\": {\"auth\": false, \"listen\": [\":1\", \":1\"]}}", 1, 46,
           "twice" },
         { "redirect to https without TLS", "{\"gateway\": {\"auth\": false, \"redirectHttp\": \":80\"}}", 1,

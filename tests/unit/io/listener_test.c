@@ -9,6 +9,7 @@
 #include <sys/un.h>
 
 #include "io/listener.h"
+#include "io/udp.h"
 #include "pairs.h"
 
 static const struct {
@@ -41,6 +42,12 @@ static const struct {
         { "a name with the separator of names", STR_INIT("systemd:a:b"), ERR_MALFORMED, STR_INIT("") },
         { "Unix socket without a path", STR_INIT("unix:"), ERR_MALFORMED, STR_INIT("") },
         { "NUL in a path", STR_INIT("unix:/a\0b"), ERR_MALFORMED, STR_INIT("") },
+        { "datagrams", STR_INIT("udp:0.0.0.0:53"), ERR_OK, STR_INIT("udp:0.0.0.0:53") },
+        { "of IPv6", STR_INIT("udp:[::]:53"), ERR_OK, STR_INIT("udp:[::]:53") },
+        { "of every address: a socket has one family", STR_INIT("udp::53"), ERR_MALFORMED, STR_INIT("") },
+        { "of nothing", STR_INIT("udp:"), ERR_MALFORMED, STR_INIT("") },
+        { "of a Unix socket", STR_INIT("udp:unix:/x"), ERR_MALFORMED, STR_INIT("") },
+        { "twice", STR_INIT("udp:udp:1.2.3.4:5"), ERR_MALFORMED, STR_INIT("") },
         { "path longer than the kernel's 107",
           STR_INIT(
                   "unix:/123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890"
@@ -315,6 +322,35 @@ static void test_no_descriptor_left(void **state)
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+static void test_datagrams(void **state)
+{
+        struct listen_address address, found;
+        char place[108], text[LISTEN_ADDRESS_TEXT_MAX], wanted[LISTEN_ADDRESS_TEXT_MAX];
+        struct udp u;
+        int fds[3];
+        (void)state;
+
+        fds[0] = listen_on("udp:127.0.0.1:0");
+        assert_err(listen_socket_address(fds[0], &address, place), ERR_OK);
+        assert_true(address.is_datagram && address.port && ip_is_loopback(address.ip));
+        assert_err(listen_socket_open(&address, false, &fds[1]), ERR_EXISTS);
+        assert_err(listen_socket_open(&address, true, &fds[1]), ERR_EXISTS); /* another program's stays so */
+        close(fds[0]);
+        assert_err(listen_socket_open(&address, true, &fds[0]), ERR_OK);
+        assert_err(listen_socket_open(&address, true, &fds[1]), ERR_OK);
+        assert_err(listen_socket_address(fds[1], &found, place), ERR_OK);
+        assert_true(listen_address_overlaps(&address, &found));
+        fds[2] = listen_on("127.0.0.1:0");
+        assert_err(udp_adopt(&u, fds[2]), ERR_NOT_FOUND); /* takes it */
+        assert_int_equal(fcntl(fds[2], F_GETFD), -1);
+        assert_err(udp_adopt(&u, fds[1]), ERR_OK);
+        assert_err(udp_address(&u, &found.ip, &found.port), ERR_OK);
+        assert_str(listen_address_format(&found, text), listen_address_format(&address, wanted));
+        udp_close(&u);
+        udp_close(&u);
+        close(fds[0]);
+}
+
 static void addresses_that_meet(void **state)
 {
         static const struct {
@@ -331,6 +367,13 @@ static void addresses_that_meet(void **state)
                 { ":80", "0.0.0.0:80", true },
                 { ":80", ":81", false },
                 { "127.0.0.1:0", "127.0.0.1:0", false },
+                { "udp:127.0.0.1:80", "udp:127.0.0.1:80", true },
+                { "udp:127.0.0.1:80", "127.0.0.1:80", false },
+                { "udp:0.0.0.0:80", "udp:127.0.0.1:80", true },
+                { "udp:0.0.0.0:80", ":80", false },
+                { "udp:[::]:80", "udp:[::1]:80", true },
+                { "udp:[::]:80", "udp:0.0.0.0:80", false },
+                { "udp:[::]:80", "udp:127.0.0.1:80", false },
                 { "unix:/a", "unix:/a", true },
                 { "unix:/a", "unix:/b", false },
                 { "unix:/a", "systemd:/a", false },
@@ -353,6 +396,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(addresses_that_meet),
                 cmocka_unit_test(test_address_text),
+                cmocka_unit_test(test_datagrams),
                 T(test_accepts),
                 T(test_stop_from_the_callback),
                 T(test_open_errors),
