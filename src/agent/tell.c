@@ -28,7 +28,9 @@ static void links_look(struct tell *t, const struct conf_agent *c, struct arena 
                 *l = (struct wire_link_report){ .peer = arena_copy(arena, peer),
                                                 .up = s->links,
                                                 .wanted = MAX(s->workers, 1u) * (uint32_t)c->links,
-                                                .detail = s->problem ? str_of(s->problem) : STR("") };
+                                                .detail = s->problem        ? str_of(s->problem)
+                                                          : s->as_websocket ? STR("as WebSocket")
+                                                                            : STR("") };
                 buf_addf(text, "%.*s %u %u %.*s\n", STR_FMT(l->peer), l->up, l->wanted, STR_FMT(l->detail));
         }
         r->links = links;

@@ -412,6 +412,9 @@ struct conf_dispatch {
         uint64_t answer_bytes;   /* control's: held of one answer in JSON */
 };
 
+/* Links as WebSockets. */
+enum conf_websocket { CONF_WEBSOCKET_FALLBACK, CONF_WEBSOCKET_ALWAYS, CONF_WEBSOCKET_NEVER };
+
 struct conf_agent_service {
         struct str target; /* the id gateways ask for */
         const struct conf_upstream *upstream;
@@ -428,7 +431,8 @@ struct conf_agent {
         size_t services_count;
         struct conf_allow *allow; /* empty: see docs/reference */
         size_t allow_count;
-        uint64_t links;       /* to each worker of a gateway */
+        uint64_t links; /* to each worker of a gateway */
+        enum conf_websocket websocket;
         struct str docker;    /* the Engine's socket; empty: not asked */
         struct str inference; /* "offer", "off", or places as find/server.h reads them */
         struct conf_dispatch dispatch;

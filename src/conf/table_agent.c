@@ -47,6 +47,13 @@ static const struct conf_table conf_table_dispatch = {
         .doc = "Requests that callers of control's `/api/execute` have sent from this machine's addresses.",
 };
 
+static const struct conf_word websocket_words[] = {
+        { "fallback", CONF_WEBSOCKET_FALLBACK, "where the straight way meets somebody else than a gateway" },
+        { "always", CONF_WEBSOCKET_ALWAYS, NULL },
+        { "never", CONF_WEBSOCKET_NEVER, NULL },
+        { NULL },
+};
+
 static const struct conf_key agent_keys[] = {
         { "gateways", CONF_TYPE_LIST, 0, AT(draft_agent, gateways), "[]", .table = &conf_table_agent_gateway,
           .doc = "The gateways to keep links to." },
@@ -65,6 +72,10 @@ static const struct conf_key agent_keys[] = {
         { "docker", CONF_TYPE_TEXT, 0, AT(draft_agent, docker), .unless = "no Engine is asked",
           .doc = "The Docker Engine's socket, `unix:/run/docker.sock`: containers with a label `sekisho.host` are offered to control, which "
                  "publishes what its owner granted this agent. Only its list and its events are asked for." },
+        { "websocket", CONF_TYPE_WORD, 0, AT(draft_agent, agent.websocket), "\"fallback\"",
+          .words = websocket_words,
+          .doc = "Links as WebSockets of HTTPS, for networks that let nothing else through. What is inside is the same mutual TLS; whoever ends "
+                 "the outer one reads nothing of it." },
         { "inference", CONF_TYPE_TEXT, 0, AT(draft_agent, inference), "\"offer\"",
           .doc = "Servers of models on this machine: `offer` tells control which there are (Ollama at port 11434, llama.cpp at 8080, vLLM "
                  "at 8000, SGLang at 30000, LM Studio at 1234) and what they serve, `off` asks nobody; other ports as "

@@ -3,6 +3,7 @@
 #include "base/units.h"
 #include "conf/conf.h"
 #include "gateway/board.h"
+#include "gateway/linksocket.h"
 #include "gateway/version.h"
 #include "http/encoding.h"
 #include "io/tls.h"
@@ -200,6 +201,13 @@ static const struct route public_routes[] = {
         BUILTIN("health", "/health", health_handler),
         BUILTIN("health", "/api/v1/health", health_handler),
         BUILTIN("ready", "/ready", ready_handler),
+        { .name = STR_INIT("link"),
+          .path = STR_INIT("/.sekisho/link"),
+          .path_kind = PATH_EXACT,
+          .methods = 1u << HTTP_GET,
+          .access = { .is_public = true },
+          .handler = &linksocket_handler,
+          .is_builtin = true },
 };
 
 static const struct route admin_routes[] = {

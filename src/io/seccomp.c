@@ -78,7 +78,7 @@ static const struct rule rules[] = {
         ALLOW_IF(fcntl, FILELESS, ONE_OF(1, UINT32_MAX, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC, F_GET_SEALS, F_ADD_SEALS)),
         ALLOW_IF(ioctl, FILELESS & WORKER, ONE_OF(1, UINT32_MAX, FIONREAD, FIONBIO, TIOCOUTQ)),
         ALLOW_IF(ioctl, FILES, ONE_OF(1, UINT32_MAX, FIONREAD, FIONBIO, TIOCOUTQ, TCGETS, SIOCGIFINDEX, SIOCGIFNAME)),
-        ALLOW(socketpair, FILES), ALLOW(recvmmsg, WORKER), ALLOW(sendmmsg, WORKER), ALLOW(ppoll, BOTH), ALLOW(epoll_create1, WORKER),
+        ALLOW_IF(socketpair, WORKER, ONE_OF(0, UINT32_MAX, AF_UNIX)), ALLOW(recvmmsg, WORKER), ALLOW(sendmmsg, WORKER), ALLOW(ppoll, BOTH), ALLOW(epoll_create1, WORKER),
         /* memory; nothing of it may be run */
         ALLOW_IF(mmap, BOTH, ONE_OF(2, PROT_EXEC, 0)), ALLOW_IF(mprotect, BOTH, ONE_OF(2, PROT_EXEC, 0)),
         ALLOW(munmap, BOTH), ALLOW(mremap, BOTH), ALLOW(brk, BOTH),

@@ -25,8 +25,9 @@ static const struct {
         unsigned next;
 } states[KEPT_STATES] = {
         [KEPT_RESOLVING] = { "resolving", TO(DIALLING) | TO(ENDED) },
-        [KEPT_DIALLING] = { "dialling", TO(ASKING) | TO(OPENING) | TO(ENDED) },
-        [KEPT_ASKING] = { "asking", TO(OPENING) | TO(ENDED) },
+        [KEPT_DIALLING] = { "dialling", TO(ASKING) | TO(WRAPPING) | TO(OPENING) | TO(ENDED) },
+        [KEPT_ASKING] = { "asking", TO(WRAPPING) | TO(OPENING) | TO(ENDED) },
+        [KEPT_WRAPPING] = { "wrapping", TO(OPENING) | TO(ENDED) },
         [KEPT_OPENING] = { "opening", TO(OPEN) | TO(ENDED) },
         [KEPT_OPEN] = { "open", TO(LEAVING) | TO(ENDED) },
         [KEPT_LEAVING] = { "leaving", TO(ENDED) },
@@ -136,6 +137,19 @@ static void wait_after_failure(struct kept *g)
         wait_before(g, MIN(most, (int64_t)RETRY_MS_MOST));
 }
 
+/* All of its addresses were tried. A WebSocket is tried where somebody answered who is no gateway or lets nothing but HTTP through, and the straight way
+ * where that failed: where nobody answers at all the other way meets nobody either. */
+static void way_next(struct kept *g)
+{
+        if (g->keeper->websocket == KEEPER_WEBSOCKET_FALLBACK && g->was_met) {
+                g->as_websocket = !g->as_websocket;
+                log_info("gateway_way", LOG_S("gateway", str_of(g->places[0].host)),
+                         LOG_C("way", g->as_websocket ? "websocket" : "tls"),
+                         LOG_C("reason", g->problem ? g->problem : ""));
+        }
+        g->was_met = false;
+}
+
 /* True: there is one that was not tried yet. Of several attempts at one address the first counts. */
 static bool place_next(struct kept *g, const struct keeper_link *l)
 {
@@ -146,6 +160,7 @@ static bool place_next(struct kept *g, const struct keeper_link *l)
         if (g->tried < g->places_count)
                 return true;
         g->tried = 0;
+        way_next(g);
         return false;
 }
 
@@ -280,6 +295,7 @@ static struct kept *kept_new(struct keeper *k, const struct keeper_gateway *want
         list_init(&g->links);
         timer_init(&g->timer, on_again);
         task_init(&g->task, look);
+        g->as_websocket = k->websocket == KEEPER_WEBSOCKET_ALWAYS;
         return g;
 }
 
@@ -336,15 +352,23 @@ enum err keeper_set(struct keeper *k, const struct keeper_conf *conf)
         struct list fresh;
         enum err e;
 
-        assert(conf->tls || conf->gateways_count == 0);
+        assert((conf->tls && conf->outer) || conf->gateways_count == 0);
         if (conf->tls && (node_name_own(conf->tls, &own) != ERR_OK || own.kind != NODE_AGENT))
                 return ERR_CONFIG;
         if (!place_copy(&proxy, &conf->proxy) || conf->proxy_credentials.len > KEEPER_CREDENTIALS_MAX)
                 return ERR_NO_MEMORY;
-        if ((e = fresh_make(k, conf, &fresh)) != ERR_OK)
+        bool is_other_way = k->websocket != conf->websocket;
+        enum keeper_websocket websocket = k->websocket;
+
+        k->websocket = conf->websocket; /* of those that are made now */
+        if ((e = fresh_make(k, conf, &fresh)) != ERR_OK) {
+                k->websocket = websocket;
                 return e;
+        }
         tls_context_put(k->tls);
+        tls_context_put(k->outer);
         k->tls = conf->tls ? tls_context_get(conf->tls) : NULL;
+        k->outer = conf->outer ? tls_context_get(conf->outer) : NULL;
         k->own = own;
         k->proxy = proxy;
         crypto_base64_format(conf->proxy_credentials, k->proxy_credentials);
@@ -354,6 +378,8 @@ enum err keeper_set(struct keeper *k, const struct keeper_conf *conf)
 
                 if (!g->is_gone && !is_wanted(g, conf))
                         kept_end(g);
+                if (is_other_way) /* the next one; what is open stays */
+                        g->as_websocket = conf->websocket == KEEPER_WEBSOCKET_ALWAYS;
         }
         while (!list_is_empty(&fresh)) {
                 struct kept *g = CONTAINER_OF(fresh.next, struct kept, node);
@@ -381,6 +407,7 @@ struct keeper *keeper_new(struct loop *l, struct resolver *resolver, const struc
         k->context = context;
         k->links = 1;
         list_init(&k->gateways);
+        list_init(&k->sockets);
         return k;
 }
 
@@ -411,7 +438,9 @@ void keeper_free(struct keeper *k)
                 return;
         list_for_each_safe(node, &k->gateways)
                 kept_free(CONTAINER_OF(node, struct kept, node));
+        keeper_sockets_forget(&k->sockets);
         tls_context_put(k->tls);
+        tls_context_put(k->outer);
         crypto_wipe(k->proxy_credentials, sizeof(k->proxy_credentials));
         free(k);
 }
@@ -435,7 +464,13 @@ size_t keeper_look(const struct keeper *k, struct keeper_standing *out, size_t m
                                 .workers = g->workers,
                                 .links = links_open(g),
                                 .problem = g->problem,
+                                .as_websocket = g->as_websocket,
                         };
         }
         return count;
+}
+
+bool keeper_link_is_websocket(const struct keeper_link *l)
+{
+        return l->as_websocket;
 }

@@ -1,13 +1,15 @@
 /*
  * link/keeper.h - keeps links to gateways: dials out, proves who it is, hands ready connections up, dials again.
  *
- *   waiting → resolving → dialling → [asking a proxy] → opening (TLS) → open → leaving | ended
+ *   waiting → resolving → dialling → [asking a proxy] → [wrapping: a WebSocket] → opening (TLS) → open → leaving | ended
  *
  * A gateway has several workers, each of which wants links of its own. The first connection goes to whichever worker accepts it
  * (link.sekisho.internal); what it tells (keeper_told) is which worker that is and how many there are, and the others
  * are dialled by name (wI.link.sekisho.internal). While no link to a gateway is open only one connection at a time asks, after
  * half a second doubling to thirty, a random part of it, so that a gateway that comes back meets no crowd. Of several addresses
- * of a gateway the one that worked stays; all are tried before it waits.
+ * of a gateway the one that worked stays; all are tried before it waits. Where somebody on the way lets only HTTP through, a link goes
+ * as a WebSocket of HTTPS to the same address, with the same TLS inside of it: the outer one proves nothing and is not asked to
+ * (docs/decisions/0077). Which way worked stays, too.
  *
  * Not:    what is spoken on a link, which gateways there are.
  * Thread: the loop's. Source: docs/protocol/nodes.md 5; RFC 9110 9.3.6 (CONNECT).
@@ -34,9 +36,17 @@ struct keeper_gateway {
         struct str id;   /* what its certificate must say; empty: any gateway of our organisation */
 };
 
+enum keeper_websocket {
+        KEEPER_WEBSOCKET_FALLBACK, /* where the straight way meets somebody else than a gateway, and in turn with it */
+        KEEPER_WEBSOCKET_ALWAYS,
+        KEEPER_WEBSOCKET_NEVER
+};
+
 struct keeper_conf {
         struct tls_context
                 *tls; /* a client's, with our certificate and the one authority; shared. NULL: no gateways */
+        struct tls_context *outer; /* of WebSockets: a client's that verifies nobody; shared. With `tls` */
+        enum keeper_websocket websocket;
         struct keeper_address proxy;  /* host empty: none */
         struct str proxy_credentials; /* "user:password", sent as Basic (RFC 7617); empty: none */
         unsigned links;               /* to each worker */
@@ -67,6 +77,7 @@ void keeper_ended(struct keeper_link *l);
 
 /* Whose link it is, as its certificate says. */
 const struct node_name *keeper_link_gateway(const struct keeper_link *l);
+bool keeper_link_is_websocket(const struct keeper_link *l);
 
 /* Nothing more is dialled. What is open stays until it ends. */
 void keeper_stop(struct keeper *k);
@@ -79,6 +90,7 @@ struct keeper_standing {
         struct str wanted, id;   /* asked for, may be empty; as found, empty: never reached */
         unsigned workers, links; /* of the gateway; open */
         const char *problem;     /* why the last attempt failed, or NULL */
+        bool as_websocket;       /* how it is dialled */
 };
 /* Fills up to `max`, gives how many there are. Borrowed until the next call of anything here. */
 size_t keeper_look(const struct keeper *k, struct keeper_standing *out, size_t max);

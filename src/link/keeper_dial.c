@@ -23,6 +23,10 @@ static void held_drop(struct keeper_link *l)
         case KEPT_RESOLVING: resolver_cancel(&l->query); break;
         case KEPT_DIALLING: dial_cancel(&l->dial); break;
         case KEPT_ASKING: peek_cancel(&l->peek); break;
+        case KEPT_WRAPPING:
+                if (l->socket)
+                        keeper_socket_let_go(l->socket);
+                break;
         default: break;
         }
         if (l->fd >= 0)
@@ -33,6 +37,8 @@ static void held_drop(struct keeper_link *l)
 static void fail(struct keeper_link *l, const char *problem)
 {
         bool has_stream = l->state == KEPT_OPENING;
+
+        l->gateway->was_met |= l->state == KEPT_WRAPPING || l->state == KEPT_OPENING;
 
         held_drop(l);
         keeper_link_enter(l, KEPT_ENDED);
@@ -103,6 +109,7 @@ static void on_open(struct stream *s, enum err e)
         l->gateway->is_found = true;
         l->gateway->problem = NULL;
         l->gateway->tried = 0;
+        l->gateway->was_met = false;
         l->since = loop_now(k->loop);
         if (!k->events->on_link(k, l, s))
                 fail(l, "there is no memory for it");
@@ -133,6 +140,33 @@ static void tls_open(struct keeper_link *l, int fd)
                 fail(l, "there is no memory for it");
         else
                 keeper_link_enter(l, KEPT_OPENING);
+}
+
+/* ---- as a WebSocket ---- */
+
+static void connected(struct keeper_link *l, int fd)
+{
+        if (!l->as_websocket) {
+                tls_open(l, fd);
+                return;
+        }
+        l->fd = -1;
+        if (!(l->socket = keeper_socket_open(l, fd)))
+                fail(l, "there is no memory for it");
+        else
+                keeper_link_enter(l, KEPT_WRAPPING);
+}
+
+void keeper_dial_wrapped(struct keeper_link *l, int fd)
+{
+        l->socket = NULL;
+        tls_open(l, fd);
+}
+
+void keeper_dial_failed(struct keeper_link *l, const char *problem)
+{
+        l->socket = NULL;
+        fail(l, problem);
 }
 
 /* ---- through a proxy ---- */
@@ -169,7 +203,7 @@ static void on_answer(struct peek *p, enum err e, struct str bytes)
         else if (peek_take(p, (size_t)(end + 4 - bytes.ptr)) != ERR_OK)
                 fail(l, "the proxy closed the connection");
         else
-                tls_open(l, fd);
+                connected(l, fd);
 }
 
 static void proxy_ask(struct keeper_link *l, int fd)
@@ -205,7 +239,7 @@ static void on_dialled(struct dial *d, enum err e, int fd)
         else if (l->gateway->keeper->proxy.host[0])
                 proxy_ask(l, fd);
         else
-                tls_open(l, fd);
+                connected(l, fd);
 }
 
 static void dial_begin(struct keeper_link *l, struct ip ip, uint16_t port)
@@ -245,6 +279,7 @@ struct keeper_link *keeper_dial(struct kept *g, int worker)
         l->gateway = g;
         l->at = &g->places[g->place];
         l->worker = worker;
+        l->as_websocket = g->as_websocket;
         l->fd = -1;
         timer_init(&l->timer, on_late);
         timer_set(k->loop, &l->timer, loop_now(k->loop) + KEEPER_OPENING_MS);

@@ -31,7 +31,9 @@ struct keeper {
         struct resolver *resolver;
         const struct keeper_events *events;
         void *context;
-        struct tls_context *tls;
+        struct tls_context *tls, *outer;
+        enum keeper_websocket websocket;
+        struct list sockets; /* those that are open */
         struct node_name own;
         struct keeper_place proxy;                /* host empty: none */
         char proxy_credentials[CREDENTIALS_TEXT]; /* in base64; empty: none */
@@ -49,7 +51,9 @@ struct kept {
         char id[NODE_ID_BYTES_MAX + 1];    /* wanted; empty: any */
         struct node_name found;
         bool is_found, is_gone, is_waiting;
-        unsigned workers; /* 0: not known now */
+        bool as_websocket; /* how it is dialled now */
+        bool was_met;      /* in this round somebody answered, but not as a gateway does */
+        unsigned workers;  /* 0: not known now */
         unsigned failures;
         unsigned address_next;
         const char *problem;
@@ -61,6 +65,7 @@ enum keeper_link_state {
         KEPT_RESOLVING,
         KEPT_DIALLING,
         KEPT_ASKING,
+        KEPT_WRAPPING, /* a WebSocket */
         KEPT_OPENING,
         KEPT_OPEN,
         KEPT_LEAVING,
@@ -74,7 +79,7 @@ struct keeper_link {
         struct list node;
         uint8_t state;
         int worker; /* asked for, then told; KEEPER_NO_WORKER: whichever accepts */
-        bool is_told;
+        bool is_told, as_websocket;
         mono_ms since;
         struct node_name name;
 
@@ -82,6 +87,7 @@ struct keeper_link {
         struct resolver_query query;
         struct dial dial;
         struct peek peek;
+        struct keeper_socket *socket; /* KEPT_WRAPPING */
         struct stream stream;
         struct timer timer;
         struct task task; /* frees it */
@@ -95,6 +101,15 @@ void keeper_link_enter(struct keeper_link *l, enum keeper_link_state next);
 struct keeper_link *keeper_dial(struct kept *g, int worker);
 /* Gives up what is under way; keeper_link_over follows, inside or later. */
 void keeper_dial_cancel(struct keeper_link *l);
+
+/* Told by keeper_socket.c, once. */
+void keeper_dial_wrapped(struct keeper_link *l, int fd); /* takes fd: the connection from here on */
+void keeper_dial_failed(struct keeper_link *l, const char *problem);
+
+/* keeper_socket.c: a WebSocket over this connection, for this attempt. Takes fd. NULL: no memory. */
+struct keeper_socket *keeper_socket_open(struct keeper_link *l, int fd);
+void keeper_socket_let_go(struct keeper_socket *s); /* before either was told */
+void keeper_sockets_forget(struct list *sockets);   /* they end by themselves */
 
 /* keeper.c: told by keeper_dial.c. `problem` NULL: it was given up. */
 void keeper_link_failed(struct keeper_link *l, const char *problem);

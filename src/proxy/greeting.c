@@ -12,8 +12,8 @@
 struct greeting {
         struct peek peek;
         struct worker *w;
-        struct snapshot *snap; /* owns `listen` */
-        const struct listen_conf *listen;
+        struct snapshot *snap;            /* owns `listen` */
+        const struct listen_conf *listen; /* NULL: no visitor may be in it */
         struct down_peer peer;
         struct list node; /* worker.greeting_list */
         int fd;
@@ -64,7 +64,10 @@ static void route_on(struct greeting *g, struct str name)
         enum greeting_is whose = takes_agents ? name_read(name, &worker) : OF_VISITOR;
         int fd = g->fd;
 
-        if (whose == OF_VISITOR) {
+        if (whose == OF_VISITOR && !g->listen) {
+                measure_refused(w, "link_name");
+                close(fd);
+        } else if (whose == OF_VISITOR) {
                 visitor_open(g, name);
         } else if (worker == w->index) {
                 links_take(w->links, fd);
@@ -123,6 +126,11 @@ void greeting_open(struct worker *w, int fd, const struct listen_conf *listen, c
                 g->peer = *peer;
         w->greetings_count++;
         list_add_last(&w->greeting_list, &g->node);
+}
+
+void greeting_open_link(struct worker *w, int fd)
+{
+        greeting_open(w, fd, NULL, NULL);
 }
 
 void greeting_close_all(struct worker *w)

@@ -16,6 +16,8 @@ struct greeting;
 
 /* Takes fd. `peer` NULL: the socket's own, and then it may be an agent's. */
 void greeting_open(struct worker *w, int fd, const struct listen_conf *listen, const struct down_peer *peer);
+/* The inside of a WebSocket of an agent's: a link, or it is closed. Takes fd. */
+void greeting_open_link(struct worker *w, int fd);
 /* True when somebody but visitors may come in there. */
 bool greeting_is_needed(const struct snapshot *s, const struct listen_conf *listen);
 void greeting_close_all(struct worker *w);
