@@ -71,7 +71,7 @@ static enum err members_check(struct api_call *c, struct str json,
 
         if (e == ERR_OK && root && !json_is(root, JSON_NULL) && !json_is(root, JSON_OBJECT))
                 return api_fail(c, 400, NULL, "\"settings\" must be an object.");
-        for (size_t i = 0; e == ERR_OK && json_is(root, JSON_OBJECT) && i < root->count; i++)
+        for (size_t i = 0; e == ERR_OK && root && json_is(root, JSON_OBJECT) && i < root->count; i++)
                 e = check(c, root->members[i].key, &root->members[i].value);
         return e;
 }

@@ -127,15 +127,20 @@ static int bind_unix(int fd, const union address *a, socklen_t len)
         return bind(fd, &a->any, len);
 }
 
-/* Without SO_REUSEADDR, which would let two programs take each other's datagrams. */
+/*
+ * Without SO_REUSEADDR, which would let two programs take each other's datagrams. Which of our addresses was asked is wanted from the
+ * first datagram on, also of those that wait before a worker has the socket (udp_adopt).
+ */
 static int open_datagrams(struct ip ip, bool reuse_port)
 {
-        int yes = 1;
+        int yes = 1, level = ip.family == 4 ? IPPROTO_IP : IPPROTO_IPV6;
+        int asked = ip.family == 4 ? IP_PKTINFO : IPV6_RECVPKTINFO;
         int fd = socket(ip.family == 4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
         if (fd >= 0 &&
             ((reuse_port && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof(yes)) != 0) ||
-             (ip.family == 6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof(yes)) != 0))) {
+             (ip.family == 6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof(yes)) != 0) ||
+             setsockopt(fd, level, asked, &yes, sizeof(yes)) != 0)) {
                 close(fd);
                 return -1;
         }

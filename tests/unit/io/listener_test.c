@@ -322,11 +322,24 @@ static void test_no_descriptor_left(void **state)
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+static void asks_at(const char *host, uint16_t port)
+{
+        struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(port) };
+        int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+        assert_int_equal(inet_pton(AF_INET, host, &a.sin_addr), 1);
+        assert_int_equal(sendto(fd, "x", 1, 0, (struct sockaddr *)&a, sizeof(a)), 1);
+        close(fd);
+}
+
 static void test_datagrams(void **state)
 {
         struct listen_address address, found;
         char place[108], text[LISTEN_ADDRESS_TEXT_MAX], wanted[LISTEN_ADDRESS_TEXT_MAX];
+        static uint8_t memory[UDP_ARRIVAL_BYTES];
+        struct udp_arrival arrival;
         struct udp u;
+        size_t count = 0;
         int fds[3];
         (void)state;
 
@@ -340,6 +353,19 @@ static void test_datagrams(void **state)
         assert_err(listen_socket_open(&address, true, &fds[1]), ERR_OK);
         assert_err(listen_socket_address(fds[1], &found, place), ERR_OK);
         assert_true(listen_address_overlaps(&address, &found));
+        close(fds[0]);
+        close(fds[1]);
+        fds[0] = listen_on("udp:0.0.0.0:0");
+        assert_err(listen_socket_address(fds[0], &address, place), ERR_OK);
+        asks_at("127.0.0.9", address.port);
+        assert_err(udp_adopt(&u, fds[0]), ERR_OK); /* what came before is known as well */
+        assert_err(udp_receive(&u, memory, &arrival, 1, &count), ERR_OK);
+        assert_int_equal(count, 1);
+        assert_err(ip_parse(STR("127.0.0.9"), &found.ip), ERR_OK);
+        assert_true(ip_eq(arrival.to, found.ip));
+        udp_close(&u);
+        fds[1] = listen_on("udp:127.0.0.1:0");
+        assert_err(listen_socket_address(fds[1], &address, place), ERR_OK);
         fds[2] = listen_on("127.0.0.1:0");
         assert_err(udp_adopt(&u, fds[2]), ERR_NOT_FOUND); /* takes it */
         assert_int_equal(fcntl(fds[2], F_GETFD), -1);
@@ -348,7 +374,6 @@ static void test_datagrams(void **state)
         assert_str(listen_address_format(&found, text), listen_address_format(&address, wanted));
         udp_close(&u);
         udp_close(&u);
-        close(fds[0]);
 }
 
 static void addresses_that_meet(void **state)
