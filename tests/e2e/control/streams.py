@@ -3,6 +3,7 @@
 import hashlib
 import os
 import socket
+import struct
 import threading
 
 from gateway.controlled import said
@@ -63,6 +64,30 @@ def story_a_port_opens_and_closes_as_control_says(t, seconds=150):
     opens(gate, agent, moved)
     control.ask("DELETE", f"/services/{service['id']}")
     eventually(lambda: not is_open(moved), 20, "the port of a removed service is still open")
+
+
+def story_the_target_is_told_who_connects(t, seconds=120):
+    control, gate, agent = house(t)
+
+    def show(sock, seen):
+        head = sock.recv(16, socket.MSG_WAITALL)
+        body = sock.recv(struct.unpack(">H", head[14:])[0], socket.MSG_WAITALL)
+        seen.append((head[:14], body))
+        echo(sock, seen)
+
+    server, port = Server(show), free_port()
+    control.made("/services", {"name": "ssh", "kind": "tcp", "listen": [f"0.0.0.0:{port}"], "access": {"kind": "public"},
+                               "targets": [{"agent": "home", "url": f"tcp://localhost:{server.port}", "settings": {"proxyProtocol": "v2"}}]})
+    opens(gate, agent, port)
+    for source, to in (("127.0.0.5", "127.0.0.1"), ("127.0.0.6", "127.0.0.7")):
+        with socket.create_connection((to, port), timeout=20, source_address=(source, 0)) as s:
+            own = s.getsockname()
+            s.sendall(b"ping")
+            same(s.recv(4, socket.MSG_WAITALL), b"ping")
+        head, body = next(x for x in reversed(server.seen) if x != "end")
+        same(head, b"\r\n\r\n\0\r\nQUIT\n\x21\x11", "no header of TCP over IPv4")
+        a, b, p, q = struct.unpack(">4s4sHH", body[:12])
+        same((socket.inet_ntoa(a), p, socket.inet_ntoa(b), q), (*own, to, port))
 
 
 def story_addresses_are_judged_and_tokens_cannot_be(t, seconds=120):
