@@ -28,6 +28,23 @@ bool conf_check_name(struct loader *l, const struct json_value *v, struct str *t
         return false;
 }
 
+bool conf_check_caller(struct loader *l, const struct json_value *v, struct str *text)
+{
+        bool is_tag = str_has_prefix(*text, STR("tag:")),
+             is_good = text->len > (is_tag ? 4 : 0) && text->len <= 320;
+
+        for (size_t i = 0; i < text->len; i++)
+                is_good &= (unsigned char)text->ptr[i] > ' ' && text->ptr[i] != 0x7f;
+        if (is_good && is_tag && !str_eq(*text, STR("tag:*")))
+                is_good = conf_name_is_valid(str_from(*text, 4));
+        if (!is_good)
+                loader_error(l, v,
+                             "\"%.*s\" is nobody of a tailnet; write a login such as \"user@example.com\" or "
+                             "\"*@example.com\", or a tag such as \"tag:ci\"",
+                             STR_FMT(*text));
+        return is_good;
+}
+
 bool conf_check_not_empty(struct loader *l, const struct json_value *v, struct str *text)
 {
         bool has_control = false;

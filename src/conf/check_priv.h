@@ -10,6 +10,7 @@ conf_check_fn conf_check_host;   /* a route's host: a name, "*.name", "*" or an 
 conf_check_fn conf_check_method; /* an HTTP method; becomes upper case */
 conf_check_fn conf_check_field;  /* a header field's name */
 conf_check_fn conf_check_value;  /* a header field's value */
+conf_check_fn conf_check_caller; /* of a tailnet: a login, "*@example.com", "tag:name" */
 conf_check_fn conf_check_path;   /* begins with '/', canonical */
 conf_check_fn conf_check_coding; /* "zstd", "br" or "gzip" */
 conf_check_fn conf_check_media_type; /* with '*' for any run; becomes lower case */

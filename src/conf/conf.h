@@ -70,6 +70,7 @@ struct conf_stream_rules {
 
 struct conf_listen {
         struct listen_address address;
+        uint8_t tailnet_family; /* 4, 6: our address of that family in the tailnet; 0: `address` says all */
         bool is_tls;
         bool takes_proxy_protocol;
         bool redirects_to_https; /* answers every request with a redirect (gateway.redirectHttp) */
@@ -142,8 +143,20 @@ struct conf_links {
         bool is_listed;
 };
 
+/* This machine's place in a tailnet. */
+struct conf_tailnet {
+        struct str socket;      /* tailscaled's */
+        bool serve_is_in_front; /* what Serve says of callers is believed from loopback */
+        bool is_used;           /* some listener, route or model API asks for it */
+};
+
+enum conf_ai_identity { CONF_BY_TOKEN, CONF_BY_TAILNET };
+
 struct conf_gateway {
-        struct str host; /* as written; `listens` has the parsed form */
+        struct conf_tailnet tailnet;
+        enum conf_ai_identity ai_identity;
+        struct conf_strs ai_callers; /* CONF_BY_TAILNET: logins and tags */
+        struct str host;             /* as written; `listens` has the parsed form */
         uint64_t port;
         /* host:port first (left out when the file has `listen` and neither of both), then `listen`, then redirectHttp,
          * then what control published. */
@@ -348,6 +361,7 @@ struct conf_access {
         unsigned scope;                   /* one of conf_scope, with needs_token */
         struct conf_prefixes allowed_ips; /* beside gateway.allowedIps; empty: no more */
         struct conf_prefixes denied_ips;  /* of those */
+        struct conf_strs tailnet;         /* logins and tags; not empty: these, and no token is asked for */
 };
 
 struct conf_route {

@@ -100,6 +100,7 @@ struct draft_gateway {
         struct draft_text host;
         struct draft_number port;
         struct draft_list listen, passes, tokens, certificates, error_pages;
+        struct draft_text tailnet_socket;
         struct draft_text redirect_http, tls_cert, tls_key, user, client_ca, client_crl, dns_servers;
         struct draft_text links_authority, links_cert, links_key;
         struct draft_list links_agents;

@@ -104,7 +104,8 @@ static void tokens_resolve(struct loader *l, struct draft_gateway *d, struct con
                 if (errors == l->report->errors_count)
                         tokens_compare(l, drafts, g->tokens, g->tokens_count);
         }
-        if (g->auth && d->tokens.count == 0 && !l->is_agents && !l->is_control_only && !l->is_published)
+        if (g->auth && d->tokens.count == 0 && g->ai_identity == CONF_BY_TOKEN && !l->is_agents &&
+            !l->is_control_only && !l->is_published)
                 loader_error_at(
                         l, d->tokens.at.line ? d->tokens.at : d->at,
                         "gateway.apiTokens: gateway.auth is on, and there is no token; 'sekisho setup' makes one");
@@ -266,6 +267,40 @@ static bool has_tls(const struct conf_gateway *g)
         return false;
 }
 
+static bool is_tailnet(struct str address)
+{
+        return str_eq(address, STR("tailnet")) || str_has_prefix(address, STR("tailnet:"));
+}
+
+/* One listener a family: which addresses these are is known once tailscaled has said so. */
+static void tailnet_add(struct loader *l, struct conf_gateway *g, struct conf_listen *more,
+                        const struct draft_listen *d)
+{
+        static const char *const families[] = { "IPv4", "IPv6" };
+        struct str text = d->address.text;
+        uint64_t port = more->is_tls ? 443 : g->port;
+
+        if (text.len > 7 && (units_parse_u64(str_from(text, 8), 65535, &port) != ERR_OK || port == 0)) {
+                loader_error_at(l, d->address.at, "%.*s: \"%.*s\" names no port; write \"tailnet:443\"",
+                                STR_FMT(d->item.path), STR_FMT(text));
+                return;
+        }
+        if (more->takes_proxy_protocol)
+                loader_error_at(
+                        l, d->item.at,
+                        "%.*s: who calls over the tailnet is known by the connection; proxyProtocol does not go with it",
+                        STR_FMT(d->item.path));
+        g->tailnet.is_used = true;
+        for (uint8_t i = 0; i < ARRAY_SIZE(families); i++) {
+                more->tailnet_family = i ? 6 : 4;
+                more->address = (struct listen_address){ .port = (uint16_t)port,
+                                                         .is_later = true,
+                                                         .path = arena_format(l->arena, "tailnet:%u (%s)",
+                                                                              (unsigned)port, families[i]) };
+                listen_add(l, g, more, d->item.at);
+        }
+}
+
 static void listens_resolve(struct loader *l, struct draft_gateway *d, struct conf_gateway *g)
 {
         struct draft_listen *drafts = d->listen.items;
@@ -275,7 +310,7 @@ static void listens_resolve(struct loader *l, struct draft_gateway *d, struct co
                 own_count++; /* what was published stands behind (merge.c), and switches no default off */
         bool host_given = d->host.at.line || d->port.at.line || own_count == 0;
 
-        if (!(g->listens = ARENA_ARRAY(l->arena, struct conf_listen, d->listen.count + 2)))
+        if (!(g->listens = ARENA_ARRAY(l->arena, struct conf_listen, 2 * d->listen.count + 2)))
                 return;
         g->host = d->host.text;
         g->port = d->port.value;
@@ -300,7 +335,9 @@ static void listens_resolve(struct loader *l, struct draft_gateway *d, struct co
                                 "%.*s: allowedIps, deniedIps and limits go with upstream; for HTTP they are keys of routes",
                                 STR_FMT(drafts[i].item.path));
 
-                if (resolve_listen_any(l, drafts[i].item.path.ptr, &drafts[i].address, &more.address))
+                if (is_tailnet(drafts[i].address.text))
+                        tailnet_add(l, g, &more, &drafts[i]);
+                else if (resolve_listen_any(l, drafts[i].item.path.ptr, &drafts[i].address, &more.address))
                         listen_add(l, g, &more, drafts[i].item.at);
         }
         if (d->redirect_http.text.ptr) {
@@ -341,12 +378,33 @@ static void error_pages_resolve(struct loader *l, struct draft_gateway *d, struc
         }
 }
 
+static void tailnet_resolve(struct loader *l, const struct draft_gateway *d, struct conf_gateway *g)
+{
+        g->tailnet.socket = d->tailnet_socket.text;
+        if (g->tailnet.socket.len == 0 || g->tailnet.socket.ptr[0] != '/' || g->tailnet.socket.len > 100)
+                loader_error_at(
+                        l, d->tailnet_socket.at,
+                        "gateway.tailnet.socket: must be the whole path of tailscaled's socket, 100 bytes at most");
+        if (g->ai_identity != CONF_BY_TAILNET)
+                return;
+        g->tailnet.is_used = true;
+        if (!g->auth)
+                loader_error_at(
+                        l, d->at,
+                        "gateway.ai: gateway.auth is off, so nobody is asked who they are; switch it on, or leave "
+                        "ai.identity out");
+        if (g->ai_callers.count == 0)
+                loader_error_at(l, d->at,
+                                "gateway.ai.tailnet: is empty, so nobody of the tailnet could call");
+}
+
 void resolve_gateway(struct loader *l, struct draft_gateway *d)
 {
         struct conf_gateway *g = &l->conf->gateway;
 
         *g = d->gateway;
         g->user = d->user.text;
+        tailnet_resolve(l, d, g);
         g->dns.servers = d->dns_servers.text;
         tokens_resolve(l, d, g);
         certificates_resolve(l, d, g);

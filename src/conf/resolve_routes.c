@@ -312,6 +312,7 @@ static void route_resolve(struct loader *l, const struct draft_route *d, struct 
                         "%.*s.access.clientCertificate: gateway.clientCertificates names no authority, so nobody "
                         "could have one",
                         STR_FMT(d->item.path));
+        l->conf->gateway.tailnet.is_used |= r->access.tailnet.count > 0;
         action_resolve(l, d, r);
         prefixes_resolve(l, d, r);
         header_rules_resolve(l, &d->request_headers, &r->request_headers);

@@ -26,7 +26,7 @@
 
 static const struct conf_key listen_keys[] = {
         { "address", CONF_TYPE_TEXT, CONF_REQUIRED, AT(draft_listen, address),
-          .doc = "Where to listen: `127.0.0.1:3000`, `[::1]:3000`, `:3000` (every address), `unix:/run/sekisho.sock`, `systemd:NAME`: the socket a socket unit opens under this `FileDescriptorName`; or with `upstream` `udp:0.0.0.0:5353`, for datagrams." },
+          .doc = "Where to listen: `127.0.0.1:3000`, `[::1]:3000`, `:3000` (every address), `unix:/run/sekisho.sock`, `systemd:NAME`: the socket a socket unit opens under this `FileDescriptorName`; `tailnet:443`: this machine's addresses in the tailnet (`gateway.tailnet`), as they come and go; or with `upstream` `udp:0.0.0.0:5353`, for datagrams." },
         { "tls", CONF_TYPE_BOOL, 0, AT(draft_listen, is_tls), "false",
           .doc = "Speak TLS, with `gateway.certificates`." },
         { "proxyProtocol", CONF_TYPE_BOOL, 0, AT(draft_listen, takes_proxy_protocol), "false",
@@ -247,6 +247,39 @@ static const struct conf_table conf_table_links = {
                "`link://AGENT/TARGET` of `upstreams`. Visitors never get there.",
 };
 
+static const struct conf_key tailnet_keys[] = {
+        { "socket", CONF_TYPE_TEXT, 0, AT(draft_gateway, tailnet_socket),
+          "\"/var/run/tailscale/tailscaled.sock\"", .doc = "Where tailscaled listens." },
+        { "serve", CONF_TYPE_BOOL, 0, AT(draft_gateway, gateway.tailnet.serve_is_in_front), "false",
+          .doc = "Tailscale's Serve is in front, on this machine: believe the `Tailscale-User-Login` it sets, from loopback, where "
+                 "`access.tailnet` or `ai.identity` ask who calls. Any program of this machine can then say so, too; let no other "
+                 "proxy pass strangers' requests on from here." },
+};
+static const struct conf_table conf_table_tailnet = {
+        "gateway.tailnet",
+        CONF_KEYS(tailnet_keys),
+        .doc = "The Tailscale or Headscale network this machine is in. It is asked only where a listener, a route or `ai` wants it.",
+};
+
+static const struct conf_word identities[] = {
+        { "token", CONF_BY_TOKEN, "by a token with the scope `llm`" },
+        { "tailnet", CONF_BY_TAILNET, "by a token, or by their machine's place in the tailnet" },
+        { NULL },
+};
+static const struct conf_key ai_keys[] = {
+        { "identity", CONF_TYPE_WORD, 0, AT(draft_gateway, gateway.ai_identity), "\"token\"",
+          .words = identities, .doc = "How callers of the model APIs are known." },
+        { "tailnet", CONF_TYPE_TEXTS, 0, AT(draft_gateway, gateway.ai_callers), "[\"*\", \"tag:*\"]",
+          .check = conf_check_caller,
+          .doc = "With `tailnet`: which of its users and tagged machines; see `routes[].access.tailnet`." },
+};
+static const struct conf_table conf_table_ai = {
+        "gateway.ai",
+        CONF_KEYS(ai_keys),
+        .short_key = "identity",
+        .doc = "Who may call the model APIs.",
+};
+
 static const struct conf_key error_page_keys[] = {
         { "status", CONF_TYPE_TEXT, 0, AT(draft_error_page, status), "\"400-599\"",
           .doc = "The statuses it is for: `404` or `500-599`. Of several pages the first fits." },
@@ -306,6 +339,8 @@ static const struct conf_key gateway_keys[] = {
         { "clientCertificates", CONF_TYPE_TABLE, 0, .table = &conf_table_client_certificates,
           .doc = "Certificates of clients, on every TLS listener." },
         { "links", CONF_TYPE_TABLE, 0, .table = &conf_table_links, .doc = "Agents that dial in." },
+        { "tailnet", CONF_TYPE_TABLE, 0, .table = &conf_table_tailnet, .doc = "This machine's tailnet." },
+        { "ai", CONF_TYPE_TABLE, 0, .table = &conf_table_ai, .doc = "Callers of the model APIs." },
         { "errorPages", CONF_TYPE_LIST, 0, AT(draft_gateway, error_pages), "[]",
           .table = &conf_table_error_page, .doc = "Pages for browsers in place of the plain ones." },
         { "maintenance", CONF_TYPE_BOOL, 0, AT(draft_gateway, gateway.is_in_maintenance), "false",

@@ -289,6 +289,11 @@ static const struct conf_key access_keys[] = {
           .doc = "Addresses that may call, of those `gateway.allowedIps` admits; empty: all of them." },
         { "deniedIps", CONF_TYPE_PREFIXES, 0, AT(draft_route, route.access.denied_ips), "[]",
           .doc = "Of these, the ones that may not." },
+        { "tailnet", CONF_TYPE_TEXTS, 0, AT(draft_route, route.access.tailnet), "[]",
+          .check = conf_check_caller,
+          .doc = "Who may call over the tailnet: logins (`user@example.com`, `*@example.com`) and tags (`tag:ci`, `tag:*`). "
+                 "tailscaled says who a connection's other end is; nobody else is let in, and no token is asked for. The "
+                 "upstream sees `X-Sekisho-Tailnet-Login`, `-Tags` and `-Node`. Empty: by token." },
         { "clientCertificate", CONF_TYPE_BOOL, 0, AT(draft_route, route.access.needs_client_certificate),
           "false",
           .doc = "Callers must have shown a certificate of `gateway.clientCertificates`. Else: 403." },

@@ -318,6 +318,7 @@ enum err build_snapshot(const struct build_input *in, struct report *r, struct s
         s->number = in->number;
         s->version = in->conf->version;
         s->auth = in->conf->gateway.auth;
+        s->serve_is_in_front = in->conf->gateway.tailnet.serve_is_in_front;
         s->needs_client_certificate =
                 in->conf->gateway.client_ca_pem.len && in->conf->gateway.client_certificate_is_required;
         s->allowed_ips = build_ip_list(&in->conf->gateway.allowed_ips);

@@ -153,7 +153,9 @@ static enum err route_build(struct build *b, const struct conf_route *c, struct 
                                          .needs_client_certificate = c->access.needs_client_certificate,
                                          .scopes = c->access.scope,
                                          .allowed_ips = build_ip_list(&c->access.allowed_ips),
-                                         .denied_ips = build_ip_list(&c->access.denied_ips) },
+                                         .denied_ips = build_ip_list(&c->access.denied_ips),
+                                         .tailnet = c->access.tailnet.items,
+                                         .tailnet_count = c->access.tailnet.count },
                              .strip_prefix = c->strip_prefix,
                              .add_prefix = c->add_prefix,
                              .preserve_host = c->preserve_host,
@@ -172,6 +174,22 @@ static enum err route_build(struct build *b, const struct conf_route *c, struct 
         return rules_build(b, &c->response_headers, &r->answer_rules, &r->answer_rules_count);
 }
 
+/* The model APIs are built by their own room; how their callers are known is the gateway's. */
+static void ai_access_build(const struct build *b, struct route_table *table)
+{
+        const struct conf_gateway *g = &b->conf->gateway;
+
+        for (size_t i = 0; i < table->count && g->ai_identity == CONF_BY_TAILNET; i++) {
+                struct route_access *access = &table->routes[i].access;
+
+                if (access->scopes != SCOPE_LLM)
+                        continue;
+                access->tailnet = g->ai_callers.items;
+                access->tailnet_count = g->ai_callers.count;
+                access->takes_tokens_too = true;
+        }
+}
+
 enum err build_routes(struct build *b)
 {
         struct route_table *table = &b->s->routes;
@@ -185,6 +203,7 @@ enum err build_routes(struct build *b)
         builtin_routes_add(table);
         if ((e = llm_routes_add(b->s, table)) != ERR_OK)
                 return e;
+        ai_access_build(b, table);
         for (size_t i = 0; i < b->conf->routes_count; i++) {
                 const struct conf_route *c = &b->conf->routes[i];
 

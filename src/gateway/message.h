@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "base/ip.h"
 #include "io/sandbox.h"
 
 enum message_kind {
@@ -31,6 +32,9 @@ enum message_kind {
         MESSAGE_NODE_APPLIED, /* struct message_read: how it went, and why */
         /* supervisor → node process */
         MESSAGE_NODE_ADDRESSES, /* where agents reach this gateway's TLS listeners: "IP:PORT", a line each; "!TEXT": what could not be opened */
+        /* tailnet process → supervisor; MESSAGE_CHANNEL the other way */
+        MESSAGE_TAILNET,       /* struct message_tailnet: from now on; again every few seconds */
+        MESSAGE_WHOIS_CHANNEL, /* supervisor → worker: as MESSAGE_CHANNEL, to the tailnet process */
         /* reader → supervisor (reader.h) */
         MESSAGE_READ, /* struct message_read; fds where it went well: the bundle (not when it read keys only), the keys */
 };
@@ -60,6 +64,12 @@ struct message_applied {
 
 struct message_channel {
         uint32_t worker;
+};
+
+/* Our place in the tailnet; zeroed before it is filled in, to be compared. */
+struct message_tailnet {
+        bool is_running;
+        struct ip v4, v6; /* family 0: none */
 };
 
 struct message_node {

@@ -115,8 +115,8 @@ static void addresses_say(struct supervisor *s)
 
         buf_init(&text, MAILBOX_BODY_BYTES_MAX);
         for (size_t i = 0; i < g->listens_count; i++)
-                if (g->listens[i].is_tls && g->listens[i].address.ip.family)
-                        addresses_add(&text, &g->listens[i].address);
+                if (g->listens[i].is_tls && i < s->listens_count && s->addresses[i].ip.family)
+                        addresses_add(&text, &s->addresses[i]);
         problems_add(s, &text);
         if (text.full ||
             mailbox_send(&s->node.mailbox, MESSAGE_NODE_ADDRESSES, buf_str(&text), NULL, 0) != ERR_OK)

@@ -29,6 +29,8 @@ void child_forget(struct supervisor *s, const struct place *kept)
                 mailbox_forget(&s->keyholder.mailbox);
         if (s->node.pid)
                 mailbox_forget(&s->node.mailbox);
+        if (s->tailnet.pid)
+                mailbox_forget(&s->tailnet.mailbox);
         fds_close((int[]){ s->succession.predecessor_fd, s->bundle_fd }, 2);
         if (!kept) {
                 fds_close(&s->access_fd, 1);
@@ -41,7 +43,8 @@ void child_forget(struct supervisor *s, const struct place *kept)
 }
 
 /* In the child: forget what is the supervisor's, and be a worker. */
-static _Noreturn void become_worker(struct supervisor *s, struct place *p, int mailbox_fd, int keys_fd)
+static _Noreturn void become_worker(struct supervisor *s, struct place *p, int mailbox_fd, int keys_fd,
+                                    int whois_fd)
 {
         int fds[LISTENS_MAX];
         struct workproc_input input = { .index = p->index,
@@ -55,6 +58,7 @@ static _Noreturn void become_worker(struct supervisor *s, struct place *p, int m
                                         .listen_fds_count = s->listens_count,
                                         .mailbox_fd = mailbox_fd,
                                         .keys_fd = keys_fd,
+                                        .whois_fd = whois_fd,
                                         .access_fd = s->access_fd,
                                         .user = s->user,
                                         .watchdog = &s->watchdog,
@@ -86,17 +90,17 @@ enum err worker_start(struct supervisor *s, struct place *p)
 
         if (e != ERR_OK)
                 return e;
-        int keys_fd = keyholder_channel(s, p->index);
+        int keys_fd = keyholder_channel(s, p->index), whois_fd = tailnetkeeper_channel(s, p->index);
         pid_t pid = fork();
         if (pid < 0) {
-                fds_close((int[]){ pair[0], pair[1], keys_fd }, 3);
+                fds_close((int[]){ pair[0], pair[1], keys_fd, whois_fd }, 4);
                 return ERR_NO_MEMORY;
         }
         if (pid == 0) {
                 close(pair[0]);
-                become_worker(s, p, pair[1], keys_fd);
+                become_worker(s, p, pair[1], keys_fd, whois_fd);
         }
-        fds_close((int[]){ pair[1], keys_fd }, 2);
+        fds_close((int[]){ pair[1], keys_fd, whois_fd }, 3);
         p->pid = pid;
         p->started_at = loop_now(s->loop);
         p->applied = 0;
@@ -174,6 +178,8 @@ void children_reap(struct supervisor *s)
                         keyholder_died(s, status);
                 else if (pid == s->node.pid)
                         nodekeeper_died(s, status);
+                else if (pid == s->tailnet.pid)
+                        tailnetkeeper_died(s, status);
         }
 }
 

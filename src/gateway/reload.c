@@ -65,7 +65,7 @@ static void come_into_force(struct supervisor *s, struct reading *what)
         struct listen_address wanted[LISTENS_MAX];
         size_t wanted_count;
 
-        if (addresses_list(what->conf, wanted, &wanted_count) != ERR_OK ||
+        if (addresses_list(s, what->conf, wanted, &wanted_count) != ERR_OK ||
             sockets_change(s, what->conf, wanted, wanted_count) != ERR_OK) {
                 refuse(s, what, "an address cannot be listened on, see the log");
                 return;
@@ -78,8 +78,51 @@ static void come_into_force(struct supervisor *s, struct reading *what)
         access_file_open(s);
         timer_set(s->loop, &s->tickets_timer, loop_now(s->loop) + s->conf->gateway.ticket_rotation);
         watchdog_set(&s->watchdog, s->conf->gateway.watchdog);
+        tailnetkeeper_follow(s);
         hand_over(s);
         again(s);
+}
+
+/* Ours in the tailnet: another one, or one that can be bound at last. A socket that nobody opened yet is tried, for workers would build all anew. */
+static bool addresses_differ(const struct supervisor *s, const struct listen_address *wanted, size_t count)
+{
+        const struct conf_gateway *g = &s->conf->gateway;
+        int fd;
+
+        for (size_t i = 0; i < count && i < g->listens_count; i++) {
+                if (!g->listens[i].tailnet_family)
+                        continue;
+                if (!listen_address_eq(&wanted[i], &s->addresses[i]))
+                        return true;
+                if (wanted[i].is_later || socket_is_open(s->places[0].fds[i]) ||
+                    listen_socket_open(&wanted[i], false, &fd) != ERR_OK)
+                        continue;
+                close(fd);
+                return true;
+        }
+        return false;
+}
+
+void reload_addresses(struct supervisor *s)
+{
+        struct listen_address wanted[LISTENS_MAX];
+        size_t count;
+
+        if (s->reader.pid || s->staged.conf) /* that looks at them, too */
+                return;
+        if (addresses_list(s, s->conf, wanted, &count) != ERR_OK || !addresses_differ(s, wanted, count))
+                return;
+        if (sockets_change(s, s->conf, wanted, count) != ERR_OK)
+                return;
+        for (size_t i = 0; i < count; i++) {
+                char text[LISTEN_ADDRESS_TEXT_MAX];
+
+                if (i < s->conf->gateway.listens_count && s->conf->gateway.listens[i].tailnet_family)
+                        log_info("tailnet_listener",
+                                 LOG_S("address", listen_address_format(&wanted[i], text)),
+                                 LOG_B("open", socket_is_open(s->places[0].fds[i])));
+        }
+        hand_over(s);
 }
 
 void reload_keys_held(struct supervisor *s, bool ok)

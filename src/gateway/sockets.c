@@ -9,13 +9,24 @@
 _Static_assert((int)CONF_LISTENS_MAX <= (int)LISTENS_MAX,
                "what a configuration may have is handed over at once");
 
-enum err addresses_list(const struct conf *c, struct listen_address out[LISTENS_MAX], size_t *count)
+/* As tailscaled says now; while it does not, what nobody can listen on. */
+static struct listen_address address_of(const struct supervisor *s, const struct conf_listen *l)
+{
+        struct ip ip = l->tailnet_family == 6 ? s->tailnet.ours.v6 : s->tailnet.ours.v4;
+
+        if (!l->tailnet_family || !ip.family)
+                return l->address;
+        return (struct listen_address){ .ip = ip, .port = l->address.port };
+}
+
+enum err addresses_list(const struct supervisor *s, const struct conf *c,
+                        struct listen_address out[LISTENS_MAX], size_t *count)
 {
         *count = 0;
         if (c->gateway.listens_count + 1 > LISTENS_MAX)
                 return ERR_TOO_LARGE;
         for (size_t i = 0; i < c->gateway.listens_count; i++)
-                out[(*count)++] = c->gateway.listens[i].address;
+                out[(*count)++] = address_of(s, &c->gateway.listens[i]);
         if (c->admin.is_on)
                 out[(*count)++] = c->admin.listen;
         return ERR_OK;
@@ -24,7 +35,7 @@ enum err addresses_list(const struct conf *c, struct listen_address out[LISTENS_
 bool listen_address_eq(const struct listen_address *a, const struct listen_address *b)
 {
         return ip_eq(a->ip, b->ip) && a->port == b->port && a->is_handed == b->is_handed &&
-               a->is_datagram == b->is_datagram && str_eq(a->path, b->path);
+               a->is_datagram == b->is_datagram && a->is_later == b->is_later && str_eq(a->path, b->path);
 }
 
 static void bind_failed(const struct listen_address *a, bool is_published, enum err e)
@@ -174,11 +185,13 @@ enum err sockets_change(struct supervisor *s, const struct conf *c, const struct
 
         memset(fresh, -1, sizeof(fresh));
         for (size_t i = 0; i < wanted_count && e == ERR_OK; i++) {
-                bool is_published = i < c->gateway.listens_count && c->gateway.listens[i].is_published;
+                const struct conf_listen *l = i < c->gateway.listens_count ? &c->gateway.listens[i] : NULL;
+                bool is_published = l && (l->is_published || l->tailnet_family);
 
-                if ((e = sockets_get(&change, i, fresh)) == ERR_OK)
+                if (!wanted[i].is_later && (e = sockets_get(&change, i, fresh)) == ERR_OK)
                         continue;
-                bind_failed(&wanted[i], is_published, e);
+                if (!wanted[i].is_later)
+                        bind_failed(&wanted[i], is_published, e);
                 if (is_published)
                         e = placeholders_get(s, i, fresh);
         }

@@ -26,6 +26,8 @@ void supervisor_drain(struct supervisor *s, bool is_patient)
         log_info("draining", LOG_N("timeout_ms", m.timeout_ms));
         s->is_stopping = true;
         nodekeeper_end(s);
+        if (s->running_count == 0)
+                tailnetkeeper_end(s);
         if (!s->succession.is_done)
                 service_say("STOPPING=1\nSTATUS=Finishing what is under way, at most %lld s",
                             (long long)(m.timeout_ms / 1000));
@@ -164,7 +166,7 @@ static enum err start(struct supervisor *s, int keys_fd)
         size_t wanted_count;
         enum err e;
 
-        if ((e = addresses_list(s->conf, wanted, &wanted_count)) != ERR_OK) {
+        if ((e = addresses_list(s, s->conf, wanted, &wanted_count)) != ERR_OK) {
                 fprintf(stderr, "sekisho: more than %d addresses to listen on\n", LISTENS_MAX);
                 return e;
         }
@@ -236,6 +238,7 @@ int gateway_run(const struct gateway_options *options)
         s->number = 1;
         places_init(s);
         keyholder_init(s);
+        tailnetkeeper_init(s);
         timer_init(&s->kill_timer, on_kill);
         timer_init(&s->alive_timer, on_alive);
         timer_init(&s->tickets_timer, on_tickets);
@@ -249,8 +252,10 @@ int gateway_run(const struct gateway_options *options)
         if ((e = start(s, first.keys_fd)) != ERR_OK)
                 return e == ERR_EXISTS || e == ERR_DENIED || e == ERR_NOT_FOUND ? 2 : 1;
         nodekeeper_start(s);
+        tailnetkeeper_follow(s);
         loop_run(s->loop);
         keyholder_end(s);
+        tailnetkeeper_end(s);
         log_info("gateway_stopped", LOG_N("status", s->exit_status));
         return s->exit_status;
 }

@@ -83,6 +83,17 @@ struct nodekeeper {
         bool is_read;  /* the reload that is under way reads it */
 };
 
+/* The process that speaks with tailscaled: tailnetkeeper.c. */
+struct tailnetkeeper {
+        struct mailbox mailbox;
+        struct timer restart;
+        char socket[108];
+        pid_t pid; /* 0: none */
+        uint32_t deaths;
+        mono_ms started_at;
+        struct message_tailnet ours; /* as it said last */
+};
+
 struct supervisor {
         const struct gateway_options *options;
         struct loop *loop;
@@ -118,6 +129,7 @@ struct supervisor {
         struct sandbox_user user; /* theirs, and the key holder's */
         struct keyholder keyholder;
         struct nodekeeper node;
+        struct tailnetkeeper tailnet;
         int access_fd; /* the access log's file; -1: none */
 
         bool is_stopping, was_ready, is_reloading;
@@ -133,6 +145,9 @@ void reload_keys_held(struct supervisor *s, bool ok);
 /* Every worker has it, or it was refused; `text` says why, or what. */
 void reload_over(struct supervisor *s, bool is_applied, struct str text);
 
+/* Our addresses in the tailnet may have changed: its listeners follow, with the configuration that is in force. */
+void reload_addresses(struct supervisor *s);
+
 /* ---- nodekeeper.c ---- */
 
 void nodekeeper_init(struct supervisor *s); /* before the first reading */
@@ -145,10 +160,21 @@ void nodekeeper_end(struct supervisor *s);
 void nodekeeper_reads(struct supervisor *s);                                  /* a reload begins */
 void nodekeeper_told(struct supervisor *s, bool is_applied, struct str text); /* it is over */
 
+/* ---- tailnetkeeper.c ---- */
+
+void tailnetkeeper_init(struct supervisor *s);
+void tailnetkeeper_follow(
+        struct supervisor *s); /* a configuration is in force that may want it, or not any more */
+/* A worker's end of a new channel; -1: there is none. */
+int tailnetkeeper_channel(struct supervisor *s, unsigned worker);
+void tailnetkeeper_died(struct supervisor *s, int status);
+void tailnetkeeper_end(struct supervisor *s);
+
 /* ---- sockets.c ---- */
 
 /* gateway.listens, then the admin's: the order of the snapshot. ERR_TOO_LARGE. */
-MUST_USE enum err addresses_list(const struct conf *c, struct listen_address out[LISTENS_MAX], size_t *count);
+MUST_USE enum err addresses_list(const struct supervisor *s, const struct conf *c,
+                                 struct listen_address out[LISTENS_MAX], size_t *count);
 /* Opens what the new list has and the old has not, keeps what both have, and only then closes what is no longer wanted.
  * On an error, which was told, nothing changed. What control published (`c` knows) and cannot be opened is told, too, stays
  * closed and is tried again with the next change. */

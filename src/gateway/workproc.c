@@ -9,6 +9,7 @@
 #include "gateway/keyclient.h"
 #include "gateway/message.h"
 #include "gateway/reader.h"
+#include "gateway/whoisclient.h"
 #include "io/listener.h"
 #include "io/logsink.h"
 #include "io/mailbox.h"
@@ -30,6 +31,7 @@ struct workproc {
         struct loop *loop;
         struct mailbox mailbox;
         struct keyclient keys;
+        struct whoisclient whois;
         struct shared *shared;
         struct llm_shared *llm_shared;
         uint8_t ticket_keys[2][TLS_TICKET_KEY_BYTES]; /* the present one, the one before */
@@ -336,6 +338,9 @@ static void on_message(struct mailbox *m, uint32_t kind, struct str body, int *f
         else if (kind == MESSAGE_CHANNEL && fds_count == 1) {
                 keyclient_channel_set(&p->keys, fds[0]);
                 fds[0] = -1;
+        } else if (kind == MESSAGE_WHOIS_CHANNEL && fds_count == 1) {
+                whoisclient_channel_set(&p->whois, fds[0]);
+                fds[0] = -1;
         } else if (kind == MESSAGE_HANDOVER && fds_count == 1) {
                 worker_accept_link(&p->worker, fds[0]);
                 fds[0] = -1;
@@ -367,6 +372,7 @@ int workproc_run(const struct workproc_input *in)
                 return 1;
         }
         keyclient_init(&p->keys, p->loop, in->keys_fd);
+        whoisclient_init(&p->whois, p->loop, in->whois_fd);
         if (mailbox_open(&p->mailbox, p->loop, in->mailbox_fd, on_message, on_supervisor_gone) != ERR_OK ||
             snapshot_make(p, in->conf, in->number, &snap) != ERR_OK ||
             worker_init(&p->worker, in->shared, in->index, p->loop, snap) != ERR_OK ||
@@ -375,6 +381,7 @@ int workproc_run(const struct workproc_input *in)
                 return 1;
         }
         keyclient_measure(&p->keys, &p->worker);
+        p->worker.callers = &p->whois.asker;
         p->worker.on_drained = on_drained;
         p->worker.on_closed_doors = on_closed_doors;
         p->worker.on_handover = on_handover;

@@ -69,7 +69,9 @@ struct str listen_address_format(const struct listen_address *a, char out[LISTEN
         char ip[IP_TEXT_MAX];
         int n;
 
-        if (a->ip.family == 0)
+        if (a->is_later)
+                n = snprintf(out, LISTEN_ADDRESS_TEXT_MAX, "%.*s", STR_FMT(a->path));
+        else if (a->ip.family == 0)
                 n = snprintf(out, LISTEN_ADDRESS_TEXT_MAX, "%s:%.*s", a->is_handed ? "systemd" : "unix",
                              STR_FMT(a->path));
         else if (a->ip.family == 4)
@@ -172,7 +174,7 @@ enum err listen_socket_open(const struct listen_address *a, bool reuse_port, int
         enum err e = ERR_OK;
         int fd;
 
-        if (a->is_handed)
+        if (a->is_handed || a->is_later)
                 return ERR_NOT_FOUND;
         if (a->ip.family == 0) {
                 if ((e = address_of_path(&address, a->path, &len)) != ERR_OK)

@@ -12,6 +12,7 @@ struct listen_address {
         struct str path;  /* borrowed from the text that was parsed */
         bool is_datagram; /* UDP; nothing is accepted there (udp.h) */
         bool is_handed;   /* `path` is the name of a socket that the service manager opens (io/service.h) */
+        bool is_later; /* `path` says whose address it will be, which is not known now: nothing can be bound to it */
 };
 
 enum { LISTEN_ADDRESS_TEXT_MAX = 128 };

@@ -231,8 +231,10 @@ static enum step_result model_choose(struct chat *c)
 static void key_make(struct chat *c)
 {
         const struct token *t = c->x->token;
+        struct str caller = arena_format(&c->x->arena, "tailnet %.*s", STR_FMT(c->x->caller_name));
         struct str parts[2] = { t ? (struct str){ (const char *)t->sha256, sizeof(t->sha256) }
-                                  : STR("anonymous"),
+                                : c->x->caller_name.len ? caller
+                                                        : STR("anonymous"),
                                 c->request.session_id };
         struct str joined = arena_join(&c->x->arena, parts, 2);
 

@@ -42,7 +42,7 @@ struct str cache_key_of(struct exchange *x, struct str target)
 
 static bool has_credentials(const struct exchange *x)
 {
-        if (x->token)
+        if (x->token || x->caller)
                 return true;
         for (size_t i = 0; i < x->request.fields_count; i++) {
                 const struct http_field *f = &x->request.fields[i];

@@ -66,6 +66,7 @@ static uint64_t address_key(const struct worker *w, struct ip ip)
 static void origin_find(struct down *c, const struct listen_conf *listen, const struct down_peer *peer)
 {
         if (peer) {
+                c->origin.is_relayed = true;
                 c->origin.peer = peer->ip;
                 c->origin.peer_port = peer->port;
         } else {

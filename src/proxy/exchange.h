@@ -29,6 +29,8 @@ struct trace;
 struct up_dial;
 struct pacing;
 struct settled;
+struct caller;
+struct caller_question;
 
 enum {
         EXCHANGE_ARENA_FIRST = 4096,
@@ -62,6 +64,7 @@ struct exchange_origin {
         struct ip peer, local;
         uint16_t peer_port, local_port;
         bool is_tls;
+        bool is_relayed;                         /* peer is what a PROXY header said */
         bool is_admin;                           /* the admin listener: its own routes */
         bool is_link;                            /* a gateway asks its agent (link_in.h) */
         struct down_link *link;                  /* on which link of ours; NULL: its connection is gone */
@@ -102,6 +105,10 @@ struct exchange {
         /* what the steps found */
         const struct route *route;
         const struct token *token;
+        struct caller_question *question; /* who it is by its network (caller.h), once that was asked */
+        const struct caller *caller;      /* and who it was; gone once it is a tunnel */
+        struct str caller_name;           /* the login or first tag, for the log; empty: nobody was found */
+        struct str caller_entry;          /* of the route's list: what let it in */
         struct upstream *upstream;
         struct target *target_in_use;
         struct target *entered; /* whose load it is part of, or NULL */
@@ -122,6 +129,7 @@ struct exchange {
         bool wants_upgrade, is_websocket, is_tunnel;
         bool is_connect; /* an extended CONNECT: to its client any 2xx means that the tunnel is open (RFC 8441 5) */
         bool has_bad_token;
+        bool has_own_token;     /* one of ours, where none is asked for: it goes no further */
         bool is_address_denied; /* the last attempt: worker.may_dial said no */
         int32_t tally_slot, token_slot, route_slot, address_slot; /* concurrency: what it holds */
         bool is_counted;

@@ -41,6 +41,8 @@ const struct metric measure_metrics[MEASURES] = {
                 "TLS handshakes done, with clients, agents and upstreams, by version and whether a session was resumed.", .series_max = 16),
         [MEASURE_TLS_FAILURES] = COUNTER("sekisho_tls_failures_total", LABELS("peer", "reason"),
                 "TLS handshakes that failed, by what the library said of them.", .series_max = 64),
+        [MEASURE_TAILNET_LOOKUPS] = COUNTER("sekisho_tailnet_lookups_total", LABELS("result"),
+                "Callers looked up in the tailnet: ok, unknown (nobody of it), or why nobody could be asked: unavailable, timeout, full.", .series_max = 8),
         [MEASURE_SIGNATURES] = COUNTER("sekisho_signatures_total", LABELS("result"),
                 "Signatures that handshakes asked the key holder for: ok, or why there was none: unknown_key (it does not have it), refused, "
                 "timeout, full (too many handshakes of this worker wait).", .series_max = 8),

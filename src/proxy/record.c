@@ -142,6 +142,8 @@ static void line_write(const struct exchange *x, int64_t duration_us, unsigned l
                 add_text(b, STR(",\"route\":\""), x->route->name);
         if (x->token)
                 add_text(b, STR(",\"token\":\""), x->token->name);
+        if (x->caller_name.len)
+                add_text(b, STR(",\"caller\":\""), x->caller_name);
         add_named_number(b, STR(",\"status\":"), x->status);
         add_text(b, STR(",\"outcome\":\""), str_of(outcome_names[x->outcome]));
         if (x->refused)

@@ -84,7 +84,7 @@ void record_combined_request(struct buf *out, const struct exchange *x, const ch
 
         const struct http_field *referer = http_find_name(&x->request, STR("Referer"));
 
-        line_begin(out, client, x->token ? x->token->name : STR_NULL, time);
+        line_begin(out, client, x->token ? x->token->name : x->caller_name, time);
         buf_add_char(out, '"');
         add_escaped(out, x->request.method_text, true);
         buf_add_char(out, ' ');

@@ -46,6 +46,9 @@ struct route_access {
         unsigned scopes;            /* one of these; 0 with !is_public: any valid token */
         struct ip_list allowed_ips; /* empty: any */
         struct ip_list denied_ips;  /* of these */
+        const struct str *tailnet;  /* who may by the tailnet (caller.h); a token is then not needed */
+        size_t tailnet_count;       /* 0: the tailnet is not asked */
+        bool takes_tokens_too;      /* with `tailnet`: or by a token */
 };
 
 struct route_filter {

@@ -30,6 +30,7 @@ static size_t words_of(struct exchange *x, struct settled *s, struct str *words[
         words[n++] = &x->target.path;
         words[n++] = &x->target.authority.host;
         words[n++] = &x->model;
+        words[n++] = &x->caller_name;
         words[n++] = &s->origin.server_name;
         for (size_t i = 0; i < x->request.fields_count; i++)
                 words[n++] = &s->fields[i].value;
@@ -57,6 +58,8 @@ static void fields_keep(struct exchange *x, struct settled *s, const struct http
         x->target = (struct http_target){ .path = x->target.path, .authority = x->target.authority };
         x->client.host = x->client.proto = x->forward_target = STR_NULL;
         x->notes = NULL;
+        x->question = NULL; /* answered long since */
+        x->caller = NULL;
         x->tried = NULL;
         x->tried_count = 0;
 }
@@ -69,7 +72,8 @@ static size_t word_len(struct str word)
 static size_t bytes_kept(const struct exchange *x, const struct http_field *const shown[2])
 {
         size_t bytes = word_len(x->request.method_text) + word_len(x->target.path) + word_len(x->model) +
-                       word_len(x->target.authority.host) + word_len(x->origin->server_name);
+                       word_len(x->caller_name) + word_len(x->target.authority.host) +
+                       word_len(x->origin->server_name);
 
         for (int i = 0; i < 2; i++)
                 if (shown[i])

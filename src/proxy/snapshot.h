@@ -81,6 +81,7 @@ struct snapshot {
         struct str version;            /* of the configuration */
         bool auth;                     /* tokens are asked for */
         bool needs_client_certificate; /* of who comes by TLS */
+        bool serve_is_in_front;        /* caller.h */
         struct proxy_limits limits;
         struct resolver_conf names;
         struct trace_conf trace;

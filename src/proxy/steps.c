@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "http/websocket_handshake.h"
+#include "proxy/caller.h"
 #include "proxy/link_in.h"
 #include "proxy/pace.h"
 #include "proxy/reply.h"
@@ -133,6 +134,21 @@ static enum step_result not_identified(struct exchange *x)
                 "A token is needed: send it as \"Authorization: Bearer TOKEN\" or \"x-api-key: TOKEN\".");
 }
 
+/* No token of ours. SDKs send one whatever it is: then it may still be somebody of the tailnet. */
+static enum step_result without_token(struct exchange *x)
+{
+        const struct route_access *access = &x->route->access;
+        enum step_result result = access->tailnet_count
+                                          ? caller_find(x, access->tailnet, access->tailnet_count, true)
+                                          : STEP_DONE;
+
+        if (result == STEP_DONE && !x->refused)
+                return not_identified(x);
+        if (result == STEP_NEXT)
+                x->token = NULL; /* an expired one says no more than none */
+        return result;
+}
+
 static enum step_result step_authorise(struct exchange *x)
 {
         const struct route_access *access = &x->route->access;
@@ -147,12 +163,17 @@ static enum step_result step_authorise(struct exchange *x)
             !x->origin->client && !x->is_internal && !x->origin->is_admin)
                 return exchange_refuse(x, 403, "client_certificate",
                                        "A client certificate of this service's authority is needed.");
+        if (access->tailnet_count && !access->takes_tokens_too) {
+                x->has_own_token |= t != NULL;
+                x->token = NULL;
+                return caller_find(x, access->tailnet, access->tailnet_count, false);
+        }
         if (access->is_public || !x->snap->auth) {
                 x->token = access->is_public ? NULL : t;
                 return STEP_NEXT;
         }
         if (!t || (t->expires && t->expires <= loop_wall(x->w->loop)))
-                return not_identified(x);
+                return without_token(x);
         if (t->allowed_ips.count && !ip_list_has(&t->allowed_ips, x->client.ip))
                 return exchange_refuse(x, 403, "token_address",
                                        "This token may not be used from this address.");
@@ -225,6 +246,7 @@ static enum step_result step_limit(struct exchange *x)
 
 void steps_end(struct exchange *x)
 {
+        caller_forget(x);
         tally_leave(x->w->shared->requests, x->w->index, x->tally_slot);
         tally_leave(x->w->shared->requests, x->w->index, x->route_slot);
         tally_leave(x->w->shared->connections, x->w->index, x->address_slot);
@@ -272,6 +294,11 @@ static enum err client_add(struct http_head *h, const struct client_certificate 
         return e;
 }
 
+static bool is_by_tailnet_alone(const struct exchange *x)
+{
+        return x->caller && !x->route->access.takes_tokens_too && !x->has_own_token;
+}
+
 static enum err fields_rewrite(struct exchange *x)
 {
         struct http_head *h = &x->request;
@@ -285,8 +312,9 @@ static enum err fields_rewrite(struct exchange *x)
         http_remove_reserved(h, is_trusted);
         if ((e = http_remove_hop_by_hop(h, x->wants_upgrade)) != ERR_OK)
                 return e;
-        http_remove(h, HTTP_FIELD_EXPECT);                  /* answered here, once the upstream is found */
-        if (x->snap->auth && !x->route->access.is_public) { /* the caller's credential ends here */
+        http_remove(h, HTTP_FIELD_EXPECT); /* answered here, once the upstream is found */
+        /* The caller's credential ends here; of who came by the tailnet alone it is another's, for the service behind us. */
+        if (x->snap->auth && !x->route->access.is_public && !is_by_tailnet_alone(x)) {
                 http_remove(h, HTTP_FIELD_AUTHORIZATION);
                 http_remove(h, HTTP_FIELD_X_API_KEY);
         }
@@ -296,7 +324,7 @@ static enum err fields_rewrite(struct exchange *x)
         if ((e = http_add_forwarded(h, &x->client, is_trusted, &x->arena)) != ERR_OK)
                 return e;
         if ((e = http_replace(h, STR("X-Request-Id"), str_of(x->id))) != ERR_OK ||
-            (e = client_add(h, x->origin->client)) != ERR_OK)
+            (e = client_add(h, x->origin->client)) != ERR_OK || (e = caller_fields_add(x)) != ERR_OK)
                 return e;
         if ((e = trace_begin(x)) != ERR_OK)
                 return e;

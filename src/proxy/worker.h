@@ -28,6 +28,8 @@ struct rbuf {
         char bytes[];
 };
 
+struct caller_asker;
+
 struct worker {
         /* identity */
         struct loop *loop;
@@ -81,6 +83,8 @@ struct worker {
 
         /* False: that address is not to be dialled for this target; asked of each one right before. NULL: all may be. */
         bool (*may_dial)(const struct worker *w, const struct target *t, const struct dial_target *to);
+
+        struct caller_asker *callers; /* NULL: nobody is known by the network */
 
         struct log_limit connect_failures; /* any stranger's request can cause one */
 
