@@ -186,7 +186,7 @@ int main(int argc, char **argv)
                 command_backup,  command_restore, command_store,   command_version, command_completion,
                 command_login,   command_node,    command_service, command_share,   command_domain,
                 command_key,     command_audit,   command_daemon,  command_owner,   command_doctor,
-                command_logs,    command_help,    { NULL },
+                command_logs,    command_execute, command_help,    { NULL },
         };
 
         return commands_run(table, argc, argv);

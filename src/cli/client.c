@@ -257,10 +257,12 @@ static enum err receive(struct client *c, int64_t deadline)
 }
 
 /* The final answer's head; interim ones are passed over. Its bytes are taken off the buffer. */
-static enum err head_receive(struct client *c, enum http_method method, int64_t deadline,
+static enum err head_receive(struct client *c, const struct client_request *request, int64_t deadline,
                              struct http_head *head, struct client_answer *out)
 {
         struct http_field *fields = ARENA_ARRAY(&c->arena, struct http_field, FIELDS_MAX);
+        enum http_method method = http_method_of(request->method);
+        const struct http_field *wanted;
         struct http_refusal refusal;
         size_t scanned = 0;
         enum err e;
@@ -284,23 +286,33 @@ static enum err head_receive(struct client *c, enum http_method method, int64_t 
         out->status = head->status;
         out->content_type = arena_copy(&c->arena, http_value(head, HTTP_FIELD_CONTENT_TYPE));
         out->server = arena_copy(&c->arena, http_value(head, HTTP_FIELD_SERVER));
+        if (request->wants.len && (wanted = http_find_name(head, request->wants)))
+                out->wanted = arena_copy(&c->arena, wanted->value);
         buf_consume(&c->in, head->bytes);
         return ERR_OK;
 }
 
-static enum err body_receive(struct client *c, const struct http_head *head, int64_t deadline)
+static enum err body_receive(struct client *c, const struct client_request *request,
+                             const struct http_head *head, int64_t deadline)
 {
         struct http_refusal refusal;
         struct h1_body_part part;
         struct h1_body body;
-        enum err e;
+        bool is_passed_on = request->on_body && head->status == 200;
+        enum err e = ERR_OK;
 
         h1_body_init(&body, head);
         for (;;) {
                 if (h1_body_read(&body, buf_str(&c->in), &part, &refusal) != ERR_OK)
                         return ERR_MALFORMED;
-                for (size_t i = 0; i < part.slices_count; i++)
-                        buf_add(&c->body, part.slices[i]);
+                for (size_t i = 0; i < part.slices_count && e == ERR_OK; i++) {
+                        if (is_passed_on)
+                                e = request->on_body(request->context, part.slices[i]);
+                        else
+                                buf_add(&c->body, part.slices[i]);
+                }
+                if (e != ERR_OK)
+                        return e;
                 buf_consume(&c->in, part.consumed);
                 if (c->body.full)
                         return ERR_TOO_LARGE;
@@ -338,8 +350,8 @@ enum err client_ask(struct client *c, const struct client_request *request, int6
         buf_clear(&c->in);
         buf_clear(&c->body);
         if ((e = stream_begin(c)) == ERR_OK && (e = request_send(c, request, deadline)) == ERR_OK &&
-            (e = head_receive(c, http_method_of(request->method), deadline, &head, out)) == ERR_OK)
-                e = body_receive(c, &head, deadline);
+            (e = head_receive(c, request, deadline, &head, out)) == ERR_OK)
+                e = body_receive(c, request, &head, deadline);
         out->body = buf_str(&c->body);
         if (e != ERR_OK || !head.keeps_alive || head.framing == HTTP_BODY_UNTIL_CLOSE)
                 client_close(c);

@@ -41,6 +41,10 @@ struct client_request {
         struct str method, path, host; /* "GET", "/health", "example.com:3000" */
         const struct client_field *fields;
         size_t fields_count;
+        struct str wants; /* a field of the answer that is to be kept; may be empty */
+        /* The body as it comes, of any length, instead of into the answer: for a status of 200 alone. ERR_OK, or the exchange ends. */
+        enum err (*on_body)(void *context, struct str part);
+        void *context;
         struct str body; /* with a Content-Length where it is not empty, or the method is POST */
 };
 
@@ -49,6 +53,7 @@ struct client_answer {
         struct str body;         /* whole; the client's until the next call */
         struct str content_type; /* likewise; empty when it was not said */
         struct str server;       /* the Server field, likewise */
+        struct str wanted;       /* the field that was wanted, likewise */
 };
 
 /*

@@ -9,7 +9,7 @@
 #include "cli/out.h"
 #include "crypto/secret.h"
 
-enum { COMMAND_DEPTH_MAX = 3, COMMANDS_MAX = 32, OPTIONS_BYTES_MAX = 1024 };
+enum { COMMAND_DEPTH_MAX = 3, COMMANDS_MAX = 32, OPTIONS_BYTES_MAX = 2048 };
 
 static const struct command *the_table;
 

@@ -103,6 +103,30 @@ static enum exit_code node_publish_run(const struct command_call *call)
         return code;
 }
 
+/* By which requests choose agents (sekisho execute --tag). */
+static enum exit_code node_tag_run(const struct command_call *call)
+{
+        struct json_writer w;
+        struct buf body;
+        struct str name;
+        enum exit_code code;
+
+        if (!control_argument(call, 0, "a node's name", &name))
+                return EXIT_WRONG;
+        control_body_begin(&w, &body);
+        json_write_key(&w, STR("settings"));
+        json_write_object_begin(&w);
+        if (call->arguments->count > 1)
+                control_write_list(&w, "tags", call->arguments->items[1]);
+        else
+                json_write_member_null(&w, STR("tags"));
+        json_write_object_end(&w);
+        control_body_end(&w);
+        code = control_touch(call->options, NODES, "node", name, "PATCH", buf_str(&body), "tagged");
+        buf_fini(&body);
+        return code;
+}
+
 static enum exit_code node_remove_run(const struct command_call *call)
 {
         return control_remove(call, NODES, "node");
@@ -267,6 +291,15 @@ static const struct command node_commands[] = {
           ASKS,
           .arguments_max = 1,
           .run = node_publish_run },
+        { .name = "tag",
+          .summary =
+                  "give an agent tags, by which requests choose it (sekisho execute --tag); without tags: none",
+          .usage = "NAME [TAG,…]",
+          .examples = (const char *const[]){ "sekisho node tag home eu,fast", "sekisho node tag home", NULL },
+          .options = ONLY_SERVER,
+          ASKS,
+          .arguments_max = 2,
+          .run = node_tag_run },
         { .name = "disable",
           .summary = "send it away until it is enabled again",
           .usage = "NAME",

@@ -57,6 +57,17 @@ static struct str secret_take(char *text)
         return str_of(copy);
 }
 
+static enum options_result texts_add(struct parse *p, const struct option *o, struct option_texts *texts,
+                                     struct str value)
+{
+        if (texts->count == OPTION_TEXTS_MAX) {
+                say(p->problem, "--", str_of(o->name), " is given too often");
+                return OPTIONS_WRONG;
+        }
+        texts->items[texts->count++] = value;
+        return OPTIONS_OK;
+}
+
 /* `value`: behind a '=', or NULL: the next argument, where one is wanted. */
 static enum options_result option_take(struct parse *p, const struct option *o, char *value)
 {
@@ -75,6 +86,8 @@ static enum options_result option_take(struct parse *p, const struct option *o, 
                 say(p->problem, "", str_of(o->value), "");
                 return OPTIONS_WRONG;
         }
+        if (o->kind == OPTION_TEXTS)
+                return texts_add(p, o, at, str_of(value));
         *(struct str *)at = o->kind == OPTION_SECRET ? secret_take(value) : str_of(value);
         return OPTIONS_OK;
 }

@@ -13,8 +13,9 @@
 #include "base/str.h"
 
 enum option_kind {
-        OPTION_FLAG, /* bool: true when given */
-        OPTION_TEXT, /* struct str; the last one counts */
+        OPTION_FLAG,  /* bool: true when given */
+        OPTION_TEXT,  /* struct str; the last one counts */
+        OPTION_TEXTS, /* struct option_texts: each time it is given */
         OPTION_SECRET, /* struct str, a copy of the process' own; the argument is overwritten, so that `ps` has it no more */
 };
 
@@ -27,7 +28,12 @@ struct option {
         const char *doc;
 };
 
-enum { OPTIONS_ARGUMENTS_MAX = 64 };
+enum { OPTIONS_ARGUMENTS_MAX = 64, OPTION_TEXTS_MAX = 64 };
+
+struct option_texts {
+        struct str items[OPTION_TEXTS_MAX];
+        size_t count;
+};
 
 struct arguments {
         struct str items[OPTIONS_ARGUMENTS_MAX];

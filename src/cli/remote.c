@@ -16,7 +16,8 @@ enum {
         FILE_BYTES_MAX = 4096,
         ARENA_BYTES = 64 << 20,
         FINGERPRINT_MIN = 32,
-        FINGERPRINT_MAX = 64
+        FINGERPRINT_MAX = 64,
+        FIELDS_MAX = 8
 };
 
 /* Control never speaks in the clear: what `sekisho setup` printed for calls to models is not meant, nor the token beside it. */
@@ -248,7 +249,7 @@ void remote_close(struct remote *r)
 
 /* ---- calls ---- */
 
-static enum exit_code code_of(uint16_t status)
+enum exit_code remote_code_of(uint16_t status)
 {
         switch (status) {
         case 400:
@@ -261,6 +262,7 @@ static enum exit_code code_of(uint16_t status)
         case 404: return EXIT_NOT_FOUND;
         case 409:
         case 412: return EXIT_CONFLICT;
+        case 429:
         case 503: return EXIT_UNAVAILABLE;
         default: return EXIT_FAILED;
         }
@@ -274,39 +276,55 @@ static enum exit_code problem_say(struct remote *r)
                 out_problem("%.*s", STR_FMT(message));
         else
                 out_problem("%s answered %u", r->authority, r->status);
-        return code_of(r->status);
+        return remote_code_of(r->status);
+}
+
+enum exit_code remote_send(struct remote *r, struct client_request *request, int64_t timeout_ms,
+                           struct client_answer *out)
+{
+        char bearer[REMOTE_KEY_BYTES + 8];
+        struct client_field fields[FIELDS_MAX];
+        enum exit_code code;
+        size_t n = 0;
+        enum err e;
+
+        while (n < request->fields_count && n < FIELDS_MAX - 2) {
+                fields[n] = request->fields[n];
+                n++;
+        }
+        if (r->key[0]) {
+                snprintf(bearer, sizeof(bearer), "Bearer %s", r->key);
+                fields[n++] = (struct client_field){ STR("Authorization"), str_of(bearer) };
+        }
+        if (request->body.len)
+                fields[n++] = (struct client_field){ STR("Content-Type"), STR("application/json") };
+        request->host = str_of(r->authority);
+        request->fields = fields;
+        request->fields_count = n;
+        if (!client_is_open(r->client) && (code = connect_to(r)) != EXIT_OK)
+                return code;
+        e = client_ask(r->client, request, timeout_ms, out);
+        crypto_wipe(bearer, sizeof(bearer));
+        request->fields = NULL;
+        request->fields_count = 0;
+        r->status = out->status;
+        if (e == ERR_OK)
+                return EXIT_OK;
+        out_problem("%s did not answer: %s", r->authority, err_text(e));
+        return EXIT_UNAVAILABLE;
 }
 
 enum exit_code remote_ask(struct remote *r, const char *method, const char *path, struct str body)
 {
-        char bearer[REMOTE_KEY_BYTES + 8];
-        struct client_field fields[3];
-        struct client_request request = {
-                .method = str_of(method), .host = str_of(r->authority), .fields = fields, .body = body
-        };
         struct str parts[] = { STR("/api/v1"), str_of(path) };
+        struct client_request request = { .method = str_of(method),
+                                          .path = arena_join(&r->arena, parts, 2),
+                                          .body = body };
         struct client_answer answer;
-        enum exit_code code;
-        enum err e;
+        enum exit_code code = remote_send(r, &request, REMOTE_MS, &answer);
 
-        request.path = arena_join(&r->arena, parts, 2);
-        if (r->key[0]) {
-                snprintf(bearer, sizeof(bearer), "Bearer %s", r->key);
-                fields[request.fields_count++] =
-                        (struct client_field){ STR("Authorization"), str_of(bearer) };
-        }
-        if (body.len)
-                fields[request.fields_count++] =
-                        (struct client_field){ STR("Content-Type"), STR("application/json") };
-        if (!client_is_open(r->client) && (code = connect_to(r)) != EXIT_OK)
+        if (code != EXIT_OK)
                 return code;
-        e = client_ask(r->client, &request, REMOTE_MS, &answer);
-        crypto_wipe(bearer, sizeof(bearer));
-        if (e != ERR_OK) {
-                out_problem("%s did not answer: %s", r->authority, err_text(e));
-                return EXIT_UNAVAILABLE;
-        }
-        r->status = answer.status;
         r->root = NULL;
         r->body = arena_copy(&r->arena, answer.body);
         if (r->body.len && json_read_strict(&r->arena, r->body, NULL, &r->root) != ERR_OK) {

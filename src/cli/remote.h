@@ -40,6 +40,14 @@ void remote_close(struct remote *r); /* also after a failed open */
  */
 MUST_USE enum exit_code remote_ask(struct remote *r, const char *method, const char *path, struct str body);
 
+/* The same for what is no call of /api/v1: `request` without host, key and Content-Type, which are added; any status is an answer, and
+ * nothing is printed of it. */
+MUST_USE enum exit_code remote_send(struct remote *r, struct client_request *request, int64_t timeout_ms,
+                                    struct client_answer *out);
+
+/* What a status of control's says, as a code. */
+enum exit_code remote_code_of(uint16_t status);
+
 /* The one object of a list whose `name` or `id` is that: GET path?name=…; EXIT_NOT_FOUND is printed. */
 MUST_USE enum exit_code remote_find(struct remote *r, const char *path, const char *what, struct str name,
                                     const struct json_value **out);

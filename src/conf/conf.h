@@ -422,8 +422,13 @@ struct conf_dispatch {
         size_t allow_count;
         struct ip *addresses; /* an agent's to send from, as the operator names them; none: those it finds */
         size_t addresses_count;
-        uint64_t agent_requests; /* control's: at a time, of one agent */
-        uint64_t answer_bytes;   /* control's: held of one answer in JSON */
+        /* control's */
+        uint64_t agent_requests, caller_requests;  /* at a time */
+        struct units_rate agent_rate, caller_rate; /* count 0: none */
+        uint64_t waiting, answer_bytes;            /* for a turn; held of one answer in JSON */
+        int64_t waiting_ms;
+        uint64_t history_rows;
+        int64_t history_ms;
 };
 
 /* Links as WebSockets. */

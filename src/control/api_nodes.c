@@ -5,6 +5,7 @@
 #include "control/routes_priv.h"
 #include "control/text.h"
 #include "crypto/sha256.h"
+#include "dispatch/sources.h"
 #include "io/process.h"
 #include "store/nodes.h"
 #include "json/reader.h"
@@ -200,9 +201,18 @@ static bool publish_is_good(const struct json_value *v)
         return v->type == JSON_OBJECT;
 }
 
+static bool is_among(struct str s, const struct str *all, size_t count)
+{
+        for (size_t i = 0; i < count; i++)
+                if (str_eq(s, all[i]))
+                        return true;
+        return false;
+}
+
 static enum err settings_check(struct api_call *c, struct str settings)
 {
-        static const struct str known[] = { STR_INIT("addresses"), STR_INIT("links"), STR_INIT("publish") };
+        static const struct str known[] = { STR_INIT("addresses"), STR_INIT("links"), STR_INIT("publish"),
+                                            STR_INIT("tags") };
         const struct json_value *root;
 
         if (settings.len == 0)
@@ -213,6 +223,8 @@ static enum err settings_check(struct api_call *c, struct str settings)
                 const struct json_member *m = &root->members[i];
                 int64_t links;
 
+                if (m->value.type == JSON_NULL && is_among(m->key, known, ARRAY_SIZE(known)))
+                        continue;
                 if (str_eq(m->key, known[0]) && m->value.type == JSON_ARRAY && m->value.count <= 16)
                         continue;
                 if (str_eq(m->key, known[1]) && json_get_int64(&m->value, &links) == ERR_OK && links >= 1 &&
@@ -220,13 +232,42 @@ static enum err settings_check(struct api_call *c, struct str settings)
                         continue;
                 if (str_eq(m->key, known[2]) && publish_is_good(&m->value))
                         continue;
+                if (str_eq(m->key, known[3]) && m->value.count <= SOURCES_TAGS_MAX &&
+                    texts_are(&m->value, text_is_name))
+                        continue;
                 return api_fail(
                         c, 400, NULL,
-                        "\"settings\": \"%.*s\" is not known or not right; there are \"addresses\", \"links\" and "
-                        "\"publish\": {\"models\": true, \"hosts\": [\"*.home.example.com\"], \"access\": [\"token\"]}.",
+                        "\"settings\": \"%.*s\" is not known or not right; there are \"addresses\", \"links\", "
+                        "\"tags\": [\"eu\"] and \"publish\": {\"models\": true, \"hosts\": [\"*.home.example.com\"], \"access\": [\"token\"]}.",
                         STR_FMT(str_sub(m->key, 0, 64)));
         }
         return ERR_OK;
+}
+
+/* What is given stands in place of what was, member by member; null takes one away. */
+static enum err settings_merge(struct api_call *c, struct str old, struct str given, struct str *out)
+{
+        const struct json_value *was = NULL, *is;
+        struct json_writer w;
+        struct buf text;
+
+        if (given.len == 0 || json_read_strict(&c->work, given, NULL, &is) != ERR_OK ||
+            json_read_strict(&c->work, old.len ? old : STR("{}"), NULL, &was) != ERR_OK)
+                is = NULL;
+        buf_init(&text, SCHEMA_JSON_MAX);
+        json_writer_init(&w, &text, JSON_COMPACT);
+        json_write_object_begin(&w);
+        for (size_t i = 0; was && i < was->count; i++)
+                if (!json_find(is, was->members[i].key))
+                        json_write_member_raw(&w, was->members[i].key, was->members[i].value.raw);
+        for (size_t i = 0; is && i < is->count; i++)
+                if (is->members[i].value.type != JSON_NULL)
+                        json_write_member_raw(&w, is->members[i].key, is->members[i].value.raw);
+        json_write_object_end(&w);
+        json_writer_finish(&w);
+        *out = text.full ? STR_NULL : arena_copy(&c->work, buf_str(&text));
+        buf_fini(&text);
+        return out->ptr ? ERR_OK : ERR_NO_MEMORY;
 }
 
 /* pending → active is the approval; nothing goes back to pending. */
@@ -264,9 +305,9 @@ API_RUN(node_change)
         if (schema_has(s, given, "expires"))
                 row.expires = o.expires;
         if (schema_has(s, given, "settings")) {
-                if ((e = settings_check(c, o.settings)) != ERR_OK)
+                if ((e = settings_check(c, o.settings)) != ERR_OK ||
+                    (e = settings_merge(c, row.settings, o.settings, &row.settings)) != ERR_OK)
                         return e;
-                row.settings = o.settings.len ? o.settings : STR("{}");
         }
         if (schema_has(s, given, "state") && (e = state_change(c, &row, o.state)) != ERR_OK)
                 return e;
@@ -279,22 +320,48 @@ API_RUN(node_change)
         return api_answer(c, s, &o, row.revision);
 }
 
+static enum err retire(struct api_call *c, struct store_txn *t, const struct identity_permit *permit,
+                       const struct store_node *row, int64_t expected)
+{
+        struct store_change *change;
+        enum err e;
+
+        if (row->kind == STORE_AGENT && (e = offers_end(t, row, &c->work)) != ERR_OK)
+                return e;
+        change = change_begin(t, permit, "node.remove");
+        e = store_node_retire(change, row->org, row->id, expected);
+        if (e == ERR_EXISTS)
+                return api_fail(c, 409, NULL, "Services have targets at this node; remove these first.");
+        return e == ERR_OK && (e = store_change_finish(change)) == ERR_OK ? ERR_OK
+                                                                          : api_store_failed(c, e, "node");
+}
+
 API_RUN(node_remove)
 {
         struct store_node row;
-        struct store_change *change;
         int64_t expected;
         enum err e = get(c, t, permit, &row);
 
-        if (e != ERR_OK || (e = api_expected(c, &expected)) != ERR_OK)
+        if (e == ERR_OK && (e = api_expected(c, &expected)) == ERR_OK)
+                e = retire(c, t, permit, &row, expected);
+        return e == ERR_OK ? api_nothing(c) : e;
+}
+
+/* The predecessor's way, by id or name; it cannot come back by itself, as it could there. */
+API_RUN(agent_remove)
+{
+        struct store_node row;
+        enum err e = agent_find(c, t, identity_permit_org(permit), c->params[0], &row);
+
+        if (e != ERR_OK)
+                return c->has_failed ? api_fail(c, 404, NULL, "Agent not found.") : e;
+        if ((e = retire(c, t, permit, &row, 0)) != ERR_OK)
                 return e;
-        if (row.kind == STORE_AGENT && (e = offers_end(t, &row, &c->work)) != ERR_OK)
-                return e;
-        change = change_begin(t, permit, "node.remove");
-        e = store_node_retire(change, row.org, row.id, expected);
-        if (e == ERR_EXISTS)
-                return api_fail(c, 409, NULL, "Services have targets at this node; remove these first.");
-        if (e != ERR_OK || (e = store_change_finish(change)) != ERR_OK)
-                return api_store_failed(c, e, "node");
-        return api_nothing(c);
+        buf_clear(&c->answer);
+        buf_addf(
+                &c->answer,
+                "{\"status\":\"success\",\"message\":\"The agent %.*s is removed; its key opens nothing any more.\"}\n",
+                STR_FMT(row.name));
+        c->status = 200;
+        return ERR_OK;
 }

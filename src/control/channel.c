@@ -191,7 +191,9 @@ static void message(struct channel *ch, const struct wire_message *m, const char
         case WIRE_REPORT:
                 ch->has_report = ch->was_seen = true;
                 if (ch->kind == WIRE_AGENT)
-                        dispatch_told(ch->hub->control, str_of(ch->id), &m->report);
+                        dispatch_told(ch->hub->control, str_of(ch->id),
+                                      ch->hub->desired ? desired_find(ch->hub->desired, ch->node) : NULL,
+                                      &m->report);
                 hub_note(ch->hub);
                 break;
         case WIRE_RENEW: hub_renew(ch->hub, ch); break;

@@ -152,6 +152,24 @@ static enum err node_items(struct reading *r, const struct store_node *n, const 
                         n->kind == STORE_AGENT ? "agents" : "gateways", str_of(d->id));
 }
 
+/* {"tags": ["eu", "fast"]} of its settings as "eu,fast". */
+static struct str tags_read(struct reading *r, const struct store_node *n)
+{
+        const struct json_value *settings, *list;
+        struct str all = STR("");
+
+        if (str_find(n->settings, STR("\"tags\"")) == STR_NONE ||
+            json_read_strict(r->a, n->settings, NULL, &settings) != ERR_OK)
+                return all;
+        list = json_find(settings, STR("tags"));
+        for (size_t i = 0; list && i < list->count; i++) {
+                struct str parts[] = { all, all.len ? STR(",") : STR(""), json_str(json_item(list, i)) };
+
+                all = arena_join(r->a, parts, ARRAY_SIZE(parts));
+        }
+        return all;
+}
+
 static enum err nodes_read(struct reading *r)
 {
         struct store_page page = { .org = r->org };
@@ -183,6 +201,8 @@ static enum err nodes_read(struct reading *r)
                                                                                           : WIRE_AGENT,
                                                     .state = rows[i].state,
                                                     .expires = rows[i].expires };
+                        n->name = rows[i].name;
+                        n->tags = tags_read(r, &rows[i]);
                         id_format(r->id_key, rows[i].kind == STORE_GATEWAY ? ID_GATEWAY : ID_AGENT,
                                   rows[i].id, n->id);
                         moment_note(r, rows[i].expires);

@@ -28,6 +28,7 @@ struct desired_node {
         enum wire_kind kind;
         enum store_node_state state;
         char id[WIRE_ID_SIZE];
+        struct str name, tags; /* tags with commas */
         unix_ms expires;
         struct desired_items own;
         bool lacks_certificates; /* a gateway: some host has none; certificates_ensure mends it */

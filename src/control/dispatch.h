@@ -18,8 +18,13 @@ void dispatch_end(struct control *c);
 /* How agents get to this control; empty: dispatching is off. Borrowed from `c`. */
 struct str dispatch_url(const struct control *c);
 
-/* A connected agent said which addresses it sends from; NULL: it is not connected any more. */
-void dispatch_told(struct control *c, struct str agent, const struct wire_report *report);
+/* A connected agent said which addresses it sends from; `report` NULL: it is not connected any more. `node` NULL: not known yet. */
+struct desired_node;
+void dispatch_told(struct control *c, struct str agent, const struct desired_node *node,
+                   const struct wire_report *report);
+/* The store was read again: names and tags, and who is an agent no more. */
+struct desired;
+void dispatch_named(struct control *c, const struct desired *d);
 
 /* The snapshot's way in for agents' links, where dispatching is on. ERR_NO_MEMORY, ERR_CONFIG. */
 struct report;

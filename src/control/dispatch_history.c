@@ -8,29 +8,32 @@
 #include "store/dispatches.h"
 
 enum {
-        WAITING_MAX = 2000,
+        ROWS_MAX = 2000, /* of a batch: written at once when it is full */
+        BATCHES_MAX = 4, /* that wait for the store */
         WRITE_MS = 500,
-        KEPT_MAX = 100 * 1000,
-        PRUNED_MAX = 5000, /* at a time */
-        COUNTS_EVERY = 10  /* writings */
+        PRUNED_MAX = 2 * ROWS_MAX, /* at a time */
+        COUNTS_MS = 5 * 1000,
+        FORGOTTEN_MAX = 64
 };
-#define KEPT_MS (INT64_C(30) * 86400 * 1000)
 
 struct batch {
         struct store_job job;
         struct arena arena;
-        struct store_dispatch rows[WAITING_MAX];
+        int64_t rows_max;
+        int64_t kept_ms;
+        struct store_dispatch rows[ROWS_MAX];
         size_t count;
         struct store_dispatch_source *sources; /* changed ones; NULL: not now */
         size_t sources_count;
+        struct str forgotten[FORGOTTEN_MAX]; /* agents that are none any more */
+        size_t forgotten_count;
 };
 
 struct dispatch_history {
         struct control *control;
         struct batch *batch; /* being filled; NULL: empty */
         struct timer timer;
-        bool is_writing;
-        unsigned writings;
+        unsigned writing_count; /* batches the store has */
         uint64_t left_out;
         unix_ms counted; /* addresses used since then are not written yet */
 };
@@ -41,20 +44,30 @@ static enum err batch_run(struct store_job *job, struct store_txn *t)
         int64_t removed;
         enum err e = ERR_OK;
 
-        for (size_t i = 0; i < b->count && e == ERR_OK; i++)
-                e = store_dispatch_add(t, &b->rows[i]);
+        if (b->count)
+                e = store_dispatch_add(t, b->rows, b->count);
         for (size_t i = 0; i < b->sources_count && e == ERR_OK; i++)
                 e = store_dispatch_source_put(t, &b->sources[i]);
-        return e == ERR_OK ? store_dispatch_prune(t, store_now(t) - KEPT_MS, KEPT_MAX, PRUNED_MAX, &removed)
-                           : e;
+        for (size_t i = 0; i < b->forgotten_count && e == ERR_OK; i++)
+                e = store_dispatch_sources_remove(t, STORE_ORG_DEFAULT, b->forgotten[i]);
+        return e == ERR_OK
+                       ? store_dispatch_prune(t, store_now(t) - b->kept_ms, b->rows_max, PRUNED_MAX, &removed)
+                       : e;
 }
 
-static struct batch *batch_new(void)
+/* The one being filled. NULL: no memory. */
+static struct batch *batch_get(struct dispatch_history *h)
 {
-        struct batch *b = calloc(1, sizeof(*b));
+        const struct conf_dispatch *conf = &h->control->conf->control.dispatch;
+        struct batch *b = h->batch ? h->batch : calloc(1, sizeof(*b));
 
-        if (b)
-                arena_init(&b->arena, NULL, 0, 64 << 20);
+        if (!b || b == h->batch)
+                return b;
+        arena_init(&b->arena, NULL, 0, 64 << 20);
+        b->rows_max = (int64_t)conf->history_rows;
+        b->kept_ms = conf->history_ms;
+        h->batch = b;
+        timer_set(h->control->loop, &h->timer, loop_now(h->control->loop) + WRITE_MS);
         return b;
 }
 
@@ -71,7 +84,7 @@ static void batch_done(struct store_job *job, enum err e)
         if (e != ERR_OK)
                 log_error("dispatch_history_not_written", LOG_E(e), LOG_C("reason", job->reason));
         if (writing)
-                writing->is_writing = false;
+                writing->writing_count--;
         batch_free(CONTAINER_OF(job, struct batch, job));
 }
 
@@ -104,63 +117,72 @@ static void counts_take(struct dispatch_history *h, struct batch *b)
                 }
 }
 
-static void write_down(struct dispatch_history *h, bool is_last)
+/* To the store; not when it is behind. */
+static void write_down(struct dispatch_history *h)
 {
         struct batch *b = h->batch;
 
-        if (!b)
+        if (!b || h->writing_count >= BATCHES_MAX)
                 return;
-        if (is_last || h->writings++ % COUNTS_EVERY == 0)
+        if (loop_wall(h->control->loop) - h->counted >= COUNTS_MS)
                 counts_take(h, b);
         b->job = (struct store_job){ .run = batch_run, .done = batch_done };
         h->batch = NULL;
-        h->is_writing = true;
-        enum err e = is_last ? control_wait(h->control, &b->job) : store_submit(h->control->store, &b->job);
-        if (e != ERR_OK && !is_last) {
-                h->is_writing = false;
-                h->left_out += b->count;
-                batch_free(b);
-        } else if (is_last) {
-                batch_free(b);
-        }
+        h->writing_count++;
+        if (store_submit(h->control->store, &b->job) == ERR_OK)
+                return;
+        h->writing_count--;
+        h->left_out += b->count;
+        batch_free(b);
 }
 
 static void on_time(struct timer *t)
 {
         struct dispatch_history *h = CONTAINER_OF(t, struct dispatch_history, timer);
 
-        if (h->is_writing)
+        write_down(h);
+        if (h->batch)
                 timer_set(h->control->loop, t, loop_now(h->control->loop) + WRITE_MS);
-        else
-                write_down(h, false);
         if (h->left_out)
                 log_warning("dispatch_history_left_out", LOG_N("requests", h->left_out));
         h->left_out = 0;
 }
 
+void dispatch_history_forget(struct dispatch_history *h, struct str agent)
+{
+        struct batch *b = batch_get(h);
+
+        if (b && b->forgotten_count < FORGOTTEN_MAX) /* more are found again at the next start */
+                b->forgotten[b->forgotten_count++] = arena_copy(&b->arena, agent);
+}
+
 void dispatch_history_add(struct dispatch_history *h, const struct dispatch_record *r)
 {
-        struct batch *b = h->batch;
+        struct batch *b = batch_get(h);
 
-        if (!b && (b = h->batch = batch_new()))
-                timer_set(h->control->loop, &h->timer, loop_now(h->control->loop) + WRITE_MS);
-        if (!b || b->count == WAITING_MAX) {
+        if (b && b->rows_max == 0)
+                return;
+        if (!b || b->count == ROWS_MAX) {
                 h->left_out++;
                 return;
         }
-        b->rows[b->count++] = (struct store_dispatch){ .org = STORE_ORG_DEFAULT,
-                                                       .request = arena_copy(&b->arena, r->id),
-                                                       .caller = arena_copy(&b->arena, r->caller),
-                                                       .method = arena_copy(&b->arena, r->method),
-                                                       .url = arena_copy(&b->arena, r->url),
-                                                       .agent = arena_copy(&b->arena, r->agent_id),
-                                                       .source = arena_copy(&b->arena, r->source_ip),
-                                                       .error = arena_copy(&b->arena, str_of(r->error)),
-                                                       .begun = r->begun,
-                                                       .status = r->status,
-                                                       .duration_ms = r->duration_ms,
-                                                       .answer_bytes = (int64_t)r->answer_bytes,
-                                                       .attempts = (int64_t)r->attempts };
+        b->rows[b->count++] =
+                (struct store_dispatch){ .org = STORE_ORG_DEFAULT,
+                                         .request = arena_copy(&b->arena, r->id),
+                                         .caller = arena_copy(&b->arena, r->caller),
+                                         .method = arena_copy(&b->arena, r->method),
+                                         .url = arena_copy(&b->arena,
+                                                           str_sub(r->url, 0, STORE_DISPATCH_URL_MAX)),
+                                         .agent = arena_copy(&b->arena, r->agent_id),
+                                         .source = arena_copy(&b->arena, r->source_ip),
+                                         .error = arena_copy(&b->arena, str_of(r->error)),
+                                         .begun = r->begun,
+                                         .status = r->status,
+                                         .duration_ms = r->duration_ms,
+                                         .answer_bytes = (int64_t)r->answer_bytes,
+                                         .attempts = (int64_t)r->attempts };
+        if (b->count == ROWS_MAX)
+                write_down(h);
 }
 
 /* ---- the start ---- */
@@ -190,7 +212,7 @@ enum err dispatch_history_restore(struct dispatch_history *h)
         enum err e = control_wait(h->control, &r.job);
         for (size_t i = 0; e == ERR_OK && i < r.count; i++)
                 if (ip_parse(r.rows[i].address, &ip) == ERR_OK)
-                        e = sources_restore(pool, r.rows[i].agent, STR(""), ip, (uint64_t)r.rows[i].requests,
+                        e = sources_restore(pool, r.rows[i].agent, ip, (uint64_t)r.rows[i].requests,
                                             (uint64_t)r.rows[i].failures, r.rows[i].used);
         arena_fini(&r.arena);
         return e == ERR_TOO_LARGE ? ERR_OK : e; /* more than there is room for now */
@@ -212,12 +234,19 @@ enum err dispatch_history_new(struct control *c, struct dispatch_history **out)
 
 void dispatch_history_free(struct dispatch_history *h)
 {
+        struct batch *b;
+
         if (!h)
                 return;
+        b = batch_get(h); /* the counts of the last seconds */
         timer_clear(&h->timer);
-        if (!h->batch) /* the counts of the last seconds */
-                h->batch = batch_new();
-        write_down(h, true);
+        if (b) {
+                counts_take(h, b);
+                b->job = (struct store_job){ .run = batch_run };
+                if (control_wait(h->control, &b->job) != ERR_OK)
+                        log_error("dispatch_history_not_written", LOG_C("reason", b->job.reason));
+                batch_free(b);
+        }
         writing = NULL;
         free(h);
 }

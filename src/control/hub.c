@@ -46,6 +46,7 @@ static void reading_done(struct store_job *job, enum err e)
                 r->desired = NULL;
                 h->control->secrets.epoch = h->desired->epoch;
                 hub_documents_refresh(h, r->number, false);
+                dispatch_named(h->control, h->desired);
                 timer_set(loop, &h->moment,
                           h->desired->next_change
                                   ? loop_now(loop) +
@@ -174,7 +175,7 @@ void hub_remove(struct hub *h, struct channel *ch)
         h->channels_count--;
         hub_left(h, ch->node);
         if (ch->kind == WIRE_AGENT && !hub_channel_find(h, ch->node))
-                dispatch_told(h->control, str_of(ch->id), NULL);
+                dispatch_told(h->control, str_of(ch->id), NULL, NULL);
 }
 
 const struct hub_node *hub_copy(const struct hub *h, struct arena *a, size_t *count)

@@ -43,7 +43,8 @@ static const struct schema_field node_fields[] = {
         { "report", SCHEMA_JSON, SCHEMA_OUT, AT(node, report),
           .doc = "what it said last of links, health and models" },
         { "settings", SCHEMA_JSON, SCHEMA_OUT | SCHEMA_EDIT, AT(node, settings),
-          .doc = "a gateway's `addresses`: where agents reach it, as [\"203.0.113.7:443\"]; `links`: how many per worker" },
+          .doc = "a gateway's `addresses`: where agents reach it, as [\"203.0.113.7:443\"]; `links`: how many per worker; an agent's "
+                 "`publish` and `tags`. What is given replaces what was, member by member" },
         { "certificate_expires", SCHEMA_TIME, SCHEMA_OUT, AT(node, certificate_expires) },
         { "created", SCHEMA_TIME, SCHEMA_OUT, AT(node, created) },
         { "expires", SCHEMA_TIME, SCHEMA_OUT | SCHEMA_EDIT, AT(node, expires),

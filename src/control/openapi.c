@@ -1,7 +1,9 @@
 #include "control/openapi.h"
 
+#include <stdio.h>
 #include <string.h>
 
+#include "control/dispatch.h"
 #include "control/routes.h"
 #include "control/version.h"
 #include "proxy/reply.h"
@@ -169,28 +171,40 @@ static void operation(const struct api_route *r, struct json_writer *w)
         json_write_object_end(w);
 }
 
-static bool is_first_of_path(size_t i)
+static bool is_first_of_path(const struct api_route *table, size_t i)
 {
         for (size_t j = 0; j < i; j++)
-                if (strcmp(api_table[j].path, api_table[i].path) == 0)
+                if (strcmp(table[j].path, table[i].path) == 0)
                         return false;
-        return !(api_table[i].flags & API_HIDDEN);
+        return !(table[i].flags & API_HIDDEN);
+}
+
+/* What does not stand below /api/v1 says so: its name is the whole path. */
+static void paths_of(const struct api_route *table, size_t count, struct json_writer *w)
+{
+        char name[128];
+
+        for (size_t i = 0; i < count; i++) {
+                if (!is_first_of_path(table, i))
+                        continue;
+                snprintf(name, sizeof(name), "%s%s", table[i].base ? table[i].base : "", table[i].path);
+                json_write_key(w, str_of(name));
+                json_write_object_begin(w);
+                if (table[i].base)
+                        json_write_member_raw(w, STR("servers"), STR("[{\"url\":\"/\"}]"));
+                for (size_t j = i; j < count; j++)
+                        if (strcmp(table[j].path, table[i].path) == 0)
+                                operation(&table[j], w);
+                json_write_object_end(w);
+        }
 }
 
 static void paths(struct json_writer *w)
 {
         json_write_key(w, STR("paths"));
         json_write_object_begin(w);
-        for (size_t i = 0; i < api_table_count; i++) {
-                if (!is_first_of_path(i))
-                        continue;
-                json_write_key(w, str_of(api_table[i].path));
-                json_write_object_begin(w);
-                for (size_t j = i; j < api_table_count; j++)
-                        if (strcmp(api_table[j].path, api_table[i].path) == 0)
-                                operation(&api_table[j], w);
-                json_write_object_end(w);
-        }
+        paths_of(api_table, api_table_count, w);
+        paths_of(dispatch_table, dispatch_table_count, w);
         json_write_object_end(w);
 }
 

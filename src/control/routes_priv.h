@@ -55,6 +55,7 @@ API_RUN(agents_list);
 API_RUN(node_get);
 API_RUN(node_change);
 API_RUN(node_remove);
+API_RUN(agent_remove);
 API_RUN(tokens_list);
 API_RUN(token_get);
 API_RUN(token_add);

@@ -15,9 +15,9 @@ struct reading {
         struct buf *problem;
 };
 
-static const char *const members[] = { "url",   "method",     "headers",        "params",
-                                       "body",  "bodyBase64", "timeout",        "sourceAddress",
-                                       "agent", "family",     "followRedirects" };
+static const char *const members[] = { "url",   "method",     "headers", "params",
+                                       "body",  "bodyBase64", "timeout", "sourceAddress",
+                                       "agent", "tag",        "family",  "followRedirects" };
 
 static enum err refuse(struct reading *r, const char *member, const char *what)
 {
@@ -306,14 +306,19 @@ static enum err family_read(struct reading *r)
 
 static enum err sender_read(struct reading *r)
 {
-        const struct json_value *source = find(r, "sourceAddress"), *agent = find(r, "agent");
+        const struct json_value *source = find(r, "sourceAddress"), *agent = find(r, "agent"),
+                                *tag = find(r, "tag");
 
         if (source && (!json_is(source, JSON_STRING) || ip_parse(source->text, &r->out->source) != ERR_OK))
                 return refuse(r, "sourceAddress", "must be an IP address");
         if (agent && (!json_is(agent, JSON_STRING) || agent->text.len == 0 || agent->text.len > 128))
                 return refuse(r, "agent", "must be an agent's name or id");
+        if (tag && (!json_is(tag, JSON_STRING) || tag->text.len == 0 || tag->text.len > 63))
+                return refuse(r, "tag", "must be a tag of agents (sekisho node tag)");
         if (agent)
                 r->out->agent = agent->text;
+        if (tag)
+                r->out->tag = tag->text;
         return family_read(r);
 }
 

@@ -1,7 +1,7 @@
 /*
  * dispatch/ask.h - what a caller wants sent: the body of POST /api/execute, read.
  *
- * Does:   {url, method, headers, params, body, bodyBase64, timeout, sourceAddress, agent, family, followRedirects} to a struct; an
+ * Does:   {url, method, headers, params, body, bodyBase64, timeout, sourceAddress, agent, tag, family, followRedirects} to a struct; an
  *         unknown member is an error; what decides where bytes go (Host, framing, hop-by-hop fields) is not the caller's.
  * Not:    whether the destination is allowed (dispatch/rules.h); whose turn it is (dispatch/sources.h).
  * Thread: any; plain functions.
@@ -32,6 +32,7 @@ struct dispatch_ask {
         struct ip source;       /* family 0: any */
         uint8_t family;         /* 0, 4 or 6 */
         struct str agent;       /* name or id; empty: any */
+        struct str tag;         /* of the agent's; empty: any */
         unsigned redirects_max; /* 0: a redirect is an answer */
 };
 

@@ -12,7 +12,7 @@
  * line is looked through from its front once, in a task: those who can go, go; the others keep their places.
  */
 
-enum { CONNECT_MS = 3000 };
+enum { CONNECT_MS = 3000, CALLERS_MAX = 4096 };
 
 static void on_turn(struct task *t)
 {
@@ -20,6 +20,21 @@ static void on_turn(struct task *t)
 
         list_for_each_safe(node, &d->waiting)
                 execution_begin(CONTAINER_OF(node, struct execution, node));
+        dispatcher_pace(d);
+}
+
+static void on_pace(struct timer *t)
+{
+        dispatcher_turn(CONTAINER_OF(t, struct dispatcher, pace));
+}
+
+void dispatcher_pace(struct dispatcher *d)
+{
+        const struct units_rate *rate = &d->conf.agent_rate;
+
+        if (rate->count && !list_is_empty(&d->waiting) && d->pace.due == MONO_NEVER)
+                timer_set(d->w->loop, &d->pace,
+                          loop_now(d->w->loop) + MAX(rate->period_ms / (int64_t)rate->count, (int64_t)1));
 }
 
 void dispatcher_turn(struct dispatcher *d)
@@ -70,18 +85,36 @@ struct upstream *dispatcher_way(struct dispatcher *d, struct str agent)
         return way ? &way->upstream : NULL;
 }
 
-void dispatcher_told(struct dispatcher *d, struct str id, struct str name, const struct ip *addresses,
-                     size_t count)
+void dispatcher_told(struct dispatcher *d, struct str id, const struct ip *addresses, size_t count)
 {
         unix_ms now = loop_wall(d->w->loop);
         enum err e;
 
         if (count == 0 && !sources_find(d->sources, id))
                 return;
-        if ((e = sources_tell(d->sources, id, name, addresses, count, now)) != ERR_OK)
+        if ((e = sources_tell(d->sources, id, addresses, count, now)) != ERR_OK)
                 log_warning("dispatch_addresses_left_out", LOG_S("agent", id), LOG_N("told", count),
                             LOG_E(e));
         sources_link(d->sources, id, links_has(d->w->links, id), now);
+        dispatcher_turn(d);
+}
+
+void dispatcher_named(struct dispatcher *d, struct str id, struct str name, struct str tags)
+{
+        if (sources_name(d->sources, id, name, tags) != ERR_OK)
+                log_warning("dispatch_agent_not_named", LOG_S("agent", id));
+}
+
+void dispatcher_removed(struct dispatcher *d, struct str id)
+{
+        struct agent_way *way = map_find(&d->ways, id);
+
+        sources_remove(d->sources, id); /* `id` may be its own */
+        if (way && way->target.requests_active == 0 && way->target.connections == 0 &&
+            list_is_empty(&way->target.dials) && list_is_empty(&way->target.shared)) {
+                map_remove(&d->ways, way->target.agent);
+                free(way);
+        }
         dispatcher_turn(d);
 }
 
@@ -107,12 +140,16 @@ struct dispatcher *dispatcher_new(struct worker *w, const struct dispatcher_conf
 {
         struct dispatcher *d = calloc(1, sizeof(*d));
 
-        if (!d || !(d->sources = sources_new(w->shared->hash_key, conf->agent_requests))) {
+        if (!d || !(d->sources = sources_new(w->shared->hash_key, conf->agent_requests, conf->agent_rate)) ||
+            !(d->callers = tally_new(1, CALLERS_MAX))) {
+                if (d)
+                        sources_free(d->sources);
                 free(d);
                 return NULL;
         }
         d->w = w;
         d->conf = *conf;
+        timer_init(&d->pace, on_pace);
         list_init(&d->waiting);
         task_init(&d->turn, on_turn);
         map_init(&d->ways, w->shared->hash_key, SOURCES_AGENTS_MAX);
@@ -128,6 +165,8 @@ void dispatcher_free(struct dispatcher *d)
         if (!d)
                 return;
         loop_unpost(&d->turn);
+        timer_clear(&d->pace);
+        tally_free(d->callers);
         for (size_t at = 0; (entry = map_next(&d->ways, &at));)
                 free(entry->value);
         map_fini(&d->ways);

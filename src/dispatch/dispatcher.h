@@ -4,7 +4,8 @@
  *   waiting for a turn → calling an agent → (another address) → answering → over
  *
  * Does:   an address for each request, the call over the agent's link, another address where nothing was sent or doing it twice does no
- *         harm, redirects where they are asked for (each judged anew), the answer in JSON or as raw bytes; a bound on what waits.
+ *         harm, redirects where they are asked for (each judged anew), the answer in JSON or as raw bytes; a bound on what waits, on
+ *         how long, and on what one caller and one agent have at a time and in a time.
  * Not:    who the caller is and may do; history (told by on_done).
  * Thread: the worker's. Source: docs/protocol/dispatch.md.
  */
@@ -30,8 +31,11 @@ struct dispatch_record {
 
 struct dispatcher_conf {
         struct dispatch_rules rules;
-        uint32_t agent_requests; /* at a time */
-        uint64_t answer_bytes;   /* held of one answer */
+        uint32_t agent_requests, caller_requests;  /* at a time; a caller's waiting ones too */
+        struct units_rate agent_rate, caller_rate; /* count 0: none */
+        size_t waiting_max;
+        int64_t waiting_ms;    /* for a turn */
+        uint64_t answer_bytes; /* held of one answer */
         void (*on_done)(void *context, const struct dispatch_record *r);
         void *context;
 };
@@ -44,8 +48,11 @@ struct sources *dispatcher_sources(struct dispatcher *d);
 size_t dispatcher_waiting(const struct dispatcher *d);
 
 /* An agent's addresses, all it has; none when its channel is gone. */
-void dispatcher_told(struct dispatcher *d, struct str id, struct str name, const struct ip *addresses,
-                     size_t count);
+void dispatcher_told(struct dispatcher *d, struct str id, const struct ip *addresses, size_t count);
+/* What its owner calls it; tags with commas. */
+void dispatcher_named(struct dispatcher *d, struct str id, struct str name, struct str tags);
+/* It is no agent any more: what is under way ends as it may. */
+void dispatcher_removed(struct dispatcher *d, struct str id);
 void dispatcher_linked(struct dispatcher *d, struct str id, bool is_linked);
 
 /* What is to be sent. */
@@ -57,6 +64,14 @@ struct dispatch_order {
         bool is_raw;         /* the body as it is, not JSON */
 };
 
-/* Becomes the side that answers x, whose body has been read. Takes the order's arena. ERR_NO_MEMORY, ERR_TOO_LARGE (too many wait):
- * nothing was taken. */
-MUST_USE enum err dispatcher_execute(struct dispatcher *d, struct exchange *x, struct dispatch_order *order);
+enum dispatch_start {
+        DISPATCH_STARTED,
+        DISPATCH_CALLER_RATE, /* above the caller's rate: *wait_ms until the next would pass */
+        DISPATCH_CALLER_BUSY, /* the caller has as many at a time as it may */
+        DISPATCH_LINE_FULL,   /* too many wait */
+        DISPATCH_NO_MEMORY
+};
+
+/* Becomes the side that answers x, whose body has been read, and takes the order's arena. Not DISPATCH_STARTED: nothing was taken. */
+MUST_USE enum dispatch_start dispatcher_execute(struct dispatcher *d, struct exchange *x,
+                                                struct dispatch_order *order, int64_t *wait_ms);

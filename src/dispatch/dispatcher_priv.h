@@ -7,9 +7,10 @@
 #include "dispatch/dispatcher.h"
 #include "dispatch/result.h"
 #include "proxy/call.h"
+#include "proxy/tally.h"
 #include "proxy/worker.h"
 
-enum { TRIES_MAX = 4, WAITING_MAX = 10000 };
+enum { TRIES_MAX = 4 };
 
 /* The way to an agent: a target behind its links. */
 struct agent_way {
@@ -26,7 +27,9 @@ struct dispatcher {
         struct map ways;     /* of agent_way, by the agent's id */
         struct list waiting; /* of execution.node, who came first */
         size_t waiting_count;
-        struct task turn; /* somebody may have a turn now */
+        struct task turn;      /* somebody may have a turn now */
+        struct timer pace;     /* or then, by an agent's rate */
+        struct tally *callers; /* what each has at a time */
         struct measure_target target_measure;
         struct measure_upstream upstream_measure;
 };
@@ -36,6 +39,7 @@ struct execution {
         struct dispatcher *d;
         struct dispatch_order order;
         char id[EXCHANGE_ID_LEN + 1];
+        int32_t slot; /* of the caller, in callers */
 
         /* the attempt */
         struct call call;
@@ -45,7 +49,8 @@ struct execution {
         unsigned attempts, redirects;
         struct str host;    /* of the request, "example.com:8443" */
         struct list node;   /* while it waits for a turn */
-        struct timer timer; /* the request's own time */
+        struct timer timer; /* the request's own time, or the end of its waiting */
+        mono_ms deadline;
 
         /* what came of it */
         unix_ms begun;
@@ -76,5 +81,7 @@ void execution_give(struct execution *e);
 struct upstream *dispatcher_way(struct dispatcher *d, struct str agent);
 /* Somebody may have a turn. */
 void dispatcher_turn(struct dispatcher *d);
+/* Somebody waits, maybe for an agent's rate. */
+void dispatcher_pace(struct dispatcher *d);
 /* execution.c: it tries to have its turn; false: it waits on. */
 bool execution_begin(struct execution *e);

@@ -49,12 +49,25 @@ static void source_leave(struct execution *e, bool has_failed)
         dispatcher_turn(e->d);
 }
 
+static void line_enter(struct execution *e)
+{
+        struct loop *loop = e->d->w->loop;
+
+        if (!list_is_empty(&e->node))
+                return;
+        list_add_last(&e->d->waiting, &e->node);
+        e->d->waiting_count++;
+        timer_set(loop, &e->timer, MIN(e->deadline, loop_now(loop) + e->d->conf.waiting_ms));
+        dispatcher_pace(e->d);
+}
+
 static void line_leave(struct execution *e)
 {
         if (list_is_empty(&e->node))
                 return;
         list_remove(&e->node);
         e->d->waiting_count--;
+        timer_set(e->d->w->loop, &e->timer, e->deadline);
 }
 
 /* Everything but the memory, which lives until the turn's end. */
@@ -66,9 +79,10 @@ static void let_go(struct execution *e)
         if (e->is_calling)
                 call_cancel(&e->call);
         e->is_calling = false;
-        timer_clear(&e->timer);
         line_leave(e);
+        timer_clear(&e->timer);
         source_leave(e, e->error != NULL);
+        tally_leave(e->d->callers, 0, e->slot);
         record(e);
         loop_post(e->d->w->loop, &e->gone);
 }
@@ -105,7 +119,9 @@ static void fail(struct execution *e, const char *error)
 
 static void on_late(struct timer *t)
 {
-        fail(CONTAINER_OF(t, struct execution, timer), "timeout");
+        struct execution *e = CONTAINER_OF(t, struct execution, timer);
+
+        fail(e, loop_now(e->d->w->loop) < e->deadline ? "queue_timeout" : "timeout");
 }
 
 /* ---- an attempt ---- */
@@ -204,16 +220,16 @@ bool execution_begin(struct execution *e)
         const struct sources_want want = { .source = ask->source,
                                            .family = ask->family,
                                            .agent = ask->agent,
+                                           .tag = ask->tag,
                                            .tried = e->tried,
                                            .tried_count = MIN(e->attempts, (unsigned)TRIES_MAX) };
-        enum sources_answer answer = sources_take(e->d->sources, &want, loop_wall(e->d->w->loop), &e->source);
+        struct loop *loop = e->d->w->loop;
+        enum sources_answer answer =
+                sources_take(e->d->sources, &want, loop_now(loop), loop_wall(loop), &e->source);
         struct upstream *u;
 
         if (answer == SOURCES_BUSY) {
-                if (list_is_empty(&e->node)) {
-                        list_add_last(&e->d->waiting, &e->node);
-                        e->d->waiting_count++;
-                }
+                line_enter(e);
                 return false;
         }
         line_leave(e);
@@ -406,32 +422,67 @@ static const struct side_ops execution_ops = {
         .release = op_release,
 };
 
-enum err dispatcher_execute(struct dispatcher *d, struct exchange *x, struct dispatch_order *order)
+/* May this caller have one more now? Gives its slot. */
+static enum dispatch_start admit(struct dispatcher *d, uint64_t caller, int32_t *slot, int64_t *wait_ms)
 {
-        struct execution *e = d->waiting_count < WAITING_MAX ? calloc(1, sizeof(*e)) : NULL;
+        const struct dispatcher_conf *c = &d->conf;
+        uint64_t key =
+                hash_u64(caller ^ UINT64_C(0x6469737061746368)); /* apart from other rates of the process */
 
-        if (!e)
-                return d->waiting_count < WAITING_MAX ? ERR_NO_MEMORY : ERR_TOO_LARGE;
-        e->d = d;
-        e->order = *order;
-        if (!(e->host = dispatch_url_host(&e->order.ask.url, &e->order.arena)).ptr) {
+        *slot = TALLY_NO_SLOT;
+        if (d->waiting_count >= c->waiting_max)
+                return DISPATCH_LINE_FULL;
+        if (c->caller_requests &&
+            (*slot = tally_enter(d->callers, 0, key, c->caller_requests)) == TALLY_NO_SLOT)
+                return DISPATCH_CALLER_BUSY;
+        if (c->caller_rate.count == 0 ||
+            gate_pass(d->w->shared->rates, key, &c->caller_rate, loop_now(d->w->loop), wait_ms))
+                return DISPATCH_STARTED;
+        tally_leave(d->callers, 0, *slot);
+        return DISPATCH_CALLER_RATE;
+}
+
+static void begin(struct execution *e)
+{
+        const struct dispatch_url *url = &e->order.ask.url;
+
+        if (dispatch_may_ask(&e->d->conf.rules, url->authority.host, url->authority.port))
+                execution_begin(e);
+        else
+                fail(e, "destination_denied");
+}
+
+enum dispatch_start dispatcher_execute(struct dispatcher *d, struct exchange *x, struct dispatch_order *order,
+                                       int64_t *wait_ms)
+{
+        int32_t slot;
+        enum dispatch_start start = admit(d, order->caller_key, &slot, wait_ms);
+        struct execution *e = start == DISPATCH_STARTED ? calloc(1, sizeof(*e)) : NULL;
+
+        if (start != DISPATCH_STARTED)
+                return start;
+        if (e)
+                e->order = *order;
+        if (!e || !(e->host = dispatch_url_host(&e->order.ask.url, &e->order.arena)).ptr) {
+                if (e)
+                        *order = e->order;
                 free(e);
-                return ERR_NO_MEMORY;
+                tally_leave(d->callers, 0, slot);
+                return DISPATCH_NO_MEMORY;
         }
+        e->d = d;
+        e->slot = slot;
         e->side = (struct side){ .ops = &execution_ops, .x = x };
         memcpy(e->id, x->id, sizeof(e->id));
         e->begun = loop_wall(d->w->loop);
         e->begun_at = loop_now(d->w->loop);
+        e->deadline = e->begun_at + e->order.ask.timeout_ms;
         list_init(&e->node);
         timer_init(&e->timer, on_late);
         task_init(&e->gone, on_gone);
         buf_init(&e->body, order->is_raw ? SIZE_MAX / 2 : d->conf.answer_bytes);
-        timer_set(d->w->loop, &e->timer, e->begun_at + e->order.ask.timeout_ms);
+        timer_set(d->w->loop, &e->timer, e->deadline);
         x->up = &e->side;
-        if (!dispatch_may_ask(&d->conf.rules, e->order.ask.url.authority.host,
-                              e->order.ask.url.authority.port))
-                fail(e, "destination_denied");
-        else
-                execution_begin(e);
-        return ERR_OK;
+        begin(e);
+        return DISPATCH_STARTED;
 }

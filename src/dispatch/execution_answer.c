@@ -14,11 +14,9 @@ static uint16_t status_of(const char *error)
                 const char *error;
                 uint16_t status;
         } rows[] = {
-                { "destination_denied", 403 },
-                { "no_such_address", 404 },
-                { "no_address_available", 503 },
-                { "timeout", 504 },
-                { "no_memory", 503 },
+                { "destination_denied", 403 },   { "no_such_address", 404 },
+                { "no_address_available", 503 }, { "timeout", 504 },
+                { "queue_timeout", 503 },        { "no_memory", 503 },
                 { "agent_busy", 503 },
         };
 

@@ -10,9 +10,10 @@ struct sources {
         struct list turns; /* of source.turn */
         size_t agents_count, addresses_count;
         uint32_t in_flight_max;
+        struct units_rate rate;
 };
 
-struct sources *sources_new(struct hash_key hash_key, uint32_t in_flight_max)
+struct sources *sources_new(struct hash_key hash_key, uint32_t in_flight_max, struct units_rate rate)
 {
         struct sources *s = calloc(1, sizeof(*s));
 
@@ -22,6 +23,7 @@ struct sources *sources_new(struct hash_key hash_key, uint32_t in_flight_max)
         list_init(&s->agents);
         list_init(&s->turns);
         s->in_flight_max = in_flight_max;
+        s->rate = rate;
         return s;
 }
 
@@ -29,7 +31,7 @@ struct sources *sources_new(struct hash_key hash_key, uint32_t in_flight_max)
 
 bool sources_is_available(const struct source *a)
 {
-        return a->is_told && a->agent->is_linked;
+        return a->is_told && a->agent->is_linked && !a->agent->is_leaving;
 }
 
 /* Those who come (back) wait behind all others. */
@@ -104,17 +106,18 @@ static void agent_free(struct source_agent *a)
         list_remove(&a->node);
         free((char *)(uintptr_t)a->id.ptr);
         free((char *)(uintptr_t)a->name.ptr);
+        free((char *)(uintptr_t)a->tags.ptr);
         free(a);
 }
 
-static enum err agent_get(struct sources *s, struct str id, struct str name, struct source_agent **out)
+static enum err agent_get(struct sources *s, struct str id, struct source_agent **out)
 {
         struct source_agent *a = map_find(&s->by_id, id);
         enum err e;
 
         *out = a;
         if (a)
-                return text_keep(&a->name, name);
+                return ERR_OK;
         if (s->agents_count >= SOURCES_AGENTS_MAX)
                 return ERR_TOO_LARGE;
         if (!(a = calloc(1, sizeof(*a))))
@@ -123,8 +126,7 @@ static enum err agent_get(struct sources *s, struct str id, struct str name, str
         list_init(&a->turns);
         list_init(&a->node);
         a->in_flight_max = s->in_flight_max;
-        if ((e = text_keep(&a->id, id)) != ERR_OK || (e = text_keep(&a->name, name)) != ERR_OK ||
-            (e = map_add(&s->by_id, a->id, a)) != ERR_OK) {
+        if ((e = text_keep(&a->id, id)) != ERR_OK || (e = map_add(&s->by_id, a->id, a)) != ERR_OK) {
                 agent_free(a);
                 return e;
         }
@@ -178,11 +180,10 @@ static bool is_among(struct ip ip, const struct ip *all, size_t count)
         return false;
 }
 
-enum err sources_tell(struct sources *s, struct str id, struct str name, const struct ip *addresses,
-                      size_t count, unix_ms now)
+enum err sources_tell(struct sources *s, struct str id, const struct ip *addresses, size_t count, unix_ms now)
 {
         struct source_agent *a;
-        enum err e = agent_get(s, id, name, &a);
+        enum err e = agent_get(s, id, &a);
 
         if (e != ERR_OK)
                 return e;
@@ -208,6 +209,16 @@ enum err sources_tell(struct sources *s, struct str id, struct str name, const s
         return e;
 }
 
+enum err sources_name(struct sources *s, struct str id, struct str name, struct str tags)
+{
+        struct source_agent *a = map_find(&s->by_id, id);
+        enum err e;
+
+        if (!a)
+                return ERR_OK;
+        return (e = text_keep(&a->name, name)) == ERR_OK ? text_keep(&a->tags, tags) : e;
+}
+
 void sources_link(struct sources *s, struct str id, bool is_linked, unix_ms now)
 {
         struct source_agent *a = map_find(&s->by_id, id);
@@ -220,17 +231,25 @@ void sources_link(struct sources *s, struct str id, bool is_linked, unix_ms now)
                 turn_update(s, sources_of(node));
 }
 
+static void agent_forget(struct sources *s, struct source_agent *a)
+{
+        map_remove(&s->by_id, a->id);
+        s->agents_count--;
+        s->addresses_count -= a->addresses_count;
+        agent_free(a);
+}
+
 void sources_remove(struct sources *s, struct str id)
 {
         struct source_agent *a = map_find(&s->by_id, id);
 
         if (!a)
                 return;
-        assert(a->in_flight == 0);
-        map_remove(&s->by_id, a->id);
-        s->agents_count--;
-        s->addresses_count -= a->addresses_count;
-        agent_free(a);
+        a->is_leaving = true;
+        list_for_each(node, &a->addresses)
+                turn_update(s, sources_of(node));
+        if (a->in_flight == 0)
+                agent_forget(s, a);
 }
 
 void sources_free(struct sources *s)
@@ -245,10 +264,39 @@ void sources_free(struct sources *s)
 
 /* ---- taking turns ---- */
 
+static bool has_tag(const struct source_agent *a, struct str tag)
+{
+        struct str rest = a->tags, one;
+
+        while (a->tags.len && str_split(&rest, ',', &one))
+                if (str_eq(one, tag))
+                        return true;
+        return false;
+}
+
 static bool fits(const struct source *a, const struct sources_want *want)
 {
         return (want->family == 0 || want->family == a->ip.family) &&
-               (want->source.family == 0 || ip_eq(want->source, a->ip));
+               (want->source.family == 0 || ip_eq(want->source, a->ip)) &&
+               (want->tag.len == 0 || has_tag(a->agent, want->tag));
+}
+
+/* ---- an agent's rate: GCRA (ITU-T I.371), all of a period's count at once at most ---- */
+
+static int64_t interval_us(const struct sources *s)
+{
+        return MAX(s->rate.period_ms * 1000 / (int64_t)s->rate.count, (int64_t)1);
+}
+
+static bool is_in_pace(const struct sources *s, const struct source_agent *a, mono_ms at)
+{
+        return s->rate.count == 0 || a->paced_us - interval_us(s) * ((int64_t)s->rate.count - 1) <= at * 1000;
+}
+
+static void pace_count(const struct sources *s, struct source_agent *a, mono_ms at)
+{
+        if (s->rate.count)
+                a->paced_us = MAX(a->paced_us, at * 1000) + interval_us(s);
 }
 
 static bool was_tried(const struct source *a, const struct sources_want *want)
@@ -260,11 +308,12 @@ static bool was_tried(const struct source *a, const struct sources_want *want)
 }
 
 /* True: `a` it is. Else *answer learns what was in the way. */
-static bool consider(const struct source *a, const struct sources_want *want, enum sources_answer *answer)
+static bool consider(const struct sources *s, const struct source *a, const struct sources_want *want,
+                     mono_ms at, enum sources_answer *answer)
 {
         if (!fits(a, want) || was_tried(a, want))
                 return false;
-        if (a->agent->in_flight < a->agent->in_flight_max)
+        if (a->agent->in_flight < a->agent->in_flight_max && is_in_pace(s, a->agent, at))
                 return true;
         *answer = SOURCES_BUSY;
         return false;
@@ -281,36 +330,38 @@ static bool agent_has(const struct source_agent *a, const struct sources_want *w
 static bool is_known(const struct sources *s, const struct sources_want *want,
                      const struct source_agent *only)
 {
+        if (want->agent.len && want->tag.len == 0)
+                return only->addresses_count == 0 || agent_has(only, want); /* it has none for now */
         if (want->agent.len)
-                return only &&
-                       (only->addresses_count == 0 || agent_has(only, want)); /* it has none for now */
+                return agent_has(only, want);
         list_for_each(node, &s->agents)
                 if (agent_has(sources_agent_of(node), want))
                         return true;
         return false;
 }
 
-enum sources_answer sources_take(struct sources *s, const struct sources_want *want, unix_ms now,
+enum sources_answer sources_take(struct sources *s, const struct sources_want *want, mono_ms at, unix_ms now,
                                  struct source **out)
 {
         enum sources_answer answer = SOURCES_AWAY;
         struct source_agent *only = want->agent.len ? sources_find(s, want->agent) : NULL;
         struct source *found = NULL;
 
+        *out = NULL;
         if (want->agent.len && !only)
                 return SOURCES_UNKNOWN;
         list_for_each(node, only ? &only->turns : &s->turns) {
                 struct source *a = only ? CONTAINER_OF(node, struct source, agent_turn)
                                         : CONTAINER_OF(node, struct source, turn);
 
-                if (consider(a, want, &answer)) {
+                if (consider(s, a, want, at, &answer)) {
                         found = a;
                         break;
                 }
         }
-        *out = found;
         if (!found)
                 return answer == SOURCES_AWAY && !is_known(s, want, only) ? SOURCES_UNKNOWN : answer;
+        *out = found;
         list_remove(&found->turn);
         list_add_last(&s->turns, &found->turn);
         list_remove(&found->agent_turn);
@@ -319,15 +370,20 @@ enum sources_answer sources_take(struct sources *s, const struct sources_want *w
         found->used = now;
         found->agent->requests++;
         found->agent->in_flight++;
+        pace_count(s, found->agent, at);
         return SOURCES_FOUND;
 }
 
 void sources_put(struct sources *s, struct source *taken, bool has_failed)
 {
-        assert(taken->agent->in_flight > 0);
-        taken->agent->in_flight--;
+        struct source_agent *a = taken->agent;
+
+        assert(a->in_flight > 0);
+        a->in_flight--;
         taken->failures += has_failed;
-        taken->agent->failures += has_failed;
+        a->failures += has_failed;
+        if (a->is_leaving && a->in_flight == 0)
+                agent_forget(s, a);
 }
 
 /* ---- looking ---- */
@@ -351,12 +407,12 @@ struct sources_counts sources_count(const struct sources *s)
         return c;
 }
 
-enum err sources_restore(struct sources *s, struct str id, struct str name, struct ip ip, uint64_t requests,
-                         uint64_t failures, unix_ms used)
+enum err sources_restore(struct sources *s, struct str id, struct ip ip, uint64_t requests, uint64_t failures,
+                         unix_ms used)
 {
         struct source_agent *a;
         struct source *source;
-        enum err e = agent_get(s, id, name, &a);
+        enum err e = agent_get(s, id, &a);
 
         if (e != ERR_OK || (e = source_get(s, a, ip, &source)) != ERR_OK)
                 return e;

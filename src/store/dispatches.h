@@ -18,14 +18,14 @@ struct store_dispatch {
         int64_t status, duration_ms, answer_bytes, attempts;
 };
 
-/* Gives the row its id. A longer URL is cut. */
-MUST_USE enum err store_dispatch_add(struct store_txn *t, struct store_dispatch *row);
+/* Gives the rows their ids, in their order. A longer URL is cut. */
+MUST_USE enum err store_dispatch_add(struct store_txn *t, struct store_dispatch *rows, size_t count);
 
 /* The newest first; `before` 0: from the end. `limit` up to STORE_DISPATCH_PAGE_MAX. */
 MUST_USE enum err store_dispatch_list(struct store_txn *t, int64_t org, int64_t before, unsigned limit,
                                       struct arena *a, struct store_dispatch **out, size_t *count);
 
-/* Keeps the newest `rows_max` that began at or after `since`; removes at most `limit` of the others at a time. */
+/* Keeps the newest `rows_max` that began at or after `since`; removes at most twice `limit` of the others at a time. */
 MUST_USE enum err store_dispatch_prune(struct store_txn *t, unix_ms since, int64_t rows_max, unsigned limit,
                                        int64_t *removed);
 

@@ -39,6 +39,8 @@ def story_every_route_and_role_and_foreign_object(t, seconds=120):
                     same(a.status, 403, (method, path, role, a))
                 elif "{" in path:
                     assert a.status in (400, 404), (method, path, role, a)
+                elif "dispatch" in operation["tags"]:
+                    same(a.status, 404, (method, path, role, a))  # off here: control/dispatch.py
                 elif method == "get":
                     same(a.status, 200, (method, path, role, a))
                 else:

@@ -2,9 +2,14 @@
 
 import base64
 import json
+import os
+import re
+import subprocess
+import threading
 
 from lib.control_role import Control
 from lib.fleet import Agent, killed
+from lib.patience import patient
 from lib.stage import eventually, same
 
 LOOPBACK = ["127.0.0.0/8"]
@@ -173,3 +178,169 @@ def story_history_and_counts_outlive_a_restart(t, seconds=120):
     same(len(s.look(f"/history?before={history['next']}")["history"]), 3)
     same(s.look("/config/request")["headers"], {"X-Default": "yes"})
     same(s.control.ask("GET", "/api/history?limit=0").status, 400)
+
+
+def story_agents_by_name_and_tag(t, seconds=120):
+    s = Senders(t, (("home", ["127.0.0.2"]), ("work", ["127.0.0.4"]), ("attic", ["127.0.0.6"])))
+    up = t.sample()
+    url = f"http://127.0.0.1:{up.port}/bytes/1"
+    sources = {n: a for n, a in (("home", "127.0.0.2"), ("work", "127.0.0.4"), ("attic", "127.0.0.6"))}
+    nodes = {n["name"]: n["id"] for n in s.control.get("/agents")["items"]}
+    for name, tags in (("home", ["eu", "fast"]), ("work", ["eu"])):
+        same(s.control.ask("PATCH", f"/nodes/{nodes[name]}", {"settings": {"tags": tags}}).status, 200)
+    same(s.control.ask("PATCH", f"/nodes/{nodes['home']}", {"settings": {"tags": ["No Tag"]}}).status, 400)
+    same(s.control.ask("PATCH", f"/nodes/{nodes['home']}", {"settings": {"publish": {"models": False}}}).json["settings"],
+         {"tags": ["eu", "fast"], "publish": {"models": False}})  # one member says nothing of the others
+    eventually(lambda: {a["name"]: a["tags"] for a in s.look("/agents")["agents"]} == {"home": ["eu", "fast"], "work": ["eu"], "attic": []}, 20,
+               lambda: s.look("/agents"))
+    for name, address in sources.items():
+        same({s.execute(url, agent=name)["metadata"]["source_ip"] for _ in range(2)}, {address})
+    same({s.execute(url, tag="eu")["metadata"]["source_ip"] for _ in range(4)}, {"127.0.0.2", "127.0.0.4"})
+    r = s.execute(url, tag="fast")
+    same((r["metadata"]["source_ip"], r["metadata"]["agent"]), ("127.0.0.2", "home"))
+    same(s.execute(url, sourceAddress="127.0.0.6")["metadata"]["agent"], "attic")
+    same(s.execute(url, 404, tag="us")["error"], "no_such_address")
+    same(s.execute(url, 404, agent="attic", tag="eu")["error"], "no_such_address")
+    same(s.control.ask("POST", "/api/agents/register", {"agent_id": "x", "hostname": "x", "ipv6_addresses": []}, key=None).status, 410)
+    same(s.control.ask("PATCH", f"/nodes/{nodes['attic']}", {"name": "roof"}).status, 200)
+    eventually(lambda: s.control.ask("POST", "/api/execute", {"url": url, "agent": "roof"}).status == 200, 20, "the new name is not known")
+
+
+def story_who_is_removed_is_gone(t, seconds=120):
+    s = Senders(t, (("home", ["127.0.0.2"]), ("work", ["127.0.0.4"])))
+    up = t.sample()
+    url = f"http://127.0.0.1:{up.port}/bytes/1"
+    for _ in range(4):
+        s.execute(url)
+    reader = s.control.made("/api-keys", {"name": "sender", "scopes": ["dispatch"]})
+    t.secrets.append(reader["key"])
+    same(s.control.ask("DELETE", "/api/agents/home", key=reader["key"]).status, 403)
+    same(s.control.ask("DELETE", "/api/agents/nobody").status, 404)
+    same(s.control.ask("DELETE", "/api/agents/home").json["status"], "success")
+    eventually(lambda: s.pool()["total_agents"] == 1, 20, lambda: s.pool())
+    same({s.execute(url)["metadata"]["source_ip"] for _ in range(3)}, {"127.0.0.4"})
+    same(s.execute(url, 404, agent="home")["error"], "no_such_address")
+    assert any(h["metadata"]["source_ip"] == "127.0.0.2" for h in eventually(lambda: s.look("/history")["history"], 20, "no history")), "what it did is not known any more"
+    s.control.stop()
+    again = Control(t, "control-again", s.control.port, dispatch={"allow": LOOPBACK})
+    again.key, s.control = s.control.key, again
+    s.wait_available(1)
+    same(s.pool()["total_agents"], 1)
+
+
+def story_so_many_and_no_more(t, seconds=120):
+    """A caller's and an agent's share, and how long one waits for a turn."""
+    s = Senders(t, (("home", ["127.0.0.2"]),), agentRequests=1, callerRequests=3, waitingTimeout="400ms", waiting=1)
+    held = threading.Event()
+
+    def script(c, request):
+        if "/held" in request.target:
+            held.wait(60)
+        c.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    up = t.upstream(script)
+    base = f"http://127.0.0.1:{up.port}"
+    answers = []
+    first = threading.Thread(target=lambda: answers.append(s.execute(f"{base}/held")))
+    first.start()
+    try:
+        eventually(lambda: s.pool()["in_flight"] == 1, 20, lambda: s.pool())
+        r = s.execute(f"{base}/x", 503)  # waits, and its waiting ends
+        same(r["error"], "queue_timeout")
+        assert r["metadata"]["duration_ms"] >= 400, r
+        waiting = [threading.Thread(target=lambda: answers.append(s.control.ask("POST", "/api/execute", {"url": f"{base}/x"}).status)) for _ in range(1)]
+        for w in waiting:
+            w.start()
+        a = s.control.ask("POST", "/api/execute", {"url": f"{base}/x"})
+        assert a.status == 503, a  # it waited, or the line was full
+        for w in waiting:
+            w.join()
+    finally:
+        held.set()
+        first.join()
+    same(answers[-1]["status_code"], 200)
+    same(s.execute(f"{base}/x")["status_code"], 200)
+
+
+def story_a_key_has_a_rate(t, seconds=90):
+    s = Senders(t, (("home", ["127.0.0.2"]),), callerRate="2/h")
+    up = t.sample()
+    request = {"url": f"http://127.0.0.1:{up.port}/bytes/1"}
+    for status in (200, 200, 429):
+        a = s.control.ask("POST", "/api/execute", request)
+        same(a.status, status, a)
+    assert int(a.headers["retry-after"]) > 1000, a
+    other = s.control.new_key("other", "dispatch")
+    same(s.control.ask("POST", "/api/execute", request, key=other).status, 200)
+
+
+def story_figures_for_its_dashboards(t, seconds=90):
+    s = Senders(t, (("home", ["127.0.0.2", "127.0.0.3"]),))
+    up = t.sample()
+    for _ in range(3):
+        s.execute(f"http://127.0.0.1:{up.port}/bytes/1000")
+    s.execute("http://127.0.0.1:1/", 502, method="POST")
+    same(s.control.ask("GET", "/api/metrics", key=None).status, 404)
+    page = s.control.page("/metrics")
+    agent = s.look("/agents")["agents"][0]["agent_id"]
+    for line in (f'http_dispatcher_requests_total{{agent_id="{agent}",status_code="200",method="GET"}} 3',
+                 f'http_dispatcher_requests_total{{agent_id="{agent}",status_code="none",method="POST"}} 1',
+                 f'http_dispatcher_request_errors_total{{agent_id="{agent}",error_type="unreachable"}} 1',
+                 f'http_dispatcher_response_size_bytes_count{{agent_id="{agent}"}} 3',
+                 "http_dispatcher_agents_connected 1", "http_dispatcher_agents_total 1", "http_dispatcher_ip_pool_size 2",
+                 "http_dispatcher_ip_pool_available 2", "http_dispatcher_websocket_connections 1",
+                 f'http_dispatcher_queue_depth{{agent_id="{agent}"}} 0', 'http_dispatcher_queue_depth{agent_id="any"} 0'):
+        assert line in page, (line, page)
+
+
+def story_by_hand(t, seconds=120):
+    """sekisho execute: what it sends, prints, and says when nothing came."""
+    s = Senders(t, (("home", ["127.0.0.2"]), ("work", ["127.0.0.4"])))
+
+    def script(c, request):
+        if "/bin" in request.target:
+            c.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n\xff\x00\x01\n")
+        elif "/json" in request.target:
+            c.send(b'HTTP/1.1 404 No\r\nContent-Type: application/json\r\nContent-Length: 12\r\n\r\n {"a": 1.0}\n')
+        elif "/slow" in request.target:
+            c.wait_closed()
+        else:
+            said = f"{request.method} {request.target} {request.body.decode()} {[v for k, v in request.fields if k.lower() == 'x-a']}".encode()
+            c.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(said), said))
+
+    up = t.upstream(script)
+    base = f"http://127.0.0.1:{up.port}"
+    env = {**os.environ, "SEKISHO_SERVER": s.control.url + "#" + re.search(r"/setup#[\w-]+\.([0-9a-f]{32})", s.control.text())[1], "SEKISHO_TOKEN": s.control.new_key("hand", "dispatch"),
+           "XDG_CONFIG_HOME": str(t.folder / "cfg")}
+
+    def run(*args, code=0, data=None):
+        p = subprocess.run([t.sekisho, "execute", *args], env=env, input=data, capture_output=True, timeout=patient(30))
+        same(p.returncode, code, (args, p.stdout, p.stderr))
+        return p
+
+    p = run(f"{base}/x?q=1", "-H", "X-A: one", "-H", "x-a: two", "--data", "hello", "--agent", "work")
+    same(p.stdout, b"POST /x?q=1 hello ['one', 'two']")
+    assert p.stderr.startswith(b"200 from 127.0.0.4 by work"), p.stderr
+    same(run(f"{base}/x", "-X", "DELETE", "--source", "127.0.0.2").stdout, b"DELETE /x  []")
+    given = t.folder / "given"
+    given.write_bytes(b"from a file")
+    same(run(f"{base}/x", "--data", f"@{given}").stdout, b"POST /x from a file []")
+    same(run(f"{base}/x", "--data", "@-", data=b"from a pipe").stdout, b"POST /x from a pipe []")
+    same(run(f"{base}/json").stdout.strip(), b'{"a": 1.0}')
+    same(run(f"{base}/bin").stdout, b"\xff\x00\x01\n")
+    kept = t.folder / "kept"
+    p = run(f"{base}/bin", "--raw", "--output", kept)
+    same((kept.read_bytes(), p.stdout, p.stderr), (b"\xff\x00\x01\n", b"", b"200\n"))
+    same(run(f"{base}/json", "--raw").stdout, b' {"a": 1.0}\n')
+    told = json.loads(run(f"{base}/json", "--json").stdout)
+    same((told["status_code"], told["body"]), (404, {"a": 1.0}))
+    for args, code, words in (((f"{base}/slow", "--timeout", "300ms"), 1, "--timeout"), ((f"{base}/x", "--tag", "us"), 4, "node list"),
+                              (("http://10.0.0.1/",), 7, "control.dispatch.allow"), (("http://127.0.0.1:1/",), 1, "cannot reach"),
+                              (("ftp://x/",), 2, "url"), ((f"{base}/x", "-H", "none"), 2, "Name: value"), ((), 2, "a URL"),
+                              ((f"{base}/x", "--timeout", "soon"), 2, "30s"), ((f"{base}/x", "--raw", "--json"), 2, "choose one")):
+        p = run(*args, code=code)
+        assert words in p.stderr.decode(), (args, p.stderr)
+    env["SEKISHO_TOKEN"] = s.control.new_key("reads", "read")
+    run(f"{base}/x", code=7)
+    env["SEKISHO_TOKEN"] = "skapi-nothing"
+    run(f"{base}/x", code=3)

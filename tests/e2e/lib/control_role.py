@@ -104,6 +104,17 @@ class Control(Program):
         finally:
             connection.close()
 
+    def page(self, path):
+        """What stands beside the API, as text."""
+        connection = http.client.HTTPSConnection("127.0.0.1", self.port, context=unverified(), timeout=patient(10))
+        try:
+            connection.request("GET", path, headers={"Authorization": f"Bearer {self.key}"})
+            a = Answer(connection.getresponse())
+        finally:
+            connection.close()
+        assert a.status == 200, a
+        return a.text
+
     def get(self, path, **more):
         a = self.ask("GET", path, **more)
         assert a.status == 200, a

@@ -6,7 +6,7 @@ static struct sources *pool;
 
 static int setup(void **state)
 {
-        pool = sources_new((struct hash_key){ 1, 2 }, 1000);
+        pool = sources_new((struct hash_key){ 1, 2 }, 1000, (struct units_rate){ 0 });
         assert_non_null(pool);
         return 0;
 }
@@ -38,7 +38,7 @@ static void tell(const char *id, uint32_t first, size_t count)
 
         for (size_t i = 0; i < count; i++)
                 list[i] = number(first + (uint32_t)i);
-        assert_err(sources_tell(pool, str_of(id), str_of(id), list, count, 1), ERR_OK);
+        assert_err(sources_tell(pool, str_of(id), list, count, 1), ERR_OK);
         sources_link(pool, str_of(id), true, 1);
 }
 
@@ -47,7 +47,7 @@ static struct source *take(const struct sources_want *want)
         static const struct sources_want any;
         struct source *out;
 
-        assert_int_equal(sources_take(pool, want ? want : &any, 5, &out), SOURCES_FOUND);
+        assert_int_equal(sources_take(pool, want ? want : &any, 5, 5, &out), SOURCES_FOUND);
         return out;
 }
 
@@ -84,7 +84,7 @@ static void a_dead_agent_leaves_at_once(void **state)
                 sources_put(pool, out, false);
         }
         sources_link(pool, STR("b"), false, 2);
-        assert_int_equal(sources_take(pool, &(struct sources_want){ 0 }, 1, &out), SOURCES_AWAY);
+        assert_int_equal(sources_take(pool, &(struct sources_want){ 0 }, 1, 1, &out), SOURCES_AWAY);
         assert_null(out);
         sources_link(pool, STR("a"), true, 3);
         assert_str(take(NULL)->agent->id, STR("a"));
@@ -111,7 +111,7 @@ static void counts_outlive_addresses_and_links(void **state)
 
 static void a_restart_restores_counts(void **state)
 {
-        assert_err(sources_restore(pool, STR("a"), STR("home"), number(1), 7, 2, 99), ERR_OK);
+        assert_err(sources_restore(pool, STR("a"), number(1), 7, 2, 99), ERR_OK);
         assert_int_equal(sources_count(pool).available, 0);
         tell("a", 1, 1);
         struct source *s = take(NULL);
@@ -126,7 +126,8 @@ static void what_is_asked_for_is_given(void **state)
         struct ip both[] = { ip("8.8.8.8"), ip("2606:4700::1") };
         struct source *out;
 
-        assert_err(sources_tell(pool, STR("ag-1"), STR("home"), both, 2, 1), ERR_OK);
+        assert_err(sources_tell(pool, STR("ag-1"), both, 2, 1), ERR_OK);
+        assert_err(sources_name(pool, STR("ag-1"), STR("home"), STR("eu,fast")), ERR_OK);
         sources_link(pool, STR("ag-1"), true, 1);
         tell("ag-2", 50, 1);
         for (int i = 0; i < 4; i++) {
@@ -136,16 +137,24 @@ static void what_is_asked_for_is_given(void **state)
                 struct source *six = take(&(struct sources_want){ .agent = STR("home"), .family = 6 });
                 assert_true(ip_eq(six->ip, both[1]));
                 sources_put(pool, six, false);
+                struct source *tagged = take(&(struct sources_want){ .tag = STR("fast"), .family = 4 });
+                assert_true(ip_eq(tagged->ip, both[0]));
+                sources_put(pool, tagged, false);
                 struct source *given = take(&(struct sources_want){ .source = number(50) });
                 assert_str(given->agent->id, STR("ag-2"));
                 sources_put(pool, given, false);
         }
-        assert_int_equal(sources_take(pool, &(struct sources_want){ .agent = STR("nobody") }, 1, &out),
+        assert_int_equal(sources_take(pool, &(struct sources_want){ .tag = STR("eu,fast") }, 1, 1, &out),
                          SOURCES_UNKNOWN);
-        assert_int_equal(sources_take(pool, &(struct sources_want){ .source = ip("9.9.9.9") }, 1, &out),
+        assert_int_equal(sources_take(pool, &(struct sources_want){ .agent = STR("ag-2"), .tag = STR("eu") },
+                                      1, 1, &out),
+                         SOURCES_UNKNOWN);
+        assert_int_equal(sources_take(pool, &(struct sources_want){ .agent = STR("nobody") }, 1, 1, &out),
+                         SOURCES_UNKNOWN);
+        assert_int_equal(sources_take(pool, &(struct sources_want){ .source = ip("9.9.9.9") }, 1, 1, &out),
                          SOURCES_UNKNOWN);
         assert_int_equal(
-                sources_take(pool, &(struct sources_want){ .agent = STR("ag-2"), .family = 4 }, 1, &out),
+                sources_take(pool, &(struct sources_want){ .agent = STR("ag-2"), .family = 4 }, 1, 1, &out),
                 SOURCES_UNKNOWN);
 }
 
@@ -159,7 +168,7 @@ static void what_was_tried_is_not_taken_again(void **state)
         tried[1] = take(&(struct sources_want){ .tried = tried, .tried_count = 1 });
         assert_ptr_not_equal(tried[0], tried[1]);
         assert_int_equal(
-                sources_take(pool, &(struct sources_want){ .tried = tried, .tried_count = 2 }, 1, &out),
+                sources_take(pool, &(struct sources_want){ .tried = tried, .tried_count = 2 }, 1, 1, &out),
                 SOURCES_AWAY);
 }
 
@@ -171,11 +180,49 @@ static void an_agent_has_only_so_much_to_do(void **state)
         sources_find(pool, STR("a"))->in_flight_max = 2;
         first = take(NULL);
         take(NULL);
-        assert_int_equal(sources_take(pool, &(struct sources_want){ 0 }, 1, &out), SOURCES_BUSY);
+        assert_int_equal(sources_take(pool, &(struct sources_want){ 0 }, 1, 1, &out), SOURCES_BUSY);
         sources_put(pool, first, false);
         take(NULL);
         assert_int_equal(sources_find(pool, STR("a"))->in_flight, 2);
         assert_int_equal(sources_find(pool, STR("a"))->requests, 3);
+}
+
+/* Three a second and no more, whatever its addresses. */
+static void an_agent_has_a_rate(void **state)
+{
+        static const struct sources_want any;
+        struct source *out;
+        int taken = 0;
+
+        sources_free(pool);
+        pool = sources_new((struct hash_key){ 1, 2 }, 1000, (struct units_rate){ 3, 1000 });
+        tell("a", 1, 5);
+        for (mono_ms at = 10 * 1000; at < 20 * 1000; at += 7)
+                while (sources_take(pool, &any, at, 1, &out) == SOURCES_FOUND) {
+                        sources_put(pool, out, false);
+                        taken++;
+                }
+        assert_in_range(taken, 29, 33); /* ten seconds' and the first burst */
+        while (sources_take(pool, &any, 20 * 1000, 1, &out) == SOURCES_FOUND)
+                sources_put(pool, out, false);
+        tell("b", 50, 1);
+        assert_int_equal(sources_take(pool, &any, 20 * 1000, 1, &out), SOURCES_FOUND);
+        assert_str(out->agent->id, STR("b"));
+}
+
+/* What is in flight ends; nothing new begins there, and nothing of it is left. */
+static void who_is_removed_leaves_at_once(void **state)
+{
+        struct source *mine, *out;
+
+        tell("a", 1, 2);
+        mine = take(NULL);
+        sources_remove(pool, STR("a"));
+        assert_int_equal(sources_take(pool, &(struct sources_want){ 0 }, 1, 1, &out), SOURCES_AWAY);
+        assert_int_equal(sources_count(pool).available, 0);
+        sources_put(pool, mine, false);
+        assert_int_equal(sources_count(pool).agents, 0);
+        assert_int_equal(sources_take(pool, &(struct sources_want){ 0 }, 1, 1, &out), SOURCES_UNKNOWN);
 }
 
 static void numbers_are_bounded(void **state)
@@ -184,7 +231,7 @@ static void numbers_are_bounded(void **state)
 
         for (uint32_t i = 0; i < ARRAY_SIZE(many); i++)
                 many[i] = number(i);
-        assert_err(sources_tell(pool, STR("a"), STR("a"), many, ARRAY_SIZE(many), 1), ERR_TOO_LARGE);
+        assert_err(sources_tell(pool, STR("a"), many, ARRAY_SIZE(many), 1), ERR_TOO_LARGE);
         assert_int_equal(sources_count(pool).addresses, SOURCES_OF_AGENT_MAX);
         sources_remove(pool, STR("a"));
         assert_int_equal(sources_count(pool).agents, 0);
@@ -201,6 +248,8 @@ int main(void)
                 cmocka_unit_test_setup_teardown(what_is_asked_for_is_given, setup, teardown),
                 cmocka_unit_test_setup_teardown(what_was_tried_is_not_taken_again, setup, teardown),
                 cmocka_unit_test_setup_teardown(an_agent_has_only_so_much_to_do, setup, teardown),
+                cmocka_unit_test_setup_teardown(an_agent_has_a_rate, setup, teardown),
+                cmocka_unit_test_setup_teardown(who_is_removed_leaves_at_once, setup, teardown),
                 cmocka_unit_test_setup_teardown(numbers_are_bounded, setup, teardown),
         };
 

@@ -20,7 +20,7 @@ static enum err add_some(struct store_txn *t, void *context)
                                               .answer_bytes = 10 * i,
                                               .attempts = 1 };
 
-                assert_err(store_dispatch_add(t, &row), ERR_OK);
+                assert_err(store_dispatch_add(t, &row, 1), ERR_OK);
                 assert_int_equal(row.id, i + 1);
         }
         return ERR_OK;
