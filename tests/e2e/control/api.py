@@ -24,9 +24,9 @@ def story_every_route_and_role_and_foreign_object(t, seconds=120):
     api = control.get("/openapi.json")
     checked = 0
     for path, methods in api["paths"].items():
+        if path in ("/owner", "/events") or "servers" in methods:  # what stands elsewhere is off here: control/dispatch.py
+            continue
         for method, operation in methods.items():
-            if path in ("/owner", "/events"):
-                continue
             place = re.sub(r"\{\w+\}", "sv-aaaaaaaaaaaaaaaa", path)
             body = sample_body(operation)
             same(control.ask(method.upper(), place, body, key=None).status, 401, (method, path))
@@ -39,8 +39,6 @@ def story_every_route_and_role_and_foreign_object(t, seconds=120):
                     same(a.status, 403, (method, path, role, a))
                 elif "{" in path:
                     assert a.status in (400, 404), (method, path, role, a)
-                elif "dispatch" in operation["tags"]:
-                    same(a.status, 404, (method, path, role, a))  # off here: control/dispatch.py
                 elif method == "get":
                     same(a.status, 200, (method, path, role, a))
                 else:
