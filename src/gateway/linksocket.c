@@ -24,6 +24,7 @@ struct linksocket {
         struct timer timer; /* the other side's half of the end */
         int fd;             /* for the greeting; -1: given */
         bool is_asked, is_open, is_over;
+        bool is_carrier; /* counted as one */
 };
 
 static struct linksocket *of(struct side *s)
@@ -40,6 +41,8 @@ static void socket_end(struct linksocket *s)
                 close(s->fd);
         s->fd = -1;
         s->is_open = false;
+        s->w->carriers_count -= s->is_carrier;
+        s->is_carrier = false;
         link_wrap_close(&s->wrap);
 }
 
@@ -183,7 +186,10 @@ static void on_open(struct task *t)
                 return;
         int fd = s->fd;
         s->fd = -1;
+        s->is_carrier = true;
+        s->w->carriers_count++;
         greeting_open_link(s->w, fd);
+        worker_look_drained(s->w);
 }
 
 static enum step_result socket_pick(struct exchange *x)
@@ -192,7 +198,9 @@ static enum step_result socket_pick(struct exchange *x)
 
         if (!x->w->snap->links.tls)
                 return exchange_refuse(x, 404, "no_route", "There is nothing at this path.");
-        if (!x->is_websocket || !wanted || !str_eq(str_trim(wanted->value), STR(LINK_WRAP_PROTOCOL))) {
+        /* A connection of its own, HTTP/1.1: how many connections carry links is counted (worker.h). */
+        if (!x->is_websocket || x->is_connect || !wanted ||
+            !str_eq(str_trim(wanted->value), STR(LINK_WRAP_PROTOCOL))) {
                 reply_will_have(x, "Upgrade", STR("websocket"));
                 return exchange_refuse(x, 426, "upgrade", "Agents come here, with a WebSocket of theirs.");
         }

@@ -12,8 +12,20 @@ struct header {
 
 void link_ws_mask(const uint8_t mask[LINK_WS_MASK_BYTES], size_t at, uint8_t *bytes, size_t len)
 {
-        for (size_t i = 0; i < len; i++)
-                bytes[i] ^= mask[(at + i) % LINK_WS_MASK_BYTES];
+        uint8_t turned[8];
+        uint64_t word, mask_word;
+        size_t i = 0;
+
+        for (size_t k = 0; k < sizeof(turned); k++)
+                turned[k] = mask[(at + k) % LINK_WS_MASK_BYTES];
+        memcpy(&mask_word, turned, sizeof(mask_word));
+        for (; len - i >= sizeof(word); i += sizeof(word)) {
+                memcpy(&word, bytes + i, sizeof(word));
+                word ^= mask_word;
+                memcpy(bytes + i, &word, sizeof(word));
+        }
+        for (; i < len; i++)
+                bytes[i] ^= turned[i % sizeof(turned)];
 }
 
 /* RFC 6455 5.2 */

@@ -39,8 +39,7 @@ void down_free(struct down *c)
         measure_set(w, w->measure.connections, (int64_t)pool_taken_count(w->downs));
         if (link)
                 link->on_closed(link);
-        if (w->is_draining && list_is_empty(&w->down_list) && w->on_drained)
-                w->on_drained(w);
+        worker_look_drained(w);
 }
 
 /* Before there is a protocol. */

@@ -111,6 +111,7 @@ struct exchange {
         struct str caller_entry;          /* of the route's list: what let it in */
         struct upstream *upstream;
         struct target *target_in_use;
+        const char *way;        /* of the link it went over, see link_way; else NULL */
         struct target *entered; /* whose load it is part of, or NULL */
         bool is_probe;          /* it tries a target that was ejected */
         struct target **tried;  /* failed targets, not to be picked again; in the arena when there are any */

@@ -285,6 +285,7 @@ enum err link_serve(struct link *link)
         struct links *l = link->links;
         struct link_agent *a = agent_get(l, node_id(&link->name));
         size_t count = 0;
+        uint16_t port;
         enum err e;
 
         if (!a)
@@ -293,6 +294,7 @@ enum err link_serve(struct link *link)
                 count++;
         if (count >= AGENT_LINKS_MAX)
                 return ERR_TOO_LARGE;
+        link->is_websocket = stream_peer_address(&link->stream, &port).family == 0; /* a half of a pair */
         stand_in_make(link);
         if ((e = up_h2_adopt_link(l->w, &link->target, link, &link->stream, &link->conn)) != ERR_OK)
                 return e;
@@ -305,11 +307,16 @@ enum err link_serve(struct link *link)
         l->links_count++;
         measure_set(l->w, l->w->measure.links, (int64_t)l->links_count);
         log_info("link_open", LOG_S("agent", node_id(&link->name)), LOG_N("worker", l->w->index),
-                 LOG_N("links", count + 1));
+                 LOG_N("links", count + 1), LOG_C("way", link_way(link)));
         announce(link);
         waiting_serve(a);
         tick_plan(l);
         return ERR_OK;
+}
+
+const char *link_way(const struct link *link)
+{
+        return link->is_websocket ? "websocket" : "tls";
 }
 
 void link_lost(struct link *link, enum err e)
@@ -404,6 +411,18 @@ void links_leave(struct links *l)
 
                 if (link->state == LINK_SERVING && link->conn)
                         announce(link);
+        }
+}
+
+void links_end(struct links *l)
+{
+        list_for_each_safe(node, &l->all) {
+                struct link *link = CONTAINER_OF(node, struct link, node);
+
+                if (link->state != LINK_SERVING || !link->conn)
+                        continue;
+                link_enter(link, LINK_LEAVING);
+                up_h2_leave(link->conn);
         }
 }
 

@@ -31,6 +31,8 @@ void links_take(struct links *l, int fd);
 
 /* The worker ends: agents are told to look elsewhere; what has links goes on with them. */
 void links_leave(struct links *l);
+/* No request will come any more: what is idle closes. */
+void links_end(struct links *l);
 /* Another snapshot is in force: who may not stay goes. */
 void links_judge(struct links *l);
 
@@ -47,3 +49,5 @@ MUST_USE enum err links_connect(struct exchange *x, struct target *t);
 void link_lost(struct link *link, enum err e);
 /* Nothing refers to it any more. */
 void link_closed(struct link *link);
+/* How it came: "tls", "websocket". */
+const char *link_way(const struct link *link);

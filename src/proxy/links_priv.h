@@ -33,6 +33,7 @@ struct link {
         struct list node; /* links.all */
         struct list agent_node;
         uint8_t state;
+        bool is_websocket;
 
         struct stream stream; /* while opening */
         struct up_h2 *conn;   /* NULL: not yet, or no more */

@@ -251,6 +251,7 @@ enum err up_h2_begin(struct up_h2 *c, struct exchange *x)
                 return ERR_OK;
         }
         if (c->link) {
+                x->way = link_way(c->link);
                 if (c->streams_count == 0)
                         link_ask(c, now);
                 return up_h2_stream_start(c, x);

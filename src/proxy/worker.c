@@ -109,6 +109,19 @@ void worker_set_snapshot(struct worker *w, struct snapshot *snap)
         overload_look(w, true);
 }
 
+/* Under the last connections are links, here or in another worker: with ours gone nobody waits for anybody. */
+void worker_look_drained(struct worker *w)
+{
+        if (!w->is_draining)
+                return;
+        if (list_is_empty(&w->down_list)) {
+                if (w->on_drained)
+                        w->on_drained(w);
+        } else if (pool_taken_count(w->downs) == w->carriers_count) {
+                links_end(w->links);
+        }
+}
+
 void worker_drain(struct worker *w, bool is_patient)
 {
         w->is_draining = true;
@@ -122,8 +135,7 @@ void worker_drain(struct worker *w, bool is_patient)
         idle_ups_close(w->snap);
         up_udp_drain(w);
         links_leave(w->links);
-        if (list_is_empty(&w->down_list) && w->on_drained)
-                w->on_drained(w);
+        worker_look_drained(w);
 }
 
 void worker_accept(struct worker *w, int fd, const struct listen_conf *listen, struct ip peer)

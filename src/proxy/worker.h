@@ -59,6 +59,7 @@ struct worker {
         struct list preface_list;  /* connections whose PROXY header is awaited */
         struct list greeting_list; /* TLS connections whose first message is awaited */
         size_t prefaces_count, greetings_count;
+        size_t carriers_count; /* clients' connections that are nothing but the way of an agent's link, here or in another worker */
         struct list udp_list;    /* flows to targets (up_udp.c) */
         size_t udp_queued_bytes; /* datagrams that wait for their exchanges (datagrams.h) */
 
@@ -105,6 +106,8 @@ void worker_set_snapshot(struct worker *w, struct snapshot *snap);
 /* Stops taking new requests: idle connections close now (patiently: with the answer
  * to their next request, so that none is lost on its way), others after their answer. on_drained follows. */
 void worker_drain(struct worker *w, bool is_patient);
+/* A connection ended, or became a carrier. */
+void worker_look_drained(struct worker *w);
 
 /* An accepted connection from a listener of this worker; takes fd. */
 struct listen_conf;

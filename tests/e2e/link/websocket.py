@@ -9,8 +9,11 @@ import socket
 import ssl
 import threading
 
-from lib import links
+from gateway.reload import Load
+from gateway.upgrade import Line
+from lib import links, proc
 from lib.stage import Program, eventually, free_port, same
+from link.upgrade import Posts
 from link.ways import Proxy, problems
 
 SECRET = "moss-under-the-fern"
@@ -116,6 +119,8 @@ def story_through_a_box_that_ends_tls(t):
     works(gate)
     same(ways(agent), {"websocket"})
     same(problems(agent), set())
+    eventually(lambda: len(asked := [x for x in gate.access_log() if "target" in x]) >= 3 and {x.get("way") for x in asked} == {"websocket"},
+               10, lambda: f"{gate.access_log()}")
     # Both end when the box does, and come back with it.
     os.kill(box.pid, signal.SIGKILL)
     t.programs.remove(box)
@@ -145,6 +150,8 @@ def story_the_straight_way_is_tried_first_and_then_the_other(t):
     second = links.agent(t, nodes, [other], {"tg-app": t.sample().url}, name="ag-two")
     links.links_open(other, 1)
     same((ways(second), second.events("gateway_way")), ({"tls"}, []))
+    same(other.get("/bytes/3", token=False).status, 200)
+    eventually(lambda: [x["way"] for x in other.access_log() if "target" in x] == ["tls"], 10, lambda: f"{other.access_log()}")
 
 
 def story_a_gateway_that_is_down_is_not_asked_another_way(t):
@@ -358,3 +365,22 @@ def story_no_gateway_for_agents_has_no_such_door(t):
     gate = t.proxy(t.upstream())
     with socket.create_connection(("127.0.0.1", gate.port), 20) as sock:
         same(upgrade(sock), 404)
+
+
+def story_upgrades_of_either_end_lose_nothing(t, seconds=180):
+    nodes = links.Nodes(t)
+    gate = links.gateway(t, nodes, ["ag-one/tg-app"], workers=2, upstream={"retries": 0}, drainTimeout="100s")
+    agent = links.agent(t, nodes, [gate], {"tg-app": t.sample().url}, websocket="always")
+    links.links_open(gate, 2, 20)
+    load, posts = Load(gate, 2), Posts(gate)
+    doors, serves = Line(gate), Line(agent)
+    for line in (doors, serves, doors):
+        old = line.pid
+        same(line.upgrade()["event"], "upgrade_done")
+        eventually(lambda p=old: not proc.is_alive(p), 60, f"{line.gate.name}: the old one does not end")
+    for x in (load, posts):
+        x.stop()
+        assert x.asked > 20 and not x.wrong, (x.asked, x.wrong[:5])
+    links.links_open(gate, 2, 20)
+    serves.end()
+    doors.end()
