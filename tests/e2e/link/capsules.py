@@ -42,7 +42,8 @@ def opened(c, stream, fields):
 def story_a_gateway_that_speaks_no_capsules(t):
     nodes, server = links.Nodes(t), Echo()
     fallen = FallenGateway(t, nodes, nodes.node("gateway", "gw-one"))
-    links.agent(t, nodes, [fallen], {"tg-udp": f"udp://127.0.0.1:{server.port}", "tg-tcp": f"tcp://127.0.0.1:{free_port()}"})
+    links.agent(t, nodes, [fallen], {"tg-udp": f"udp://127.0.0.1:{server.port}", "tg-tcp": f"tcp://127.0.0.1:{free_port()}",
+                                      "tg-meta": "udp://169.254.169.254:53"}, allow=[f"127.0.0.1:{server.port}"])
     c = h2_client.Conn.on(fallen.accept())
     c.until(lambda kind, flags, *_: kind == SETTINGS and not flags & ACK)
     same(opened(c, 1, flow("tg-udp")), 200)
@@ -68,6 +69,7 @@ def story_a_gateway_that_speaks_no_capsules(t):
         at += 2
     same(len(server.heard), heard, "something of it came to the target")
     for why, fields, status in (("a flow of a target of bytes", flow("tg-tcp"), 400), ("one that is not offered", flow("tg-none"), 404),
+                                ("offered, and not allowed", flow("tg-meta"), 403),
                                 ("a CONNECT of bytes", [(":method", "CONNECT"), (":authority", "tg-udp.sekisho.internal:0"), ("sekisho-target", "tg-udp")], 400),
                                 ("a request", h2_client.request("/", authority="tg-udp.sekisho.internal", more=[("sekisho-target", "tg-udp")]), 400)):
         same(opened(c, at, fields), status, why)
