@@ -73,7 +73,7 @@ API_RUN(share_add)
 
         if (e != ERR_OK || (e = agent_find(c, t, identity_permit_org(permit), o.agent, &agent)) != ERR_OK)
                 return e;
-        struct share_request r = { &agent, o.url, o.host, identity_permit_actor(permit).name };
+        struct share_request r = { &agent, o.url, o.host, identity_permit_actor(permit).name, false };
         change = change_begin(t, permit, "share.add");
         e = share_make(change, &r, &c->work, &row, &why);
         if (e == ERR_DENIED)

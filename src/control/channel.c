@@ -285,6 +285,11 @@ static void report_keep(struct channel *ch, struct str text)
 
 static void text_receive(struct channel *ch, struct str text)
 {
+        if (!hub_allows(ch, text)) {
+                log_warning("node_too_many_messages", LOG_C("node", ch->id), LOG_C("from", ch->from));
+                channel_close(ch, WEBSOCKET_POLICY, "it says too much");
+                return;
+        }
         if (wire_message_type(text) == WIRE_REPORT)
                 report_keep(ch, text);
         wire_control_end_receive(ch->end, text, loop_now(ch->hub->control->loop));
@@ -442,6 +447,7 @@ void channel_begin(struct api_call *c)
         memcpy(ch->id, f->id, sizeof(ch->id));
         snprintf(ch->from, sizeof(ch->from), "%.*s", STR_FMT(c->source));
         ch->since = loop_wall(control->loop);
+        hub_allowance_begin(ch);
         ch->arrived = UINT64_MAX;
         ch->placed = -1;
         websocket_reader_init(&ch->reader, true, WIRE_SMALL_MAX);

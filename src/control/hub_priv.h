@@ -41,6 +41,10 @@ struct channel {
         size_t report_len;
         bool addresses_changed;
 
+        /* what it may still say, in thousandths of a message */
+        uint64_t allowance;
+        mono_ms allowance_at;
+
         struct list node_in_hub;
 };
 
@@ -89,6 +93,8 @@ void hub_note(struct hub *h);        /* a channel has something for the store */
 void hub_notes_due(struct timer *t); /* of h->notes */
 
 /* hub_requests.c */
-void hub_renew(struct hub *h, struct channel *ch); /* it asked for a certificate */
+void hub_allowance_begin(struct channel *ch);
+bool hub_allows(struct channel *ch, struct str text); /* one message more; false: it says too much */
+void hub_renew(struct hub *h, struct channel *ch);    /* it asked for a certificate */
 void hub_share(struct hub *h, struct channel *ch, const struct wire_share *share);
 void hub_unshare(struct hub *h, struct channel *ch, uint64_t ref, struct str id);

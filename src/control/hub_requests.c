@@ -1,4 +1,8 @@
-/* What a node asks for: a certificate, a share. A job each, answered on its channel if that is still there. */
+/*
+ * What a node asks for: a certificate, a share. A job each, answered on its channel if that is still there. A node that fell
+ * may ask without end: what it may say is an allowance that comes back with time, of which a request, which is a transaction
+ * that all others wait for, takes as much as many reports.
+ */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,6 +10,30 @@
 #include "control/hub_priv.h"
 #include "control/routes_priv.h"
 #include "control/shares.h"
+
+enum { ALLOWANCE_MOST = 1024, ALLOWANCE_PER_SECOND = 100, REQUEST_COST = 16 };
+
+void hub_allowance_begin(struct channel *ch)
+{
+        ch->allowance = ALLOWANCE_MOST * 1000;
+        ch->allowance_at = loop_now(ch->hub->control->loop);
+}
+
+bool hub_allows(struct channel *ch, struct str text)
+{
+        enum wire_type type = wire_message_type(text);
+        bool is_request = type == WIRE_RENEW || type == WIRE_SHARE || type == WIRE_UNSHARE;
+        uint64_t cost = (is_request ? REQUEST_COST : 1) * UINT64_C(1000);
+        mono_ms now = loop_now(ch->hub->control->loop);
+        uint64_t gained = (uint64_t)MAX(now - ch->allowance_at, (mono_ms)0) * ALLOWANCE_PER_SECOND;
+
+        ch->allowance = MIN(ch->allowance + gained, (uint64_t)ALLOWANCE_MOST * 1000);
+        ch->allowance_at = now;
+        if (ch->allowance < cost)
+                return false;
+        ch->allowance -= cost;
+        return true;
+}
 
 struct node_job {
         struct store_job job;
@@ -51,7 +79,7 @@ static enum err share_run(struct node_job *j, struct store_txn *t)
         snprintf(name, sizeof(name), "node/%" PRId64, node.id);
         actor.name = str_of(name);
         if (j->kind == NODE_SHARE) {
-                struct share_request r = { &node, str_of(j->url), str_of(j->host), actor.name };
+                struct share_request r = { &node, str_of(j->url), str_of(j->host), actor.name, true };
 
                 c = store_change_begin(t, node.org, &actor, "share.add");
                 if ((e = share_make(c, &r, &j->arena, &j->share, &j->why)) != ERR_OK)

@@ -96,6 +96,13 @@ void http_remove_reserved(struct http_head *h, bool peer_is_trusted)
                         h->fields[i].is_removed = true;
 }
 
+void http_remove_reserved_answer(struct http_head *h)
+{
+        for (size_t i = 0; i < h->fields_count; i++)
+                if (h->fields[i].id == HTTP_FIELD_OTHER && http_is_reserved(h->fields[i].name))
+                        h->fields[i].is_removed = true;
+}
+
 static bool is_hop_by_hop(const struct http_field *f)
 {
         switch (f->id) {

@@ -24,6 +24,9 @@ bool http_is_alias(struct str name);
 /* Removes the reserved family and '_' spellings, and where the peer is not a trusted proxy the forwarding family too. */
 void http_remove_reserved(struct http_head *h, bool peer_is_trusted);
 
+/* The same family in an answer: an upstream speaks for itself, never for us. */
+void http_remove_reserved_answer(struct http_head *h);
+
 /*
  * Removes Connection and what it names (fields the rules added stay), Keep-Alive, Proxy-*, TE (but "trailers"),
  * Transfer-Encoding, Upgrade, HTTP2-Settings, Trailer. With `keep_upgrade` Connection and Upgrade stay, reduced to

@@ -44,6 +44,8 @@ void exchange_answer_head(struct exchange *x, struct http_head *head)
 {
         if (x->is_ended)
                 return;
+        if (x->is_upstreams && !x->is_internal && !x->origin->is_link) /* an agent's gateway does it */
+                http_remove_reserved_answer(head);
         if (head->status == 101) {
                 struct http_refusal refusal;
 

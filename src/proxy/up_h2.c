@@ -418,7 +418,8 @@ static void conn_task(struct task *t)
                 return;
         conn_send(c);
         up_h2_streams_free(&c->dead);
-        if (c->over == ERR_OK && c->streams_count && h2_client_is_over(c->client))
+        /* Our GOAWAY is out, for what the other end broke: it is not asked to close, nor waited for. */
+        if (c->over == ERR_OK && (c->streams_count || !c->is_draining) && h2_client_is_over(c->client))
                 c->over = ERR_MALFORMED;
         if (c->over != ERR_OK) {
                 conn_close(c, c->over);

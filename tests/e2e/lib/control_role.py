@@ -287,21 +287,22 @@ class Node:
 
     def receive(self, seconds=10):
         """The next message; documents and changes are applied and acknowledged. None: the channel was closed."""
-        self.sock.settimeout(patient(seconds))
+        end = time.monotonic() + patient(seconds)  # pings are no messages, however many come
         while True:
+            self.sock.settimeout(max(end - time.monotonic(), 0.001))
             try:
                 opcode, payload = self._frame()
+                if opcode == 9:
+                    self.frame(10, payload)
+                if opcode != 1:
+                    if opcode == 8:
+                        return None
+                    continue
+                message = json.loads(payload)
+                if message["type"] in ("document", "change"):
+                    self.apply(message)
             except (EOFError, ConnectionError, ssl.SSLError):
-                return None
-            if opcode == 8:
-                return None
-            if opcode == 9:
-                self.frame(10, payload)
-            if opcode != 1:
-                continue
-            message = json.loads(payload)
-            if message["type"] in ("document", "change"):
-                self.apply(message)
+                return None  # also when it ended under what we were about to say
             return message
 
     def apply(self, message):
@@ -329,14 +330,17 @@ class Node:
 
     def hear(self, kind, seconds=10):
         """The next message of that type; others on the way are kept."""
+        return self.hear_of(kind, seconds=seconds)
+
+    def hear_of(self, *kinds, seconds=10):
         end = time.monotonic() + patient(seconds)
         while time.monotonic() < end:
             message = self.receive(seconds)
-            assert message, f"the channel ended; wanted {kind}"
+            assert message, f"the channel ended; wanted {kinds}"
             self.messages.append(message)
-            if message["type"] == kind:
+            if message["type"] in kinds:
                 return message
-        raise AssertionError(f"no {kind} came")
+        raise AssertionError(f"no {kinds} came")
 
     def until(self, condition, seconds=10):
         """Receives until it holds."""

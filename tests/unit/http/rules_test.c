@@ -128,6 +128,37 @@ static bool survives(const char *name, bool peer_is_trusted)
         return has_all;
 }
 
+/* What an upstream says in our name goes; what is its own stays, forwarding fields and second spellings included. */
+static void test_answers(void **state)
+{
+        static const struct {
+                const char *name;
+                bool stays;
+                const char *why;
+        } cases[] = {
+                { "X-Sekisho-Request-Id", false, "ours alone" },
+                { "x_sekisho_user", false, "another spelling of it" },
+                { "sekisho-target", false, "between a gateway and its agent" },
+                { "Sekisho-Anything", false, "the family grows" },
+                { "Tailscale-User-Login", false, "identity" },
+                { "X-Sekish", true, "no family" },
+                { "X-Forwarded-For", true, "means nothing in an answer" },
+                { "content_type", true, "means nothing in an answer" },
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                char lines[256];
+
+                snprintf(lines, sizeof(lines), "Host: a\r\n%s: evil\r\nAccept: b\r\n", cases[i].name);
+                struct http_head h = parse(lines);
+                http_remove_reserved_answer(&h);
+                struct str out = written(&h);
+                if (str_eq(out, str_of(lines)) != cases[i].stays)
+                        fail_msg("%s: %s", cases[i].name, cases[i].why);
+                assert_true(cases[i].stays || str_eq(out, STR("Host: a\r\nAccept: b\r\n")));
+        }
+}
+
 static void test_spellings(void **state)
 {
         size_t spellings = 0;
@@ -447,11 +478,11 @@ static void test_no_room(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_spellings),        cmocka_unit_test(test_innocent),
-                cmocka_unit_test(test_hop_by_hop),       cmocka_unit_test(test_added_fields_stay),
-                cmocka_unit_test(test_connection_bound), cmocka_unit_test(test_clients),
-                cmocka_unit_test(test_long_chain),       cmocka_unit_test(test_forwarded),
-                cmocka_unit_test(test_no_room),
+                cmocka_unit_test(test_answers),           cmocka_unit_test(test_spellings),
+                cmocka_unit_test(test_innocent),          cmocka_unit_test(test_hop_by_hop),
+                cmocka_unit_test(test_added_fields_stay), cmocka_unit_test(test_connection_bound),
+                cmocka_unit_test(test_clients),           cmocka_unit_test(test_long_chain),
+                cmocka_unit_test(test_forwarded),         cmocka_unit_test(test_no_room),
         };
 
         return cmocka_run_group_tests(tests, setup, teardown);
