@@ -3,10 +3,11 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <sched.h>
-#include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include "base/metrics_priv.h"
 
 /*
  * Theory of operation. One MAP_SHARED mapping: this struct, the directory, then one row of cells a worker. A series
@@ -16,33 +17,7 @@
  * the parent that reaps a killed owner gives the lock back (a half-written entry was never counted in).
  */
 
-enum {
-        /* name="value", for each label */
-        LABELS_TEXT_MAX = METRIC_LABELS_MAX * (METRIC_LABEL_NAME_MAX + METRIC_LABEL_VALUE_MAX + 4),
-        LOCK_SPINS_MAX = 100000,
-};
-
-struct series {
-        const struct metric *def; /* same address in every forked worker */
-        uint32_t cell, cells_count;
-        uint32_t labels_len;
-        bool is_rest;                 /* of all that found no place: every label is "other" */
-        char labels[LABELS_TEXT_MAX]; /* rendered: name="value",… */
-};
-
-typedef _Atomic uint64_t cell;
-
-struct metrics {
-        size_t mapping_bytes;
-        unsigned workers_count;
-        uint32_t cells_max, series_max;
-        atomic_int lock; /* process id of its owner, 0 when free */
-        _Atomic uint64_t dropped;
-        atomic_uint series_count;
-        uint32_t cells_count; /* under lock */
-        struct series *series;
-        cell *cells;
-};
+enum { LOCK_SPINS_MAX = 100000, ROWS_MORE = 2 };
 
 static size_t aligned(size_t bytes)
 {
@@ -53,7 +28,7 @@ struct metrics *metrics_new(unsigned workers_count, size_t cells_max, size_t ser
 {
         size_t head = aligned(sizeof(struct metrics));
         size_t directory = aligned(series_max * sizeof(struct series));
-        size_t bytes = head + directory + workers_count * aligned(cells_max * sizeof(cell));
+        size_t bytes = head + directory + (workers_count + ROWS_MORE) * aligned(cells_max * sizeof(cell));
 
         assert(workers_count > 0 && cells_max > 0);
         char *mapping = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -80,7 +55,7 @@ void metrics_free(struct metrics *m)
 static cell *cell_at(const struct metrics *m, unsigned worker, uint32_t i)
 {
         assert(worker < m->workers_count && i < m->cells_max);
-        return &m->cells[(size_t)worker * m->cells_max + i];
+        return metrics_cell(m, worker, i);
 }
 
 static void cell_add(struct metrics *m, unsigned worker, uint32_t i, uint64_t n)
@@ -227,6 +202,13 @@ static const struct series *series_make(struct metrics *m, const struct metric *
         return s;
 }
 
+const struct series *metrics_series_of(struct metrics *m, const struct metric *def, struct str labels)
+{
+        const struct series *s = series_find(m, def, labels);
+
+        return s ? s : series_make(m, def, labels);
+}
+
 metric_index metrics_series(struct metrics *m, const struct metric *def, const struct str *values)
 {
         struct buf text;
@@ -235,11 +217,8 @@ metric_index metrics_series(struct metrics *m, const struct metric *def, const s
         assert(def->bounds_count <= METRIC_BOUNDS_MAX);
         buf_init(&text, LABELS_TEXT_MAX);
         struct str labels = labels_format(def, values, &text);
-        if (!text.full) {
-                s = series_find(m, def, labels);
-                if (!s)
-                        s = series_make(m, def, labels);
-        }
+        if (!text.full)
+                s = metrics_series_of(m, def, labels);
         if (!s) {
                 atomic_fetch_add(&m->dropped, 1);
                 s = rest_find(m, def);
@@ -294,9 +273,17 @@ uint64_t metrics_value(const struct metrics *m, metric_index i)
 {
         uint64_t sum = 0;
 
-        for (unsigned w = 0; w < m->workers_count; w++)
-                sum += atomic_load_explicit(cell_at(m, w, i), memory_order_relaxed);
+        for (unsigned w = 0; w <= metrics_row_taken(m); w++)
+                sum += atomic_load_explicit(metrics_cell(m, w, i), memory_order_relaxed);
         return sum;
+}
+
+/* What the page says: once it was given on, the one who took it goes on counting from there. */
+static uint64_t shown(const struct metrics *m, uint32_t i)
+{
+        return atomic_load(&m->is_given)
+                       ? atomic_load_explicit(metrics_cell(m, metrics_row_given(m), i), memory_order_relaxed)
+                       : metrics_value(m, i);
 }
 
 uint64_t metrics_dropped_count(const struct metrics *m)
@@ -309,7 +296,7 @@ static uint64_t histogram_count(const struct metrics *m, const struct series *s)
         uint64_t count = 0;
 
         for (uint32_t b = 0; b <= s->def->bounds_count; b++)
-                count += metrics_value(m, s->cell + b);
+                count += shown(m, s->cell + b);
         return count;
 }
 
@@ -342,7 +329,7 @@ static void histogram_format(const struct metrics *m, const struct series *s, en
         uint64_t count = 0;
 
         for (uint32_t b = 0; b <= def->bounds_count; b++) {
-                count += metrics_value(m, s->cell + b);
+                count += shown(m, s->cell + b);
                 buf_addf(out, "%s_bucket{%.*s%sle=\"", def->name, (int)s->labels_len, s->labels,
                          s->labels_len ? "," : "");
                 if (b < def->bounds_count)
@@ -352,7 +339,7 @@ static void histogram_format(const struct metrics *m, const struct series *s, en
                 buf_addf(out, "\"} %" PRIu64 "\n", count);
         }
         name_format(s, "_sum", out);
-        buf_addf(out, "%.10g\n", (double)metrics_value(m, s->cell + (uint32_t)def->bounds_count + 1) / unit);
+        buf_addf(out, "%.10g\n", (double)shown(m, s->cell + (uint32_t)def->bounds_count + 1) / unit);
         name_format(s, "_count", out);
         buf_addf(out, "%" PRIu64 "\n", count);
 }
@@ -361,7 +348,9 @@ static void series_format(const struct metrics *m, const struct series *s, enum 
                           struct buf *out)
 {
         const struct metric *def = s->def;
-        uint64_t value = def->kind == METRIC_HISTOGRAM ? histogram_count(m, s) : metrics_value(m, s->cell);
+        uint64_t value = def->kind == METRIC_HISTOGRAM ? histogram_count(m, s)
+                         : def->kind == METRIC_GAUGE   ? metrics_value(m, s->cell)
+                                                       : shown(m, s->cell);
 
         /* What stands in for series that found no place shows only once it was needed. */
         if (s->is_rest && value == 0)

@@ -76,6 +76,16 @@ void metrics_unlock_dead(struct metrics *m, int pid);
 uint64_t metrics_value(const struct metrics *m, metric_index i);
 uint64_t metrics_dropped_count(const struct metrics *m);
 
+/*
+ * A program that takes over goes on counting where the one before it was. The old one gives a text of its counters and histograms
+ * (not its gauges): `is_first` all of them, and from then on its page stands still at that, so that nobody who reads first one
+ * program's and then the other's sees less; later what came since. By the parent of the workers only, at both ends. Lines of
+ * metrics that are not among `defs`, or have other bounds there, are passed over. `out` full: nothing of it may be used.
+ */
+void metrics_give(struct metrics *m, bool is_first, struct buf *out);
+void metrics_give_undo(struct metrics *m); /* nobody took it: the page goes on */
+void metrics_take(struct metrics *m, const struct metric *defs, size_t count, struct str text);
+
 enum metrics_form { METRICS_PROMETHEUS, METRICS_OPENMETRICS };
 
 /* A page is this, what metric_family_format and metric_value_format add before or behind, and metrics_format_end. */

@@ -37,6 +37,8 @@ enum message_kind {
         MESSAGE_WHOIS_CHANNEL, /* supervisor → worker: as MESSAGE_CHANNEL, to the tailnet process */
         /* reader → supervisor (reader.h) */
         MESSAGE_READ, /* struct message_read; fds where it went well: the bundle (not when it read keys only), the keys */
+        /* an old supervisor → the one that took over */
+        MESSAGE_METRICS, /* no body; fds: what was counted since the last time, where anything was (base/metrics.h) */
 };
 
 struct message_apply {

@@ -19,7 +19,9 @@ void child_forget(struct supervisor *s, const struct place *kept)
                 if (s->places[w].pid)
                         mailbox_forget(&s->places[w].mailbox);
         }
-        if (s->succession.pid)
+        if (s->succession.before.loop)
+                mailbox_forget(&s->succession.before);
+        if (s->succession.mailbox.loop)
                 mailbox_forget(&s->succession.mailbox);
         if (s->reader.pid)
                 mailbox_forget(&s->reader.mailbox);
@@ -31,7 +33,7 @@ void child_forget(struct supervisor *s, const struct place *kept)
                 mailbox_forget(&s->node.mailbox);
         if (s->tailnet.pid)
                 mailbox_forget(&s->tailnet.mailbox);
-        fds_close((int[]){ s->succession.predecessor_fd, s->bundle_fd }, 2);
+        fds_close((int[]){ s->succession.predecessor_fd, s->succession.metrics_fd, s->bundle_fd }, 3);
         if (!kept) {
                 fds_close(&s->access_fd, 1);
                 for (size_t i = 0; i < s->handed_count; i++)

@@ -176,6 +176,7 @@ static enum err start(struct supervisor *s, int keys_fd)
         if ((e = shared_init(&s->shared, s->workers_count)) != ERR_OK ||
             (e = llm_shared_new(&s->conf->gateway.limits, &s->llm_shared)) != ERR_OK)
                 return e;
+        succession_metrics(s);
         /* Fewer workers than the one before us had: nobody would accept from theirs. */
         for (size_t i = s->workers_count; i < ARRAY_SIZE(s->places); i++)
                 fds_close(s->places[i].fds, LISTENS_MAX);
@@ -256,6 +257,7 @@ int gateway_run(const struct gateway_options *options)
         loop_run(s->loop);
         keyholder_end(s);
         tailnetkeeper_end(s);
+        succession_end(s);
         log_info("gateway_stopped", LOG_N("status", s->exit_status));
         return s->exit_status;
 }

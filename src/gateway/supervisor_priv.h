@@ -50,11 +50,13 @@ struct place { /* where a worker runs */
 
 /* One supervisor following another: succession.c. */
 struct succession {
-        struct mailbox mailbox; /* to the other one */
+        struct mailbox mailbox; /* to the new one */
         pid_t pid;              /* of the new one, until it is ready; 0: none */
-        struct timer timer;
-        bool is_done;       /* it is the service now */
-        int predecessor_fd; /* of the old one, until it was told; -1 */
+        struct timer timer;     /* how long it may take; then, when it is told what was counted */
+        bool is_done;           /* it is the service now */
+        struct mailbox before;  /* to the old one, once it was told */
+        int metrics_fd;         /* what the old one had counted, until it was taken; -1 */
+        int predecessor_fd;     /* of the old one, until it was told; -1 */
         char program[4096];
         struct buf arguments;
 };
@@ -189,7 +191,9 @@ bool listen_address_eq(const struct listen_address *a, const struct listen_addre
 
 void succession_init(struct supervisor *s);      /* before anything changes: how we were started */
 void succession_take(struct supervisor *s);      /* what an old supervisor hands over, where there is one */
+void succession_metrics(struct supervisor *s);   /* its counters, once there is a place for them */
 void succession_say_ready(struct supervisor *s); /* to the old one: it may go */
+void succession_end(struct supervisor *s);       /* the last of what was counted goes to the new one */
 void upgrade(struct supervisor *s);
 
 /* ---- supervisor.c ---- */

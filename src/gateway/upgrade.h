@@ -6,8 +6,10 @@
  * workers are ready it says so; the old one then drains, patiently: an idle connection is closed with the answer to its next
  * request. Should the new one end before that, the old one goes on as if nothing had been asked.
  *
+ * Counters go on: the new one begins with the old one's (metrics_give), and gets what is counted there while it drains.
+ *
  * Description: "SKUP1\n", the tickets' key, then entries {place 4 bytes, descriptor 4 bytes, text length 2, text}; place
- * UPGRADE_HANDED: a socket of the service manager, its text "NAME address". Machine's byte order: both are on one machine.
+ * UPGRADE_HANDED: a socket of the service manager, its text "NAME address"; UPGRADE_METRICS: a file of counters, no text. Machine's byte order: both are on one machine.
  */
 #pragma once
 
@@ -17,7 +19,7 @@
 #include "io/tls.h"
 
 enum { UPGRADE_TEXT_BYTES_MAX = LISTEN_ADDRESS_TEXT_MAX + 64, UPGRADE_ENTRIES_MAX = 64 * 64 };
-enum { UPGRADE_HANDED = 0xffff };
+enum { UPGRADE_HANDED = 0xffff, UPGRADE_METRICS = 0xfffe };
 
 struct upgrade_entry {
         uint32_t place;

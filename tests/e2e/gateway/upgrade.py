@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 
 from gateway.reload import Load
@@ -130,3 +131,46 @@ def story_the_manager_is_told_who_is_the_service_now(t):
     assert "STOPPING=1" not in manager.words(), manager.heard
     line.end()
     manager.hears("STOPPING=1")
+
+
+def story_counters_go_on_through_upgrades(t, seconds=120):
+    """Whoever reads the page while programs follow each other sees counters that never fall, and in the end all that was answered."""
+    gate = t.proxy(t.sample(), gateway={"workers": 2, "drainTimeout": "20s"})
+    line, load = Line(gate), Load(gate)
+    over, seen = threading.Event(), []
+
+    def counted(family):
+        return sum(v for n, v in gate.metrics().items() if n.startswith(family + "{") and 'upstream="app"' in n)
+
+    def scrape():
+        while not over.is_set():
+            try:
+                seen.append(gate.metrics())
+            except (OSError, wire.Lost):
+                pass
+            time.sleep(0.02)
+
+    reader = threading.Thread(target=scrape)
+    reader.start()
+    for n in range(3):
+        eventually(lambda n=n: load.asked > 50 * (n + 1), 20, "nothing is asked")
+        if n == 1:  # one that fails in between takes nothing away
+            config = gate.config
+            gate.write('{"gateway": {"prot": 1}}')
+            same(line.upgrade()["event"], "upgrade_failed")
+            gate.write(config)
+        same(line.upgrade()["event"], "upgrade_done")
+    load.stop()
+    assert not load.wrong, load.wrong[:5]
+    for pid in line.all[:-1]:
+        eventually(lambda p=pid: not proc.is_alive(p), 40, f"{pid} does not end")
+    eventually(lambda: counted("sekisho_requests_total") == load.asked, 20,
+               lambda: f"{counted('sekisho_requests_total')} counted, {load.asked} asked")
+    over.set()
+    reader.join()
+    for name in seen[-1]:
+        if name.split("{")[0].endswith(("_total", "_count", "_sum", "_bucket")) and "process_" not in name:
+            values = [page[name] for page in seen if name in page]
+            fell = [(a, b) for a, b in zip(values, values[1:]) if b < a]
+            assert not fell, (name, fell[:3])
+    line.end()

@@ -387,9 +387,115 @@ static void test_no_memory(void **state)
         metrics_free(m);
 }
 
+static void hand_over(struct metrics *from, bool is_first, struct metrics *to)
+{
+        static const struct metric defs[] = {
+                { METRIC_COUNTER, "t_requests_total", "Requests.", { "route", "status" } },
+                { METRIC_COUNTER, "t_plain_total", "Without labels." },
+                { METRIC_GAUGE, "t_open", "Open now." },
+                { METRIC_HISTOGRAM, "t_seconds", "Time.", { "route" }, bounds, ARRAY_SIZE(bounds), 1e6 },
+                { METRIC_HISTOGRAM, "t_bytes", "Sizes.", { NULL }, bounds, 2, 0 },
+        };
+        struct buf text;
+
+        buf_init(&text, 1 << 20);
+        metrics_give(from, is_first, &text);
+        assert_false(text.full);
+        metrics_take(to, defs, ARRAY_SIZE(defs), buf_str(&text));
+        buf_fini(&text);
+}
+
+/* Counters and histograms go on from what was given, and from what comes later; gauges do not; a page that was given on stands still. */
+static void test_handover(void **state)
+{
+        const struct str odd[] = { STR("/a}b {1\n\"2"), STR("200") }, a[] = { STR("/a") };
+        struct metrics *old = metrics_new(2, 100, 20), *new = metrics_new(1, 100, 20);
+        metric_index r = metrics_series(old, &requests, odd), p = metrics_series(old, &plain, NULL),
+                     g = metrics_series(old, &open_now, NULL), h = metrics_series(old, &seconds, a),
+                     b = metrics_series(old, &bytes, NULL);
+
+        metrics_add(old, 0, r, 2);
+        metrics_add(old, 1, r, 3);
+        metrics_add(old, 0, p, 7);
+        metrics_set(old, 0, g, 9);
+        metrics_observe(old, 1, &seconds, h, 5000);
+        metrics_observe(old, 1, &bytes, b, 5000); /* of other bounds at the other: not taken */
+        hand_over(old, true, new);
+        assert_line(new, "t_requests_total{route=\"/a}b {1\\n\\\"2\",status=\"200\"} 5");
+        assert_line(new, "t_plain_total 7");
+        assert_line(new, "t_seconds_bucket{route=\"/a\",le=\"0.01\"} 1");
+        assert_line(new, "t_seconds_sum{route=\"/a\"} 0.005");
+        assert_int_equal(str_find(page(new), STR("t_open")), STR_NONE);
+        assert_int_equal(str_find(page(new), STR("t_bytes")), STR_NONE);
+
+        metrics_add(old, 0, r, 10);
+        metrics_set(old, 0, g, 4);
+        assert_line(old, "t_requests_total{route=\"/a}b {1\\n\\\"2\",status=\"200\"} 5");
+        assert_line(old, "t_open 4");
+        metrics_give_undo(old);
+        assert_line(old, "t_requests_total{route=\"/a}b {1\\n\\\"2\",status=\"200\"} 15");
+        hand_over(old, false, new);
+        hand_over(old, false, new); /* nothing since */
+        assert_line(new, "t_requests_total{route=\"/a}b {1\\n\\\"2\",status=\"200\"} 15");
+        metrics_free(new);
+
+        new = metrics_new(1, 100, 20); /* the one before had failed: the next gets all */
+        hand_over(old, true, new);
+        assert_line(new, "t_requests_total{route=\"/a}b {1\\n\\\"2\",status=\"200\"} 15");
+        assert_line(new, "t_plain_total 7");
+        metrics_free(new);
+        metrics_free(old);
+}
+
+static void test_handover_of_anything(void **state)
+{
+        static const struct {
+                const char *text, *why;
+        } cases[] = {
+                { "", "nothing" },
+                { "\n\n", "empty lines" },
+                { "t_plain_total", "no labels" },
+                { "t_plain_total{}", "no number" },
+                { "t_plain_total{} ", "no number behind the space" },
+                { "t_plain_total{} x", "no digits" },
+                { "t_plain_total{} 1 2", "more numbers than cells" },
+                { "t_plain_total{} 99999999999999999999999", "more than 64 bits" },
+                { "t_plain_total} 1", "no brace before" },
+                { "t_plain_total}{ 1", "braces the wrong way round" },
+                { "t_other_total{} 1", "nobody's" },
+                { "t_seconds{route=\"/\"} 1 2", "fewer numbers than bounds" },
+                { "t_open{} 1", "a gauge" },
+        };
+        static const struct metric defs[] = {
+                { METRIC_COUNTER, "t_plain_total", "Without labels." },
+                { METRIC_GAUGE, "t_open", "Open now." },
+                { METRIC_HISTOGRAM, "t_seconds", "Time.", { "route" }, bounds, ARRAY_SIZE(bounds), 1e6 },
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                struct metrics *m = metrics_new(1, 100, 20);
+
+                metrics_take(m, defs, ARRAY_SIZE(defs), str_of(cases[i].text));
+                if (page(m).len)
+                        fail_msg("%s: %.*s", cases[i].why, STR_FMT(page(m)));
+                metrics_free(m);
+        }
+        struct metrics *m = metrics_new(1, 100, 1); /* no room but for one */
+        char text[2000];
+
+        memset(text, 'x', sizeof(text));
+        memcpy(text, "t_plain_total{", 14);
+        memcpy(text + sizeof(text) - 4, "} 1", 4);
+        metrics_take(m, defs, ARRAY_SIZE(defs), str_of(text));
+        assert_int_equal(page(m).len, 0);
+        metrics_free(m);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_handover),
+                cmocka_unit_test(test_handover_of_anything),
                 cmocka_unit_test(test_page),
                 cmocka_unit_test(test_histogram_without_labels_and_unit),
                 cmocka_unit_test(test_label_values),
