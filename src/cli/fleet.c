@@ -74,7 +74,9 @@ enum exit_code fleet_open(struct fleet *f, struct str server, struct str key)
         f->status = f->remote.root;
         if ((code = list_get(&f->remote, "/nodes", &f->nodes)) != EXIT_OK)
                 return code;
-        return list_get(&f->remote, "/services", &f->services);
+        if ((code = list_get(&f->remote, "/services", &f->services)) != EXIT_OK)
+                return code;
+        return list_get(&f->remote, "/certificates", &f->certificates);
 }
 
 void fleet_close(struct fleet *f)
@@ -213,6 +215,35 @@ static void service_judge(const struct fleet *f, const struct json_value *s, str
                             "%.*s has no target that is up", STR_FMT(name));
 }
 
+static bool has_gateway(const struct json_value *list, struct str id)
+{
+        for (size_t i = 0; json_is(list, JSON_ARRAY) && i < list->count; i++)
+                if (str_eq(json_str(json_item(list, i)), id))
+                        return true;
+        return false;
+}
+
+/* Its key is sealed to the gateways there were when it came: control cannot give it to one that joined later. */
+static void uploaded_judge(const struct fleet *f, const struct json_value *c, struct findings *out)
+{
+        if (!str_eq(fleet_text(c, "source"), STR("uploaded")))
+                return;
+        for (size_t i = 0; i < f->nodes.count; i++) {
+                const struct json_value *n = f->nodes.items[i];
+
+                if (str_eq(fleet_text(n, "kind"), STR("gateway")) &&
+                    str_eq(fleet_text(n, "state"), STR("active")) &&
+                    !has_gateway(json_find(c, STR("gateways")), fleet_text(n, "id")))
+                        finding_add(
+                                out, FINDING_WARNING, "certificate",
+                                "upload the same chain and key again (POST /api/v1/certificates): only "
+                                "gateways that lack it get it",
+                                "the gateway %.*s lacks the uploaded certificate %.*s and presents one of "
+                                "control's authority",
+                                STR_FMT(fleet_text(n, "name")), STR_FMT(fleet_text(c, "name")));
+        }
+}
+
 void fleet_judge(const struct fleet *f, struct findings *out)
 {
         size_t gateways = 0;
@@ -226,4 +257,6 @@ void fleet_judge(const struct fleet *f, struct findings *out)
                             "there is no gateway: nothing is published anywhere");
         for (size_t i = 0; i < f->services.count; i++)
                 service_judge(f, f->services.items[i], out);
+        for (size_t i = 0; i < f->certificates.count; i++)
+                uploaded_judge(f, f->certificates.items[i], out);
 }

@@ -17,7 +17,7 @@ struct fleet_list {
 struct fleet {
         struct remote remote; /* answers stand in its arena */
         const struct json_value *status;
-        struct fleet_list nodes, services;
+        struct fleet_list nodes, services, certificates;
 };
 
 /* Asks control. What is wrong is printed, and the code says of which kind. fleet_close also after an error. */

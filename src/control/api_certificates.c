@@ -88,22 +88,37 @@ static enum err pair_check(struct api_call *c, const struct object_certificate *
         return e;
 }
 
+static bool has_key(const struct store_certificate_key *keys, size_t count, int64_t node)
+{
+        for (size_t i = 0; i < count; i++)
+                if (keys[i].node == node)
+                        return true;
+        return false;
+}
+
+/* For each gateway that has it not yet; *sealed_count: how many there were. */
 static enum err keys_seal(struct api_call *c, struct store_change *change,
-                          const struct store_certificate *row, struct str key)
+                          const struct store_certificate *row, struct str key, size_t *sealed_count)
 {
         struct store_txn *t = store_change_txn(change);
-        struct store_page page = { .org = row->org };
+        struct store_page page = { .org = row->org }, have = { .limit = STORE_PAGE_MAX };
+        struct store_certificate_key *keys;
         struct store_node *nodes;
+        enum err e = store_certificate_key_of(t, row->id, &have, &c->work, &keys);
 
+        *sealed_count = 0;
+        if (e != ERR_OK)
+                return e;
         do {
-                enum err e = store_node_list_of(t, STORE_GATEWAY, &page, &c->work, &nodes);
+                e = store_node_list_of(t, STORE_GATEWAY, &page, &c->work, &nodes);
 
                 if (e != ERR_OK)
                         return e;
                 for (size_t i = 0; i < page.count; i++) {
-                        uint8_t *box = arena_alloc(&c->work, key.len + CRYPTO_SEALEDBOX_OVERHEAD, 1);
-
                         page.after = nodes[i].id;
+                        if (has_key(keys, have.count, nodes[i].id))
+                                continue;
+                        uint8_t *box = arena_alloc(&c->work, key.len + CRYPTO_SEALEDBOX_OVERHEAD, 1);
                         if (!box)
                                 return ERR_NO_MEMORY;
                         if (nodes[i].seal_key.len != CRYPTO_SEALEDBOX_KEY_BYTES ||
@@ -118,9 +133,51 @@ static enum err keys_seal(struct api_call *c, struct store_change *change,
                         };
                         if ((e = store_certificate_key_add(change, &sealed)) != ERR_OK)
                                 return e;
+                        ++*sealed_count;
                 }
         } while (page.has_more);
         return ERR_OK;
+}
+
+/* An uploaded one of that fingerprint. ERR_NOT_FOUND. */
+static enum err uploaded_find(struct api_call *c, struct store_txn *t, const struct store_certificate *like,
+                              struct store_certificate *out)
+{
+        struct store_page page = { .org = like->org };
+        struct store_certificate *rows;
+
+        do {
+                enum err e = store_certificate_list(t, &page, &c->work, &rows);
+
+                if (e != ERR_OK)
+                        return e;
+                for (size_t i = 0; i < page.count; i++) {
+                        page.after = rows[i].id;
+                        *out = rows[i];
+                        if (rows[i].source == STORE_CERTIFICATE_UPLOADED &&
+                            str_eq(rows[i].fingerprint, like->fingerprint))
+                                return ERR_OK;
+                }
+        } while (page.has_more);
+        return ERR_NOT_FOUND;
+}
+
+/* The same pair once more: gateways that joined since get its key. With all of them having it, there is nothing to add. */
+static enum err again_add(struct api_call *c, struct store_txn *t, const struct identity_permit *permit,
+                          const struct store_certificate *row, struct str key)
+{
+        struct store_change *change = change_begin(t, permit, "certificate.seal");
+        struct object_certificate o;
+        size_t count;
+        enum err e = keys_seal(c, change, row, key, &count);
+
+        if (e == ERR_OK && count == 0)
+                return api_fail(c, 409, NULL, "Every gateway there is has this certificate already.");
+        if (e != ERR_OK || (e = store_change_finish(change)) != ERR_OK)
+                return api_store_failed(c, e, "certificate");
+        if ((e = fill(c, t, row, &o)) != ERR_OK)
+                return e;
+        return api_created(c, &object_certificate_schema, &o, row->revision, "certificates", o.id);
 }
 
 API_RUN(certificate_add)
@@ -153,9 +210,14 @@ API_RUN(certificate_add)
                                           .not_before = facts.from,
                                           .not_after = facts.to,
                                           .created = store_now(t) };
+        struct store_certificate there;
+        size_t count;
+        if ((e = uploaded_find(c, t, &row, &there)) != ERR_NOT_FOUND)
+                return e == ERR_OK ? again_add(c, t, permit, &there, o.key) : e;
         change = change_begin(t, permit, "certificate.add");
         if ((e = store_certificate_add(change, &row)) != ERR_OK ||
-            (e = keys_seal(c, change, &row, o.key)) != ERR_OK || (e = store_change_finish(change)) != ERR_OK)
+            (e = keys_seal(c, change, &row, o.key, &count)) != ERR_OK ||
+            (e = store_change_finish(change)) != ERR_OK)
                 return api_store_failed(c, e, "certificate");
         if ((e = fill(c, t, &row, &o)) != ERR_OK)
                 return e;

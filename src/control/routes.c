@@ -218,7 +218,7 @@ const struct api_route api_table[] = {
         GET_LIST("/certificates", READ | SERVICES, page_query, certificates_list, &object_certificate_schema,
                  "certificates", "What gateways present."),
         ADD("/certificates", SERVICES, 0, certificate_add, &object_certificate_schema, "certificates",
-            "Uploads a chain and its key, which is sealed for each gateway there is and not kept."),
+            "Uploads a chain and its key, which is sealed for each gateway there is and not kept; the same again: for those that joined since."),
         GET_ONE("/certificates/{id}", READ | SERVICES, certificate_get, &object_certificate_schema,
                 "certificates", "One certificate."),
         REMOVE("/certificates/{id}", SERVICES, certificate_remove, "certificates", "Removes a certificate."),

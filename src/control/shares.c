@@ -158,6 +158,7 @@ static enum err name_check(struct store_txn *t, const struct share_request *r, s
         bool found = true;
         enum err e = ERR_OK;
 
+        *why = NULL; /* who looked at the target may have said something of one that is fine */
         if (r->is_of_node && (e = is_granted(t, r->agent->org, r->host, a, &found)) == ERR_OK && !found)
                 *why = "An agent shares under names below a domain with a wildcard only (sekisho domain add "
                        "example.com --wildcard).";

@@ -131,6 +131,36 @@ def story_an_uploaded_certificate_is_sealed_for_each_gateway(t):
     assert b"PRIVATE KEY" not in blob
 
 
+def story_a_gateway_that_joins_later_gets_an_uploaded_certificate(t):
+    from control.status import owned, problems
+    control = owned(t)
+    first = control.node("gateway", "first")
+    pair = [open(x).read() for x in t.certs().issue("app.example.com")]
+    body = {"chain": pair[0], "key": pair[1]}
+    made = control.made("/certificates", body)
+    first.until(lambda n: made["id"] in n.sections.get("certificates", {}))
+    sealed = first.sections["certificates"][made["id"]]["key"]
+    same(control.ask("POST", "/certificates", body).status, 409)
+    later = control.node("gateway", "later")
+
+    def lacks():
+        return any("later lacks the uploaded certificate" in text for text in problems(t))
+
+    assert lacks(), problems(t)
+    other = open(t.certs().issue("x.example.com")[1]).read()
+    same(control.ask("POST", "/certificates", {**body, "key": other}).status, 400)
+    again = control.made("/certificates", body)
+    same((again["id"], sorted(again["gateways"])), (made["id"], sorted([first.id, later.id])))
+    later.until(lambda n: made["id"] in n.sections.get("certificates", {}))
+    assert later.sections["certificates"][made["id"]]["key"] != sealed
+    first.say({"type": "resync"})
+    first.hear("document")
+    same(first.sections["certificates"][made["id"]]["key"], sealed)
+    assert not lacks()
+    same(control.ask("POST", "/certificates", body).status, 409)
+    same([x["action"] for x in control.get("/audit?action=certificate.seal")["items"]], ["certificate.seal"])
+
+
 def story_keys_for_services_reach_gateways_as_hashes(t):
     import hashlib
     control = Control(t).claim()
