@@ -168,3 +168,42 @@ def story_several_addresses_stand_in_a_file(t):
     config["agent"]["gateways"][0]["address"] = []
     same(agent.reload(config)["event"], "config_reload_refused")
     same(gate.get("/bytes/3", token=False).status, 200)
+
+
+def story_what_is_not_controls_is_never_taken(t, seconds=120):
+    """An agent that is told of targets by another control's key, by an old epoch, or for another node: it offers none of them."""
+    control = Control(t, kind="agent")
+    control.epoch = 3
+    gate = gateway_of(t, control, "app", "bad")
+    app = t.sample()
+    agent = member(t, control)
+    control.wait_open(20)
+    at = {"gw-one": [f"127.0.0.1:{gate.tls_port}"]}
+    control.publish(offered(at, app=app.url))
+    served(gate, "app", agent)
+    control.wait_applied()
+    bad = offered(at, app=app.url, bad=app.url)
+    wrong_bytes = control.document(offered(at, app=app.url), version=60)
+    wrong_bytes["document"]["sections"]["services"]["sv-app"]["targets"] = {"tg-bad": {"url": app.url}}
+    for why, document in (
+            ("it is not signed by the control we joined", control.document(bad, key="other", version=50)),
+            ("its epoch is older", control.document(bad, epoch=2, version=99)),
+            ("it is older than the one in force", control.document(bad, version=0)),
+            ("it differs from the one in force", control.document(bad, version=1)),
+            ("it is another node's", control.document(bad, version=51, node="ag-qrstuvwxyzabcdef")),
+            ("it is another node's", control.document(bad, version=51, kind="gateway")),
+            ("it is another node's", control.document(bad, version=51, org="others")),
+            ("its hash is not that of its contents", wrong_bytes),
+            ("its format is newer", control.document(bad, version=52, format=2))):
+        count = len([m for m in control.messages if m["type"] == "refused"])
+        control.say(document)
+        refused = eventually(lambda: [m for m in control.messages if m["type"] == "refused"][count:], 10, f"not refused: {why}")
+        assert why in refused[0]["reason"], (why, refused)
+    assert visit(gate, "bad") != 200
+    same(visit(gate, "app"), 200)
+    agent.stop()
+    t.programs.remove(agent)
+    control.stop()
+    again = member(t, control, None, "--name", "again")  # from what is stored
+    served(gate, "app", again)
+    assert visit(gate, "bad") != 200
