@@ -13,8 +13,9 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MONITORING = ROOT / "deploy/monitoring"
-RULES = [MONITORING / "prometheus/alerts.yml", MONITORING / "prometheus/fleet.yml"]
+RULES = [MONITORING / "prometheus" / name for name in ("alerts.yml", "fleet.yml", "dispatch.yml")]
 BOARDS = sorted((MONITORING / "grafana").glob("*.json"))
+OURS = r"(?:sekisho|http_dispatcher)_\w+"
 OF_PROMETHEUS = {"instance", "job", "le"}  # labels that the one who scrapes adds, and the bucket's
 
 
@@ -33,10 +34,10 @@ KNOWN = metrics()
 
 def problems(expr):
     """What is wrong with one expression."""
-    names = set(re.findall(r"\bsekisho_\w+", expr)) | set(re.findall(r"\bup\b(?=\{)", expr))
+    names = set(re.findall(rf"\b{OURS}", expr)) | set(re.findall(r"\bup\b(?=\{)", expr))
     wrong = [f"no metric {name}" for name in names if name not in KNOWN]
     labels = set().union(OF_PROMETHEUS, *(KNOWN[n][1] for n in names if n in KNOWN))
-    for name, selector in re.findall(r"\b(sekisho_\w+|up)\{([^}]*)\}", expr):
+    for name, selector in re.findall(rf"\b({OURS}|up)\{{([^}}]*)\}}", expr):
         own = KNOWN.get(name, ("", set()))[1] | OF_PROMETHEUS
         wrong += [f"{name} has no label {label}" for label in re.findall(r"(\w+)\s*(?:=~|!~|!=|=)\s*\"", selector) if label not in own]
     for group in re.findall(r"\b(?:by|without|on|ignoring)\s*\(([^)]*)\)", expr):
@@ -93,7 +94,7 @@ class Deploy(unittest.TestCase):
             for target in p["targets"]:
                 self.assertEqual(problems(target["expr"]), [], p["title"])
                 for label in re.findall(r"\{\{(\w+)\}\}", target["legendFormat"]):
-                    named = set().union(*(KNOWN[n][1] for n in re.findall(r"\bsekisho_\w+", target["expr"]))) | OF_PROMETHEUS
+                    named = set().union(*(KNOWN[n][1] for n in re.findall(rf"\b{OURS}", target["expr"]))) | OF_PROMETHEUS
                     self.assertIn(label, named, p["title"])
             self.assertEqual(p["datasource"]["uid"], "${source}", "a board for any data source")
         for variable in board["templating"]["list"]:
@@ -113,15 +114,19 @@ class Deploy(unittest.TestCase):
     @unittest.skipUnless(shutil.which("promtool"), "needs promtool (Debian package prometheus)")
     def test_promtool(self):
         said = self.run_clean("promtool", "check", "config", MONITORING / "prometheus/prometheus.yml")
-        self.assertIn("2 rule files found", said)
+        self.assertIn("3 rule files found", said)
         for path in RULES:
             self.run_clean("promtool", "test", "rules", path.with_name(path.stem + "_test.yml"))
         for name, expr in rules():
             self.assertNotIn("\t", expr, name)
 
     def test_each_rule_of_the_fleet_has_a_case(self):
-        cases = RULES[1].with_name("fleet_test.yml").read_text()
-        for name in re.findall(r"- alert: (\w+)", RULES[1].read_text()):
+        for path in RULES[1:]:
+            self.check_cases(path)
+
+    def check_cases(self, path):
+        cases = path.with_name(path.stem + "_test.yml").read_text()
+        for name in re.findall(r"- alert: (\w+)", path.read_text()):
             self.assertRegex(cases, rf"alertname: {name}\n\s+exp_alerts:\n\s+- ", f"{name} never fires in a case")
 
     @unittest.skipUnless(shutil.which("amtool"), "needs amtool (Debian package prometheus-alertmanager)")

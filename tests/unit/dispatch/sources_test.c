@@ -71,6 +71,77 @@ static void turns_are_even(void **state)
         assert_int_equal(most, 100);
 }
 
+static uint64_t seed;
+
+static uint32_t random_below(uint32_t n) /* xorshift64 */
+{
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        return (uint32_t)(seed >> 32) % n;
+}
+
+/* 1,000 addresses of 100 agents that are slow and fast: as many requests as wander about, within 1 %. */
+static void turns_are_even_when_answers_are_not(void **state)
+{
+        enum { UNDER_WAY = 64, REQUESTS = 400 * 1000 };
+        struct source *under_way[UNDER_WAY] = { NULL };
+        uint64_t least = UINT64_MAX, most = 0;
+        char id[16];
+
+        seed = UINT64_C(0x5e1c5401d15a7c4);
+        for (uint32_t a = 0; a < 100; a++) {
+                snprintf(id, sizeof(id), "ag-%u", a);
+                tell(id, a * 100, 10);
+        }
+        for (int i = 0; i < REQUESTS; i++) {
+                struct source **slot = &under_way[random_below(UNDER_WAY)];
+
+                if (*slot) /* whichever ends next, well or not */
+                        sources_put(pool, *slot, random_below(10) == 0);
+                *slot = take(NULL);
+        }
+        list_for_each(node, sources_agents(pool))
+                list_for_each(inner, &sources_agent_of(node)->addresses) {
+                        least = MIN(least, sources_of(inner)->requests);
+                        most = MAX(most, sources_of(inner)->requests);
+                }
+        assert_true((most - least) * 100 <= REQUESTS / 1000);
+        assert_true(sources_count(pool).failures > REQUESTS / 20);
+}
+
+/* Agents come and go all the time: nobody who is away is taken, nobody who is there is passed over for longer than a round. */
+static void turns_go_on_while_agents_come_and_go(void **state)
+{
+        bool is_there[100];
+        char id[16];
+
+        seed = UINT64_C(0x123456789abcdef);
+        for (uint32_t a = 0; a < ARRAY_SIZE(is_there); a++) {
+                snprintf(id, sizeof(id), "ag-%u", a);
+                tell(id, a * 100, 10);
+                is_there[a] = true;
+        }
+        for (int round = 0; round < 200; round++) {
+                uint32_t a = random_below(ARRAY_SIZE(is_there));
+
+                snprintf(id, sizeof(id), "ag-%u", a);
+                is_there[a] = !is_there[a];
+                sources_link(pool, str_of(id), is_there[a], round);
+                size_t available = sources_count(pool).available;
+                uint64_t before = sources_count(pool).requests;
+                for (size_t i = 0; i < available; i++) {
+                        struct source *s = take(NULL);
+
+                        assert_true(s->agent->is_linked);
+                        assert_true(s->used != 1000 + round); /* once a round */
+                        s->used = 1000 + round;
+                        sources_put(pool, s, false);
+                }
+                assert_int_equal(sources_count(pool).requests - before, available);
+        }
+}
+
 static void a_dead_agent_leaves_at_once(void **state)
 {
         struct source *out;
@@ -242,6 +313,8 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(turns_are_even, setup, teardown),
+                cmocka_unit_test_setup_teardown(turns_are_even_when_answers_are_not, setup, teardown),
+                cmocka_unit_test_setup_teardown(turns_go_on_while_agents_come_and_go, setup, teardown),
                 cmocka_unit_test_setup_teardown(a_dead_agent_leaves_at_once, setup, teardown),
                 cmocka_unit_test_setup_teardown(counts_outlive_addresses_and_links, setup, teardown),
                 cmocka_unit_test_setup_teardown(a_restart_restores_counts, setup, teardown),
