@@ -274,17 +274,17 @@ static enum exit_code run(const struct execute_options *o, struct str body, int6
         char path[4096];
         struct remote remote;
         enum exit_code code;
-        FILE *f = stdout;
+        FILE *kept = NULL;
 
         snprintf(path, sizeof(path), "%.*s", STR_FMT(o->output));
-        if (o->output.len && !(f = fopen(path, "we"))) {
+        if (o->output.len && !(kept = fopen(path, "we"))) {
                 out_problem("%s cannot be written", path);
                 return EXIT_FAILED;
         }
         if ((code = remote_open(&remote, o->server, o->token)) == EXIT_OK)
-                code = ask(&remote, o, body, timeout_ms, f);
+                code = ask(&remote, o, body, timeout_ms, kept ? kept : stdout);
         remote_close(&remote);
-        if (f != stdout && fclose(f) != 0 && code == EXIT_OK) {
+        if (kept && fclose(kept) != 0 && code == EXIT_OK) {
                 out_problem("%s could not be written in full", path);
                 code = EXIT_FAILED;
         }

@@ -301,12 +301,13 @@ enum exit_code remote_send(struct remote *r, struct client_request *request, int
         request->host = str_of(r->authority);
         request->fields = fields;
         request->fields_count = n;
-        if (!client_is_open(r->client) && (code = connect_to(r)) != EXIT_OK)
-                return code;
-        e = client_ask(r->client, request, timeout_ms, out);
+        code = client_is_open(r->client) ? EXIT_OK : connect_to(r);
+        e = code == EXIT_OK ? client_ask(r->client, request, timeout_ms, out) : ERR_OK;
         crypto_wipe(bearer, sizeof(bearer));
         request->fields = NULL;
         request->fields_count = 0;
+        if (code != EXIT_OK)
+                return code;
         r->status = out->status;
         if (e == ERR_OK)
                 return EXIT_OK;

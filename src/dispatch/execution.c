@@ -287,9 +287,7 @@ static void on_head(struct call *call, const struct http_head *head)
         e->location = STR_NULL;
         if (location && is_redirect(head->status) && e->redirects < e->order.ask.redirects_max)
                 e->location = arena_copy(&e->order.arena, location->value);
-        else if (fields_keep(e, head) != ERR_OK)
-                e->error = "no_memory";
-        else if (e->order.is_raw && !execution_raw_head(e, head))
+        else if (fields_keep(e, head) != ERR_OK || (e->order.is_raw && !execution_raw_head(e, head)))
                 e->error = "no_memory";
 }
 
