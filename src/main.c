@@ -4,10 +4,12 @@
 #include "agent/agent.h"
 #include "base/buf.h"
 #include "cli/command.h"
+#include "cli/discover.h"
 #include "cli/join_file.h"
 #include "cli/place.h"
 #include "control/control.h"
 #include "gateway/gateway.h"
+#include "node/state.h"
 
 enum { JOIN_BYTES_MAX = 4096 };
 
@@ -40,24 +42,40 @@ struct role_arguments {
 /* Runs a role until it ends. `file` is the configuration's name, with a NUL; whether it is there is the role's to say. */
 typedef int role_fn(const struct role_arguments *a, struct str file, bool is_found);
 
+/* Then a token means nothing any more, and its control is not looked for. */
+static bool has_joined(const struct command *role)
+{
+        char folder[NODE_PATH_MAX];
+        bool is_gateway = str_eq(str_of(role->name), STR("gateway"));
+
+        return node_state_folder(folder) == ERR_OK &&
+               node_state_exists(folder, is_gateway ? WIRE_GATEWAY : WIRE_AGENT);
+}
+
 static enum exit_code role_run(const struct command_call *call, role_fn *run)
 {
         struct role_arguments a = *(const struct role_arguments *)call->options;
         enum exit_code code = EXIT_FAILED;
-        struct buf path, join;
+        struct buf path, join, found;
         enum err e = place_config_find(a.config, &path);
 
         buf_init(&join, JOIN_BYTES_MAX);
+        buf_init(&found, JOIN_BYTES_MAX + 256);
         bool is_said = a.join.len || !a.join_file.len;
         if (!is_said && !join_file_read(a.join_file, &join))
                 e = ERR_CONFIG;
         if (!is_said)
                 a.join = buf_str(&join);
+        if (e != ERR_CONFIG && !has_joined(call->command) && !discover_join(a.join, &found))
+                e = ERR_CONFIG;
+        if (found.len)
+                a.join = buf_str(&found);
         if (e == ERR_CONFIG)
                 code = EXIT_WRONG;
         else if (e == ERR_OK || e == ERR_NOT_FOUND)
                 code = (enum exit_code)run(&a, buf_str(&path), e == ERR_OK);
         buf_wipe(&join);
+        buf_wipe(&found);
         buf_fini(&path);
         return code;
 }
@@ -181,12 +199,12 @@ static const struct command command_control = {
 int main(int argc, char **argv)
 {
         const struct command table[] = {
-                command_control, command_gateway, command_agent,   command_setup,   command_connect,
-                command_config,  command_token,   command_policy,  command_wg,      command_status,
-                command_backup,  command_restore, command_store,   command_version, command_completion,
-                command_login,   command_node,    command_service, command_share,   command_domain,
-                command_key,     command_audit,   command_daemon,  command_owner,   command_doctor,
-                command_logs,    command_execute, command_help,    { NULL },
+                command_control,  command_gateway, command_agent,   command_setup,   command_connect,
+                command_config,   command_token,   command_policy,  command_wg,      command_status,
+                command_backup,   command_restore, command_store,   command_version, command_completion,
+                command_login,    command_node,    command_service, command_share,   command_domain,
+                command_key,      command_audit,   command_daemon,  command_owner,   command_doctor,
+                command_discover, command_logs,    command_execute, command_help,    { NULL },
         };
 
         return commands_run(table, argc, argv);

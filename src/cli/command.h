@@ -54,4 +54,4 @@ extern const struct command command_setup, command_connect, command_config, comm
         command_completion, command_help, command_status, command_policy, command_wg, command_backup,
         command_restore, command_store, command_login, command_node, command_service, command_share,
         command_domain, command_key, command_audit, command_daemon, command_doctor, command_logs,
-        command_owner, command_execute;
+        command_owner, command_execute, command_discover;

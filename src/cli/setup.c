@@ -4,6 +4,7 @@
 #include "cli/out.h"
 #include "cli/place.h"
 #include "cli/setup_priv.h"
+#include "cli/setup_serve.h"
 #include "crypto/secret.h"
 
 enum { ARENA_BYTES_MAX = 64 << 20, PROBE_MS = 700 };
@@ -136,6 +137,14 @@ static enum exit_code setup_run(const struct command_call *call)
         if (!s)
                 return EXIT_FAILED;
         s->options = call->options;
+        if (s->options->serve || s->options->funnel) {
+                const struct setup_options *o = s->options;
+
+                code = setup_serve(&(struct serve_options){ o->config, o->tailscale_socket, o->funnel, o->yes,
+                                                            o->json, o->print });
+                free(s);
+                return code;
+        }
         arena_init(&s->arena, NULL, 0, ARENA_BYTES_MAX);
         s->client = client_new();
         e = place_config_find(s->options->config, &path);
@@ -163,7 +172,8 @@ static enum exit_code setup_run(const struct command_call *call)
 const struct command command_setup = {
         .name = "setup",
         .summary = "write a configuration, or complete the one there is",
-        .usage = "[--listen ADDRESS] [--no-tailscale] [--print] [--force] [--config PATH] [--json]",
+        .usage =
+                "[--listen ADDRESS] [--no-tailscale] [--print] [--force] [--serve|--funnel] [--yes] [--config PATH] [--json]",
         .text = "Makes a token, an allow-list (this machine, and the tailnet where tailscaled runs) and an entry for each inference\n"
                 "server found on this machine and each provider's key found in the environment. What the file says already stays,\n"
                 "comments included; the old file is kept. A second run changes nothing.",
@@ -173,6 +183,7 @@ const struct command command_setup = {
                         "sekisho setup --listen 0.0.0.0:8080",
                         "sekisho setup --print --no-tailscale",
                         "sekisho setup --probe ollama=11435,vllm=8001",
+                        "sekisho setup --serve --print",
                         NULL,
                 },
         .options =
@@ -193,6 +204,12 @@ const struct command command_setup = {
                         FLAG_OPTION("force", force, "begin anew, with a new token; the old file is kept"),
                         TEXT_OPTION("config", 'c', config, "PATH",
                                     "the file, instead of the one that is found"),
+                        FLAG_OPTION(
+                                "serve", serve,
+                                "put Tailscale's Serve in front of the gateway: shows the change, then asks"),
+                        FLAG_OPTION("funnel", funnel,
+                                    "the same, and let everybody on the internet in by Funnel"),
+                        FLAG_OPTION("yes", yes, "with --serve: write it without asking"),
                         FLAG_OPTION("json", json, "say what was done as JSON"),
                         { NULL },
                 },

@@ -11,7 +11,7 @@
 
 struct setup_options {
         struct str config, listen, admin, tailscale_socket, probe, sample;
-        bool print, force, no_tailscale, json;
+        bool print, force, no_tailscale, json, serve, funnel, yes;
 };
 
 enum { SETUP_NOTES_MAX = 24, SETUP_KEYS = 2 };

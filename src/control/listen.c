@@ -228,7 +228,7 @@ enum err control_snapshot(struct control *c, struct report *r, struct snapshot *
         limits_set(s);
         map_init(&s->tokens.by_hash, c->shared.hash_key, 1);
         s->listens = ARENA_ARRAY(&s->arena, struct listen_conf, 1);
-        e = s->listens ? routes_build(&s->routes, &s->arena) : ERR_NO_MEMORY;
+        e = s->listens ? routes_build(&s->routes, c, &s->arena) : ERR_NO_MEMORY;
         if (e == ERR_OK)
                 e = tls_make(c, r, &s->listens[0].tls);
         if (e == ERR_OK)

@@ -1,6 +1,8 @@
 #include "control/routes.h"
 
+#include "certs/authority.h"
 #include "control/channel.h"
+#include "control/control_priv.h"
 #include "control/dispatch.h"
 #include "control/events.h"
 #include "control/hub.h"
@@ -8,6 +10,8 @@
 #include "control/openapi.h"
 #include "control/routes_priv.h"
 #include "control/setup_page.h"
+#include "control/version.h"
+#include "crypto/text.h"
 #include "proxy/reply.h"
 
 #define READ     IDENTITY_READ
@@ -305,6 +309,27 @@ static enum step_result health_pick(struct exchange *x)
 }
 static const struct handler health_handler = { .name = "health", .pick = health_pick };
 
+/* For `sekisho discover`: a claim, which TLS then has to show. Says nothing that a certificate of ours does not. */
+static enum step_result well_known_pick(struct exchange *x)
+{
+        static const struct reply_field fields[] = { { STR_INIT("Content-Type"),
+                                                       STR_INIT("application/json") },
+                                                     { STR_INIT("Cache-Control"), STR_INIT("no-store") } };
+        const struct control *control = x->route->handler_conf;
+        uint8_t fingerprint[CERTS_FINGERPRINT_BYTES];
+        char hex[2 * CERTS_FINGERPRINT_BYTES + 1];
+
+        certs_authority_fingerprint(control->secrets.authority, fingerprint);
+        crypto_hex_format((struct str){ (const char *)fingerprint, sizeof(fingerprint) }, hex);
+        reply_start(x, 200, fields, ARRAY_SIZE(fields),
+                    arena_format(&x->arena,
+                                 "{\"sekisho\":\"control\",\"version\":\"" SEKISHO_VERSION
+                                 "\",\"authority\":\"%s\"}\n",
+                                 hex));
+        return STEP_DONE;
+}
+static const struct handler well_known_handler = { .name = "well-known", .pick = well_known_pick };
+
 static void page_add(struct route_table *t, const char *name, const char *path, const struct handler *handler,
                      bool is_quiet)
 {
@@ -318,7 +343,7 @@ static void page_add(struct route_table *t, const char *name, const char *path, 
                                                 .is_quiet = is_quiet };
 }
 
-enum err routes_build(struct route_table *t, struct arena *a)
+enum err routes_build(struct route_table *t, const struct control *control, struct arena *a)
 {
         t->routes = ARENA_ARRAY(a, struct route, api_table_count + dispatch_table_count + 8);
         if (!t->routes)
@@ -329,6 +354,8 @@ enum err routes_build(struct route_table *t, struct arena *a)
         page_add(t, "health", "/health", &health_handler, true);
         page_add(t, "health", "/api/v1/health", &health_handler, true);
         page_add(t, "setup", "/setup", &setup_page_handler, false);
+        page_add(t, "well-known", "/.well-known/sekisho", &well_known_handler, true);
+        t->routes[t->count - 1].handler_conf = control;
         route_table_sort(t);
         return a->full ? ERR_NO_MEMORY : ERR_OK;
 }

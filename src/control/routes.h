@@ -9,4 +9,4 @@ extern const struct api_route api_table[];
 extern const size_t api_table_count;
 
 /* Everything, sorted. */
-MUST_USE enum err routes_build(struct route_table *t, struct arena *a);
+MUST_USE enum err routes_build(struct route_table *t, const struct control *control, struct arena *a);

@@ -138,14 +138,26 @@ static void on_ready(struct stream *s, unsigned ready)
 
 /* ---- the beginning ---- */
 
+static void on_open(struct stream *s, enum err e)
+{
+        if (e == ERR_OK)
+                stream_poke(s, STREAM_WRITABLE);
+        else
+                over(CONTAINER_OF(s, struct mesh_localapi, stream), e);
+}
+
 static void on_dialled(struct dial *d, enum err e, int fd)
 {
-        static const struct stream_events events = { .on_ready = on_ready, .on_closed = on_closed };
+        static const struct stream_events events = { on_open, on_ready, on_closed };
         struct mesh_localapi *c = CONTAINER_OF(d, struct mesh_localapi, dial);
 
-        if (e == ERR_OK && (e = stream_open(&c->stream, c->loop, fd, &events)) == ERR_OK) {
+        if (e == ERR_OK)
+                e = c->tls ? stream_open_tls_client(&c->stream, c->loop, fd, &events, c->tls, c->server_name)
+                           : stream_open(&c->stream, c->loop, fd, &events);
+        if (e == ERR_OK) {
                 c->has_stream = true;
-                stream_poke(&c->stream, STREAM_WRITABLE);
+                if (!c->tls)
+                        stream_poke(&c->stream, STREAM_WRITABLE);
                 return;
         }
         over(c, e);
@@ -154,18 +166,20 @@ static void on_dialled(struct dial *d, enum err e, int fd)
 void mesh_localapi_start(struct mesh_localapi *c, struct loop *l, const struct mesh_localapi_request *r,
                          mesh_localapi_fn *fn)
 {
-        const struct dial_target target = { .path = r->socket };
+        const struct dial_target target = { .path = r->socket, .ip = r->ip, .port = r->port };
 
         memset(c, 0, sizeof(*c));
         c->fn = fn;
         c->loop = l;
+        c->tls = r->tls;
+        c->server_name = r->server_name;
         buf_init(&c->body, r->bytes_max);
         buf_init(&c->in, HEAD_BYTES_MAX + READ_BYTES);
         buf_init(&c->out, REQUEST_BYTES_MAX);
         timer_init(&c->timer, on_late);
-        /* Its guard against web pages: this Host, and neither Origin nor Referer. */
-        buf_addf(&c->out, "%.*s %.*s HTTP/1.1\r\nHost: local-tailscaled.sock\r\nConnection: close\r\n",
-                 STR_FMT(r->method), STR_FMT(r->path));
+        /* tailscaled's guard against web pages: this Host, and neither Origin nor Referer. */
+        buf_addf(&c->out, "%.*s %.*s HTTP/1.1\r\nHost: %.*s\r\nConnection: close\r\n", STR_FMT(r->method),
+                 STR_FMT(r->path), STR_FMT(r->tls ? r->server_name : STR("local-tailscaled.sock")));
         if (r->if_match.len)
                 buf_addf(&c->out, "If-Match: %.*s\r\n", STR_FMT(r->if_match));
         if (r->body.len)

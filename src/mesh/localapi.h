@@ -1,5 +1,5 @@
 /*
- * mesh/localapi.h - one call to tailscaled's LocalAPI: HTTP/1.1 over its Unix socket.
+ * mesh/localapi.h - one call to tailscaled's LocalAPI: HTTP/1.1 over its Unix socket; or, the same over TLS, to a machine of the tailnet.
  *
  * Not:    what the answers mean (tailnet.h); several at a time (the caller has as many of these as it wants).
  * Thread: the loop's.
@@ -20,7 +20,11 @@ struct mesh_localapi;
 typedef void mesh_localapi_fn(struct mesh_localapi *c, enum err e);
 
 struct mesh_localapi_request {
-        struct str socket;       /* the path; kept until the end */
+        struct str socket; /* the path; kept until the end */
+        struct ip ip;      /* family not 0: another machine, over TLS */
+        uint16_t port;
+        struct tls_context *tls; /* shared */
+        struct str server_name;  /* kept until the end */
         struct str method, path; /* valid for HTTP: the caller looked */
         struct str if_match;     /* an ETag, or empty */
         struct str body;         /* JSON, or empty */
@@ -38,6 +42,8 @@ struct mesh_localapi {
         struct buf body;
         /* private */
         struct loop *loop;
+        struct tls_context *tls;
+        struct str server_name;
         struct dial dial;
         struct stream stream;
         struct timer timer;
