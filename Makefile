@@ -2,7 +2,7 @@
 # Missing Debian packages are installed by name (tools/packages.txt); nothing is ever downloaded otherwise.
 
 .DEFAULT_GOAL := build
-.PHONY: build run test bench bench-wg bench-link bench-policy fuzz lint fmt install dist deb clean help
+.PHONY: build run test test-tailnet bench bench-wg bench-link bench-policy fuzz lint fmt install dist deb clean help
 
 # Calls across files are inlined; not by clang, which needs a plug-in of the linker that may be missing.
 LTO := $(if $(findstring clang,$(CC)),,-Db_lto=true)
@@ -21,6 +21,10 @@ run: build                 ## set up where there is no config yet, start the gat
 test:                      ## unit tests, corpus replays and end-to-end stories, under the sanitizers
 	@tools/deps build test package
 	@tools/test
+
+test-tailnet: build        ## the gateway on a real tailnet: tailscaled and headscale, built once as Go modules (needs Go)
+	@tools/tailnet-programs build/tailnet-programs
+	@SEKISHO=build/sekisho SEKISHO_BUILD=build tests/e2e/run -k deploy/tailnet_real
 
 bench: build               ## measure side by side with nginx and HAProxy (docs/performance.md)
 	@tools/deps bench test
