@@ -44,8 +44,7 @@ void control_write_list(struct json_writer *w, const char *name, struct str comm
 
         if (commas.len == 0)
                 return;
-        json_write_key(w, str_of(name));
-        json_write_array_begin(w);
+        json_write_member_array_begin(w, str_of(name));
         while (str_split(&rest, ',', &part))
                 json_write_str(w, str_trim(part));
         json_write_array_end(w);

@@ -117,19 +117,30 @@ static enum exit_code run_json_print(const struct policy_test_run *run, enum exi
         return policy_print(&out, code);
 }
 
+/* The policy that the argument names, with the run of its own tests. EXIT_OK: both are the caller's to end. */
+static enum exit_code tested_load(const struct command_call *call, struct policy_tables **t,
+                                  struct policy_test_run *run)
+{
+        enum exit_code code = EXIT_WRONG;
+
+        *t = NULL;
+        if (policy_has_arguments(call, 1))
+                code = policy_load_tables(call->options, policy_argument(call, 0), t);
+        if (code == EXIT_OK)
+                policy_test(*t, run);
+        return code;
+}
+
 enum exit_code policy_test_run(const struct command_call *call)
 {
         const struct policy_options *o = call->options;
-        struct policy_tables *t = NULL;
+        struct policy_tables *t;
         struct policy_test_run run;
         struct report report;
-        enum exit_code code = policy_has_arguments(call, 1)
-                                      ? policy_load_tables(o, policy_argument(call, 0), &t)
-                                      : EXIT_WRONG;
+        enum exit_code code = tested_load(call, &t, &run);
 
         if (code != EXIT_OK)
                 return code;
-        policy_test(t, &run);
         code = run.failures_count || run.no_memory ? EXIT_FAILED : EXIT_OK;
         report_init(&report, policy_argument(call, 0));
         policy_test_report(&run, &report);
@@ -185,16 +196,13 @@ static enum exit_code nodes_print(const struct policy_options *o, const struct p
 enum exit_code policy_compile_run(const struct command_call *call)
 {
         const struct policy_options *o = call->options;
-        struct policy_tables *t = NULL;
+        struct policy_tables *t;
         struct policy_test_run run;
         struct report report;
-        enum exit_code code = policy_has_arguments(call, 1)
-                                      ? policy_load_tables(o, policy_argument(call, 0), &t)
-                                      : EXIT_WRONG;
+        enum exit_code code = tested_load(call, &t, &run);
 
         if (code != EXIT_OK)
                 return code;
-        policy_test(t, &run);
         if (run.failures_count || run.no_memory) {
                 report_init(&report, policy_argument(call, 0));
                 policy_test_report(&run, &report);

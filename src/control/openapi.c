@@ -21,35 +21,50 @@ static const char *method_of(const struct api_route *r)
         }
 }
 
+/* One of JSON, as requests and answers have it: its schema is the next value. */
+static void content_begin(struct json_writer *w)
+{
+        json_write_member_object_begin(w, STR("content"));
+        json_write_member_object_begin(w, STR("application/json"));
+        json_write_key(w, STR("schema"));
+}
+
+static void content_end(struct json_writer *w)
+{
+        json_write_object_end(w);
+        json_write_object_end(w);
+}
+
+/* A page of a list: what stands in it is the next value. */
+static void page_begin(struct json_writer *w)
+{
+        json_write_object_begin(w);
+        json_write_member_str(w, STR("type"), STR("object"));
+        json_write_member_object_begin(w, STR("properties"));
+        json_write_member_object_begin(w, STR("items"));
+        json_write_member_str(w, STR("type"), STR("array"));
+        json_write_key(w, STR("items"));
+}
+
+static void page_end(struct json_writer *w)
+{
+        json_write_object_end(w);
+        json_write_member_object_begin(w, STR("next"));
+        json_write_member_raw(w, STR("type"), STR("[\"string\",\"null\"]"));
+        json_write_object_end(w);
+        json_write_object_end(w);
+        json_write_object_end(w);
+}
+
 static void json_content(const struct schema *s, unsigned flags, bool is_list, struct json_writer *w)
 {
-        json_write_key(w, STR("content"));
-        json_write_object_begin(w);
-        json_write_key(w, STR("application/json"));
-        json_write_object_begin(w);
-        json_write_key(w, STR("schema"));
-        if (is_list) {
-                json_write_object_begin(w);
-                json_write_member_str(w, STR("type"), STR("object"));
-                json_write_key(w, STR("properties"));
-                json_write_object_begin(w);
-                json_write_key(w, STR("items"));
-                json_write_object_begin(w);
-                json_write_member_str(w, STR("type"), STR("array"));
-                json_write_key(w, STR("items"));
-                schema_describe(s, flags, w);
-                json_write_object_end(w);
-                json_write_key(w, STR("next"));
-                json_write_object_begin(w);
-                json_write_member_raw(w, STR("type"), STR("[\"string\",\"null\"]"));
-                json_write_object_end(w);
-                json_write_object_end(w);
-                json_write_object_end(w);
-        } else {
-                schema_describe(s, flags, w);
-        }
-        json_write_object_end(w);
-        json_write_object_end(w);
+        content_begin(w);
+        if (is_list)
+                page_begin(w);
+        schema_describe(s, flags, w);
+        if (is_list)
+                page_end(w);
+        content_end(w);
 }
 
 static void parameter(struct json_writer *w, struct str name, const char *in, const char *doc,
@@ -60,8 +75,7 @@ static void parameter(struct json_writer *w, struct str name, const char *in, co
         json_write_member_str(w, STR("in"), str_of(in));
         json_write_member_bool(w, STR("required"), is_required);
         json_write_member_str(w, STR("description"), str_of(doc));
-        json_write_key(w, STR("schema"));
-        json_write_object_begin(w);
+        json_write_member_object_begin(w, STR("schema"));
         json_write_member_str(w, STR("type"), STR("string"));
         json_write_object_end(w);
         json_write_object_end(w);
@@ -71,8 +85,7 @@ static void parameters(const struct api_route *r, struct json_writer *w)
 {
         struct str rest = str_of(r->path), part;
 
-        json_write_key(w, STR("parameters"));
-        json_write_array_begin(w);
+        json_write_member_array_begin(w, STR("parameters"));
         while (str_split(&rest, '/', &part))
                 if (part.len > 2 && part.ptr[0] == '{')
                         parameter(w, str_sub(part, 1, part.len - 2), "path", "the object's id", true);
@@ -88,16 +101,11 @@ static void parameters(const struct api_route *r, struct json_writer *w)
 
 static void error_response(struct json_writer *w)
 {
-        json_write_key(w, STR("default"));
-        json_write_object_begin(w);
+        json_write_member_object_begin(w, STR("default"));
         json_write_member_str(w, STR("description"), STR("What is wrong."));
-        json_write_key(w, STR("content"));
-        json_write_object_begin(w);
-        json_write_key(w, STR("application/json"));
-        json_write_object_begin(w);
-        json_write_member_raw(w, STR("schema"), STR("{\"$ref\":\"#/components/schemas/Error\"}"));
-        json_write_object_end(w);
-        json_write_object_end(w);
+        content_begin(w);
+        json_write_raw(w, STR("{\"$ref\":\"#/components/schemas/Error\"}"));
+        content_end(w);
         json_write_object_end(w);
 }
 
@@ -106,10 +114,8 @@ static void responses(const struct api_route *r, struct json_writer *w)
         char status[4] = { (char)('0' + r->status / 100), (char)('0' + r->status / 10 % 10),
                            (char)('0' + r->status % 10), 0 };
 
-        json_write_key(w, STR("responses"));
-        json_write_object_begin(w);
-        json_write_key(w, str_of(status));
-        json_write_object_begin(w);
+        json_write_member_object_begin(w, STR("responses"));
+        json_write_member_object_begin(w, str_of(status));
         json_write_member_str(w, STR("description"), str_of(r->doc));
         if (r->answer)
                 json_content(r->answer, SCHEMA_OUT, r->flags & API_LIST, w);
@@ -129,18 +135,15 @@ static const struct {
 
 static void security(const struct api_route *r, struct json_writer *w)
 {
-        json_write_key(w, STR("security"));
-        json_write_array_begin(w);
+        json_write_member_array_begin(w, STR("security"));
         if (!(r->flags & API_PUBLIC)) {
                 json_write_object_begin(w);
-                json_write_key(w, STR("key"));
-                json_write_array_begin(w);
+                json_write_member_array_begin(w, STR("key"));
                 json_write_array_end(w);
                 json_write_object_end(w);
         }
         json_write_array_end(w);
-        json_write_key(w, STR("x-sekisho-scopes"));
-        json_write_array_begin(w);
+        json_write_member_array_begin(w, STR("x-sekisho-scopes"));
         for (size_t i = 0; i < ARRAY_SIZE(scopes_known); i++)
                 if (r->scopes & scopes_known[i].bit)
                         json_write_str(w, scopes_known[i].word);
@@ -151,17 +154,14 @@ static void security(const struct api_route *r, struct json_writer *w)
 
 static void operation(const struct api_route *r, struct json_writer *w)
 {
-        json_write_key(w, str_of(method_of(r)));
-        json_write_object_begin(w);
-        json_write_key(w, STR("tags"));
-        json_write_array_begin(w);
+        json_write_member_object_begin(w, str_of(method_of(r)));
+        json_write_member_array_begin(w, STR("tags"));
         json_write_str(w, str_of(r->tag));
         json_write_array_end(w);
         json_write_member_str(w, STR("summary"), str_of(r->doc));
         parameters(r, w);
         if (r->request) {
-                json_write_key(w, STR("requestBody"));
-                json_write_object_begin(w);
+                json_write_member_object_begin(w, STR("requestBody"));
                 json_write_member_bool(w, STR("required"), true);
                 json_content(r->request, r->request_flags, false, w);
                 json_write_object_end(w);
@@ -188,8 +188,7 @@ static void paths_of(const struct api_route *table, size_t count, struct json_wr
                 if (!is_first_of_path(table, i))
                         continue;
                 snprintf(name, sizeof(name), "%s%s", table[i].base ? table[i].base : "", table[i].path);
-                json_write_key(w, str_of(name));
-                json_write_object_begin(w);
+                json_write_member_object_begin(w, str_of(name));
                 if (table[i].base)
                         json_write_member_raw(w, STR("servers"), STR("[{\"url\":\"/\"}]"));
                 for (size_t j = i; j < count; j++)
@@ -201,8 +200,7 @@ static void paths_of(const struct api_route *table, size_t count, struct json_wr
 
 static void paths(struct json_writer *w)
 {
-        json_write_key(w, STR("paths"));
-        json_write_object_begin(w);
+        json_write_member_object_begin(w, STR("paths"));
         paths_of(api_table, api_table_count, w);
         paths_of(dispatch_table, dispatch_table_count, w);
         json_write_object_end(w);
@@ -210,8 +208,7 @@ static void paths(struct json_writer *w)
 
 static void components(struct json_writer *w)
 {
-        json_write_key(w, STR("components"));
-        json_write_object_begin(w);
+        json_write_member_object_begin(w, STR("components"));
         json_write_member_raw(
                 w, STR("securitySchemes"),
                 STR("{\"key\":{\"type\":\"http\",\"scheme\":\"bearer\",\"description\":\"An API key, skapi-…\"}}"));
@@ -229,8 +226,7 @@ void openapi_write(struct buf *out, unsigned indent)
         json_writer_init(&w, out, indent);
         json_write_object_begin(&w);
         json_write_member_str(&w, STR("openapi"), STR("3.1.0"));
-        json_write_key(&w, STR("info"));
-        json_write_object_begin(&w);
+        json_write_member_object_begin(&w, STR("info"));
         json_write_member_str(&w, STR("title"), STR("Sekisho control"));
         json_write_member_str(&w, STR("version"), STR(SEKISHO_VERSION));
         json_write_member_str(

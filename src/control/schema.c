@@ -331,8 +331,7 @@ static void words_describe(const struct schema_field *f, struct json_writer *w)
 {
         if (!f->words)
                 return;
-        json_write_key(w, STR("enum"));
-        json_write_array_begin(w);
+        json_write_member_array_begin(w, STR("enum"));
         for (size_t i = 0; f->words[i]; i++)
                 json_write_str(w, str_of(f->words[i]));
         json_write_array_end(w);
@@ -361,8 +360,7 @@ static void type_describe(const struct schema_field *f, unsigned flags, struct j
                 break;
         case SCHEMA_TEXTS:
                 json_write_member_str(w, STR("type"), STR("array"));
-                json_write_key(w, STR("items"));
-                json_write_object_begin(w);
+                json_write_member_object_begin(w, STR("items"));
                 json_write_member_str(w, STR("type"), STR("string"));
                 words_describe(f, w);
                 json_write_object_end(w);
@@ -404,8 +402,7 @@ void schema_describe(const struct schema *s, unsigned flags, struct json_writer 
         json_write_member_str(w, STR("type"), STR("object"));
         if (s->doc)
                 json_write_member_str(w, STR("description"), str_of(s->doc));
-        json_write_key(w, STR("properties"));
-        json_write_object_begin(w);
+        json_write_member_object_begin(w, STR("properties"));
         for (size_t i = 0; i < s->fields_count; i++) {
                 if (is_shown(&s->fields[i], flags))
                         field_describe(&s->fields[i], flags, w);
@@ -415,8 +412,7 @@ void schema_describe(const struct schema *s, unsigned flags, struct json_writer 
         if (flags != SCHEMA_OUT)
                 json_write_member_bool(w, STR("additionalProperties"), false);
         if (flags & SCHEMA_IN && has_needed) {
-                json_write_key(w, STR("required"));
-                json_write_array_begin(w);
+                json_write_member_array_begin(w, STR("required"));
                 for (size_t i = 0; i < s->fields_count; i++)
                         if (s->fields[i].flags & SCHEMA_NEEDED)
                                 json_write_str(w, str_of(s->fields[i].name));

@@ -253,3 +253,15 @@ void json_write_member_raw(struct json_writer *w, struct str key, struct str jso
         json_write_key(w, key);
         json_write_raw(w, json);
 }
+
+void json_write_member_object_begin(struct json_writer *w, struct str key)
+{
+        json_write_key(w, key);
+        json_write_object_begin(w);
+}
+
+void json_write_member_array_begin(struct json_writer *w, struct str key)
+{
+        json_write_key(w, key);
+        json_write_array_begin(w);
+}

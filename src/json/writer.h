@@ -68,3 +68,5 @@ void json_write_member_int(struct json_writer *w, struct str key, int64_t value)
 void json_write_member_uint(struct json_writer *w, struct str key, uint64_t value);
 void json_write_member_double(struct json_writer *w, struct str key, double value);
 void json_write_member_raw(struct json_writer *w, struct str key, struct str json);
+void json_write_member_object_begin(struct json_writer *w, struct str key);
+void json_write_member_array_begin(struct json_writer *w, struct str key);
