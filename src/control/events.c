@@ -360,17 +360,8 @@ void events_stream(struct api_call *c)
         struct events *e = c->control->events;
         struct exchange *x = c->x;
         struct stream_end *s = calloc(1, sizeof(*s));
-        struct http_field fields[8];
-        struct http_head head = { .status = 200,
-                                  .reason = STR("OK"),
-                                  .version_minor = 1,
-                                  .framing = HTTP_BODY_CHUNKED,
-                                  .keeps_alive = true,
-                                  .fields = fields,
-                                  .fields_max = ARRAY_SIZE(fields) };
 
-        if (!s || e->is_stopped || http_add(&head, STR("Content-Type"), STR("text/event-stream")) != ERR_OK ||
-            http_add(&head, STR("Cache-Control"), STR("no-store")) != ERR_OK) {
+        if (!s || e->is_stopped) {
                 free(s);
                 api_fail(c, 503, NULL, "Control has no memory for this, or stops.");
                 api_answer_now(c);
@@ -387,7 +378,7 @@ void events_stream(struct api_call *c)
         timer_set(e->control->loop, &s->ping, loop_now(e->control->loop) + PING_MS);
         x->up = &s->side;
         buf_add(&s->out, STR(": hello\n\n"));
-        exchange_answer_head(x, &head);
+        reply_events_begin(x);
         flush(s);
         if (s->seq >= 0)
                 catch_up(s);

@@ -1,6 +1,7 @@
 #include "llm/chat_priv.h"
 
 #include "json/writer.h"
+#include "proxy/reply.h"
 
 static const struct side_ops chat_ops;
 
@@ -9,8 +10,7 @@ static void event_begin(struct chat *c, struct json_writer *w, const char *type)
         buf_add(&c->out, STR("data: "));
         json_writer_init(w, &c->out, JSON_COMPACT);
         json_write_object_begin(w);
-        json_write_key(w, STR("type"));
-        json_write_str(w, str_of(type));
+        json_write_member_str(w, STR("type"), str_of(type));
 }
 
 static void event_end(struct chat *c, struct json_writer *w)
@@ -26,8 +26,7 @@ static void event_write(struct chat *c, const char *type, const char *name, stru
 
         event_begin(c, &w, type);
         if (name) {
-                json_write_key(&w, str_of(name));
-                json_write_str(&w, value);
+                json_write_member_str(&w, str_of(name), value);
         }
         event_end(c, &w);
 }
@@ -37,14 +36,10 @@ static void content_write(struct chat *c)
         struct json_writer w;
 
         event_begin(c, &w, "content");
-        json_write_key(&w, STR("content"));
-        json_write_str(&w, buf_str(&c->answer.text));
-        json_write_key(&w, STR("model_used"));
-        json_write_str(&w, chat_model_used(c));
-        json_write_key(&w, STR("input_tokens"));
-        json_write_uint(&w, c->answer.tokens_in);
-        json_write_key(&w, STR("output_tokens"));
-        json_write_uint(&w, c->answer.tokens_out);
+        json_write_member_str(&w, STR("content"), buf_str(&c->answer.text));
+        json_write_member_str(&w, STR("model_used"), chat_model_used(c));
+        json_write_member_uint(&w, STR("input_tokens"), c->answer.tokens_in);
+        json_write_member_uint(&w, STR("output_tokens"), c->answer.tokens_out);
         event_end(c, &w);
 }
 
@@ -65,23 +60,11 @@ bool chat_stream_give(struct chat *c, bool is_last)
 
 void chat_stream_start(struct chat *c)
 {
-        struct http_field fields[16];
-        struct http_head head = { .status = 200,
-                                  .reason = STR("OK"),
-                                  .version_minor = 1,
-                                  .framing = HTTP_BODY_CHUNKED,
-                                  .keeps_alive = true,
-                                  .fields = fields,
-                                  .fields_max = ARRAY_SIZE(fields) };
-
         c->has_started = true;
         c->side = (struct side){ .ops = &chat_ops, .x = c->x };
         c->x->up = &c->side;
-        if (http_add(&head, STR("Content-Type"), STR("text/event-stream")) != ERR_OK ||
-            http_add(&head, STR("Cache-Control"), STR("no-store")) != ERR_OK)
-                return;
         event_write(c, "start", "session_id", c->request.session_id);
-        exchange_answer_head(c->x, &head);
+        reply_events_begin(c->x);
         chat_stream_give(c, false);
 }
 

@@ -1,5 +1,6 @@
 #include "proxy/reply.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 #include "base/buf.h"
@@ -60,6 +61,24 @@ static const struct side_ops reply_ops = {
         .reset = op_reset,
         .release = op_release,
 };
+
+void reply_events_begin(struct exchange *x)
+{
+        struct http_field fields[REPLY_FIELDS_MAX];
+        struct http_head head = { .status = 200,
+                                  .reason = STR("OK"),
+                                  .version_minor = 1,
+                                  .framing = HTTP_BODY_CHUNKED,
+                                  .keeps_alive = true,
+                                  .fields = fields,
+                                  .fields_max = ARRAY_SIZE(fields) };
+
+        enum err e = http_add(&head, STR("Content-Type"), STR("text/event-stream"));
+        if (e == ERR_OK)
+                e = http_add(&head, STR("Cache-Control"), STR("no-store"));
+        assert(e == ERR_OK); /* there is room for two */
+        exchange_answer_head(x, &head);
+}
 
 void reply_will_have(struct exchange *x, const char *name, struct str value)
 {

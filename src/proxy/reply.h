@@ -23,6 +23,9 @@ void reply_take(struct exchange *x, uint16_t status, const struct reply_field *f
  * {"error":{"type","message","request_id"}}; or a page, where the caller is a browser and the route no API of ours. */
 void reply_error(struct exchange *x, uint16_t status, const char *message);
 
+/* The head of a stream of events, chunked and not to be stored; x->up stands already and gives the body. */
+void reply_events_begin(struct exchange *x);
+
 /* Adds a field to whatever answer of ours comes (Retry-After, WWW-Authenticate, Allow). Before reply_error. */
 void reply_will_have(struct exchange *x, const char *name, struct str value);
 
