@@ -8,32 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+
+#include "file.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static uint8_t *file_read(const char *path, size_t *size)
-{
-        FILE *f = fopen(path, "rb");
-        if (!f) {
-                perror(path);
-                exit(1);
-        }
-        struct stat info;
-        if (fstat(fileno(f), &info) != 0) {
-                perror(path);
-                exit(1);
-        }
-        *size = (size_t)info.st_size;
-        /* Exactly the file's size, so that reading one byte too far is seen by the sanitizer. */
-        uint8_t *data = malloc(*size ? *size : 1);
-        if (!data || fread(data, 1, *size, f) != *size) {
-                perror(path);
-                exit(1);
-        }
-        fclose(f);
-        return data;
-}
 
 int main(int argc, char **argv)
 {

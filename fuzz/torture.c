@@ -21,6 +21,7 @@
 
 #include "base/units.h"
 #include "calls.h"
+#include "file.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/lsan_interface.h>
@@ -87,25 +88,6 @@ static int64_t now_ms(void)
 
         clock_gettime(CLOCK_MONOTONIC, &t);
         return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-static uint8_t *file_read(const char *path, size_t *size)
-{
-        FILE *f = fopen(path, "rb");
-        struct stat info;
-
-        if (!f || fstat(fileno(f), &info) != 0) {
-                perror(path);
-                exit(1);
-        }
-        *size = (size_t)info.st_size;
-        uint8_t *data = malloc(*size ? *size : 1);
-        if (!data || fread(data, 1, *size, f) != *size) {
-                perror(path);
-                exit(1);
-        }
-        fclose(f);
-        return data;
 }
 
 static void call_next(int64_t until_ms)

@@ -30,12 +30,28 @@ def joined(t, control, **more):
     return gate
 
 
+def serving(t, *hosts):
+    """A control and its gateway that serves those hosts."""
+    control = Control(t)
+    gate = joined(t, control)
+    control.publish(sections(*hosts))
+    for host in hosts:
+        serves(gate, host)
+    return control, gate
+
+
 def again(t, gate):
     """The same gateway, started anew, without a token: its state folder knows."""
     gate.stop()
     other = type(gate)(t, t._name("gateway"), gate.config)
     t.programs.append(other)
     return other
+
+
+def comes(control, count):
+    """The connection that comes after that many, when it has said hello."""
+    return eventually(lambda: len(control.channels) > count and control.channels[-1].hello and control.channels[-1], 60,
+                      f"none has come after {count} connections")
 
 
 def code(gate, host):
@@ -92,10 +108,7 @@ def story_the_operators_file_is_right(t):
 
 
 def story_a_gateway_starts_without_its_control(t):
-    control = Control(t)
-    gate = joined(t, control)
-    control.publish(sections("a.example"))
-    serves(gate, "a.example")
+    control, gate = serving(t, "a.example")
     control.wait_applied()
     control.stop()
     own_goes_on(gate)
@@ -104,8 +117,7 @@ def story_a_gateway_starts_without_its_control(t):
     serves(gate, "a.example", 1)
     own_goes_on(gate)
     control.start()
-    channel = eventually(lambda: len(control.channels) > 1 and control.channels[-1].hello and control.channels[-1], 60,
-                         "the gateway does not come back")
+    channel = comes(control, 1)
     same(channel.hello["have"]["hash"], control.current["hash"])
 
 
@@ -144,10 +156,7 @@ def story_what_is_not_controls_is_never_taken(t):
 
 
 def story_a_document_that_makes_no_configuration_is_refused(t):
-    control = Control(t)
-    gate = joined(t, control)
-    control.publish(sections("a.example"))
-    serves(gate, "a.example")
+    control, gate = serving(t, "a.example")
     control.wait_applied()
     good = control.current
     bad = control.publish(sections("a.example", "b.example", settings={"nonsense": 1}, targets=[
@@ -163,10 +172,7 @@ def story_a_document_that_makes_no_configuration_is_refused(t):
 
 
 def story_hostile_bytes_end_a_connection_and_nothing_else(t):
-    control = Control(t)
-    gate = joined(t, control)
-    control.publish(sections("a.example"))
-    serves(gate, "a.example")
+    control, gate = serving(t, "a.example")
     for harm in (lambda c: c.raw(os.urandom(300)),                      # no frames at all
                  lambda c: c.write(2, b"binary"),                       # not text
                  lambda c: c.write(1, b"\xff\xfe"),                     # no UTF-8
@@ -177,7 +183,7 @@ def story_hostile_bytes_end_a_connection_and_nothing_else(t):
         count = len(control.channels)
         harm(channel)
         channel.cut()
-        eventually(lambda: len(control.channels) > count and control.channels[-1].hello, 60, "the gateway does not come back")
+        comes(control, count)
         own_goes_on(gate)
     for text in ("no JSON", "{}", "[]", '{"type":"dance"}', '{"type":"welcome","epoch":-1}', '{"type":"change"}',
                  '{"type":"document"}', '{"type":"certificate","certificate":"x","authority":"y"}'):
@@ -201,10 +207,7 @@ def story_a_lease_ends_and_is_renewed(t):
 
 
 def story_a_gateway_that_is_gone_serves_its_own_only(t):
-    control = Control(t)
-    gate = joined(t, control)
-    control.publish(sections("a.example"))
-    serves(gate, "a.example")
+    control, gate = serving(t, "a.example")
     count = len(control.channels)
     control.say({"type": "gone", "reason": "removed"})
     misses(gate, "a.example")
@@ -256,16 +259,13 @@ def proc_arguments(pid):
 
 
 def story_the_process_that_speaks_with_control_may_die(t):
-    control = Control(t)
-    gate = joined(t, control)
-    control.publish(sections("a.example"))
-    serves(gate, "a.example")
+    control, gate = serving(t, "a.example")
     count = len(control.channels)
     sockets = [p for p in proc.tree(gate.pid) if p != gate.pid and
                control_port_in(p, control.port)]
     same(len(sockets), 1, "processes that are connected to control")
     os.kill(sockets[0], signal.SIGKILL)
-    eventually(lambda: len(control.channels) > count and control.channels[-1].hello, 30, "no new one has come")
+    comes(control, count)
     serves(gate, "a.example")
     control.publish(sections("b.example"))
     serves(gate, "b.example")
@@ -288,27 +288,20 @@ def control_port_in(pid, port):
 
 
 def story_config_show_has_what_control_published(t):
-    control = Control(t)
-    gate = joined(t, control)
-    control.publish(sections("a.example"))
-    serves(gate, "a.example")
+    control, gate = serving(t, "a.example")
     done = t.sekisho_run("config", "show", "--config", gate.config_path)
     same(done.returncode, 0, done.stderr)
     assert "a.example" in done.stdout and "own.example" in done.stdout, done.stdout[-2000:]
 
 
 def story_a_new_program_goes_on_where_the_old_one_was(t):
-    control = Control(t)
-    gate = joined(t, control)
-    control.publish(sections("a.example"))
-    serves(gate, "a.example")
+    control, gate = serving(t, "a.example")
     control.wait_applied()
     line = Line(gate)
     count = len(control.channels)
     same(line.upgrade()["event"], "upgrade_done")
     serves(gate, "a.example", 1)
-    channel = eventually(lambda: len(control.channels) > count and control.channels[-1].hello and control.channels[-1], 60,
-                         "the new program does not come to control")
+    channel = comes(control, count)
     same(channel.hello["have"]["hash"], control.current["hash"])
     control.publish(sections("b.example"))
     serves(gate, "b.example")

@@ -11,6 +11,7 @@
 #include "io/listener.h"
 #include "io/udp.h"
 #include "pairs.h"
+#include "with_loop.h"
 
 static const struct {
         const char *why;
@@ -67,19 +68,6 @@ static void test_address_text(void **state)
                 if (e == ERR_OK)
                         assert_str(listen_address_format(&a, text), addresses[i].text);
         }
-}
-
-static struct loop *loop;
-
-static int setup(void **state)
-{
-        return loop_new(&loop) == ERR_OK ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-        loop_free(loop);
-        return 0;
 }
 
 struct door {

@@ -7,19 +7,7 @@
 
 #include "io/loop.h"
 #include "io/timer.h"
-
-static struct loop *loop;
-
-static int setup(void **state)
-{
-        return loop_new(&loop) == ERR_OK ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-        loop_free(loop);
-        return 0;
-}
+#include "with_loop.h"
 
 struct end {
         struct watch watch;

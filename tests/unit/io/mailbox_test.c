@@ -9,19 +9,7 @@
 #include <unistd.h>
 
 #include "io/mailbox.h"
-
-static struct loop *loop;
-
-static int setup(void **state)
-{
-        return loop_new(&loop) == ERR_OK ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-        loop_free(loop);
-        return 0;
-}
+#include "with_loop.h"
 
 struct box {
         struct mailbox mailbox;

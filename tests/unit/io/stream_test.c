@@ -11,19 +11,7 @@
 #include "io/loop_priv.h"
 #include "io/stream.h"
 #include "pairs.h"
-
-static struct loop *loop;
-
-static int setup(void **state)
-{
-        return loop_new(&loop) == ERR_OK ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-        loop_free(loop);
-        return 0;
-}
+#include "with_loop.h"
 
 struct conn {
         struct stream stream;

@@ -17,8 +17,8 @@
 #include "io/tls_keys_priv.h"
 #include "io/tls_priv.h"
 #include "pairs.h"
+#include "with_loop.h"
 
-static struct loop *loop;
 static bool keeps_openssl;   /* the second run: servers do not leave OpenSSL after the handshake */
 static bool keys_are_remote; /* the third: their keys are with a signer */
 static struct issued ca, other_ca, a_cert, b_cert, wild_cert, rsa_cert, expired_cert;
@@ -306,17 +306,6 @@ static inline struct raw raw_against(struct tls_context *context, const char *na
         tcp_pair(fds);
         assert_err(stream_open_tls_server(&raw_server.stream, loop, fds[0], &events, context), ERR_OK);
         return raw_open(fds[1], name);
-}
-
-static inline int setup(void **state)
-{
-        return loop_new(&loop) == ERR_OK ? 0 : -1;
-}
-
-static inline int teardown(void **state)
-{
-        loop_free(loop);
-        return 0;
 }
 
 static inline int make_certificates(void **state)

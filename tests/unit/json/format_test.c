@@ -1,5 +1,6 @@
 #include "json/format.h"
 
+#include "../dice.h"
 #include "../test.h"
 #include "json/reader.h"
 #include "json/writer.h"
@@ -85,14 +86,6 @@ static void test_spaces(void **state)
 }
 
 /* ---- texts made at random: the layout means the same, keeps the comments, and is its own layout ---- */
-
-static uint32_t seed;
-
-static uint32_t dice(uint32_t sides)
-{
-        seed = seed * 1664525u + 1013904223u;
-        return (seed >> 8) % sides;
-}
 
 static unsigned gaps_left; /* comments one text may still have */
 

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "../dice.h"
 #include "../test.h"
 #include "json/pointer.h"
 
@@ -381,14 +382,6 @@ static void test_no_room(void **state)
 }
 
 /* ---- texts with comments in every gap, changed at every place ---- */
-
-static uint32_t seed;
-
-static uint32_t dice(uint32_t sides)
-{
-        seed = seed * 1664525u + 1013904223u;
-        return (seed >> 8) % sides;
-}
 
 static void gap_make(struct buf *b)
 {
