@@ -10,6 +10,7 @@
 
 #include "http/h1_write.h"
 #include "http/h2_fields.h"
+#include "http/h2_list.h"
 
 enum { FIELDS = 40 };
 

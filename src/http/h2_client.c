@@ -1,12 +1,10 @@
-#include "http/h2_client.h"
+#include "http/h2_client_priv.h"
 
 #include <assert.h>
-#include <nghttp2/nghttp2.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "http/h2_memory.h"
-#include "http/websocket_handshake.h"
 
 /*
  * Theory of operation. nghttp2 knows a stream by its number and, as user data, our struct; a forgotten stream has no user
@@ -21,243 +19,8 @@ enum {
         CONTROL_TOKENS_PER_SECOND = 1000,
         CONTROL_TOKENS_PER_DATA_FRAME = 4, /* of ours: each may be answered by window updates */
         CONTINUATIONS_MAX = 8,
-        OUTBOUND_ACKS_MAX = 200,
-        PAIRS_ON_STACK = 64
+        OUTBOUND_ACKS_MAX = 200
 };
-
-struct h2_client {
-        nghttp2_session *session;
-        const struct h2_client_events *events;
-        void *context;
-        struct h1_limits limits;
-        struct h2_section section; /* the list being received, or the last one */
-        struct h2_section given;   /* of the last held head: lent until on_flush */
-        bool has_given;
-        struct list held; /* streams whose head waits for data */
-        bool has_section, saw_settings, is_goaway, is_receiving, is_flooded;
-        int32_t section_of;   /* stream */
-        uint32_t frame_left;  /* of a DATA frame */
-        bool frame_is_padded; /* then its end is only known when it is whole */
-        uint32_t streams_count, pongs;
-        int64_t tokens;
-        bool is_wide;
-        mono_ms tokens_at;
-        struct list roomy; /* streams with room again */
-        struct h2_windows windows;
-        const uint8_t *piece; /* output nghttp2 gave and the caller has not taken */
-        size_t piece_len;
-};
-
-static struct h2_client_stream *stream_of(nghttp2_session *session, int32_t id)
-{
-        return id > 0 ? nghttp2_session_get_stream_user_data(session, id) : NULL;
-}
-
-/* ---- the end of a stream ---- */
-
-static bool is_held(const struct h2_client_stream *s)
-{
-        return !list_is_empty(&s->held_node);
-}
-
-static void detach(struct h2_client *c, struct h2_client_stream *s)
-{
-        if (is_held(s)) {
-                list_remove(&s->held_node);
-                h2_section_fini(&s->held);
-        }
-        nghttp2_session_set_stream_user_data(c->session, s->id, NULL);
-        h2_window_end(&c->windows, &s->window);
-        list_remove(&s->room_node);
-        buf_fini(&s->out);
-        s->id = 0;
-        c->streams_count--;
-}
-
-void h2_client_forget(struct h2_client *c, struct h2_client_stream *s)
-{
-        int32_t id = s->id;
-
-        if (id == 0)
-                return;
-        bool is_whole = s->end_is_told && s->out_is_done;
-        detach(c, s);
-        if (!is_whole)
-                (void)nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, id,
-                                                s->end_is_told ? NGHTTP2_NO_ERROR : NGHTTP2_CANCEL);
-}
-
-static void fail(struct h2_client *c, struct h2_client_stream *s, uint32_t code)
-{
-        int32_t id = s->id;
-
-        detach(c, s);
-        (void)nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, id, code);
-        c->events->on_reset(s, ERR_MALFORMED, H2_RESET_BROKEN);
-}
-
-static void held_give(struct h2_client *c, struct h2_client_stream *s);
-
-static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, void *user_data)
-{
-        struct h2_client *c = user_data;
-        struct h2_client_stream *s = stream_of(session, id);
-        enum h2_client_reset how = H2_RESET_BROKEN;
-        enum err e = ERR_CLOSED;
-
-        if (!s)
-                return 0;
-        if (is_held(s)) {
-                held_give(c, s);
-                if (!(s = stream_of(session, id)))
-                        return 0;
-        }
-        if (s->end_is_told) { /* whole; that the peer did not want all of the request is its own affair */
-                s->out_is_done = true;
-                return 0;
-        }
-        if (!s->head_is_done && code == NGHTTP2_REFUSED_STREAM)
-                how = H2_RESET_UNPROCESSED;
-        else if (!s->head_is_done && code == NGHTTP2_HTTP_1_1_REQUIRED)
-                how = H2_RESET_USE_H1;
-        else if (code == NGHTTP2_PROTOCOL_ERROR && !s->was_reset_by_peer)
-                e = ERR_MALFORMED; /* nghttp2 found it */
-        detach(c, s);
-        c->events->on_reset(s, e, how);
-        return 0;
-}
-
-/* ---- lists ---- */
-
-static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *user_data)
-{
-        struct h2_client *c = user_data;
-        struct h2_client_stream *s = stream_of(session, frame->hd.stream_id);
-
-        if (s && is_held(s)) { /* an interim one, or what comes are trailers */
-                held_give(c, s);
-                s = stream_of(session, frame->hd.stream_id);
-        }
-        c->events->on_flush(c->context);
-        if (c->has_section)
-                h2_section_fini(&c->section);
-        c->has_section = s != NULL;
-        c->section_of = frame->hd.stream_id;
-        if (s)
-                h2_section_init(&c->section, s->head_is_done ? H2_SECTION_TRAILERS : H2_SECTION_ANSWER,
-                                &c->limits);
-        return 0;
-}
-
-static int on_header(nghttp2_session *session, const nghttp2_frame *frame, nghttp2_rcbuf *name,
-                     nghttp2_rcbuf *value, uint8_t flags, void *user_data)
-{
-        struct h2_client *c = user_data;
-        nghttp2_vec n = nghttp2_rcbuf_get_buf(name), v = nghttp2_rcbuf_get_buf(value);
-
-        if (c->has_section && c->section_of == frame->hd.stream_id)
-                h2_section_add(&c->section, (struct str){ (const char *)n.base, n.len },
-                               (struct str){ (const char *)v.base, v.len });
-        return 0;
-}
-
-/* A tunnel inside has the form of HTTP/1.1 (h2_fields.h). */
-static enum err tunnel_accept(struct h2_client_stream *s, struct http_head *head,
-                              char text[WEBSOCKET_ACCEPT_TEXT_MAX])
-{
-        struct str key = { s->websocket_key, sizeof(s->websocket_key) };
-        enum err e;
-
-        head->status = 101;
-        head->reason = STR_NULL;
-        head->framing = HTTP_BODY_NONE;
-        head->asks_upgrade = true;
-        http_remove(head, HTTP_FIELD_CONTENT_LENGTH);
-        if (s->is_raw)
-                return (e = http_add(head, STR("Upgrade"), STR("tcp"))) == ERR_OK
-                               ? http_add(head, STR("Connection"), STR("Upgrade"))
-                               : e;
-        if ((e = http_add(head, STR("Upgrade"), STR("websocket"))) == ERR_OK &&
-            (e = http_add(head, STR("Connection"), STR("Upgrade"))) == ERR_OK)
-                e = http_replace(head, STR("Sec-WebSocket-Accept"), websocket_accept_format(key, text));
-        return e;
-}
-
-static void head_take(struct h2_client *c, struct h2_client_stream *s, struct h2_section *section,
-                      bool is_end)
-{
-        static _Thread_local struct http_field fields[HTTP_FIELDS_MAX];
-        static _Thread_local char accept[WEBSOCKET_ACCEPT_TEXT_MAX]; /* until on_flush, like the section */
-        struct http_head head = { .fields = fields, .fields_max = ARRAY_SIZE(fields) };
-        struct http_refusal refusal;
-        enum err e = h2_section_answer(section, is_end, s->method, &head, &refusal);
-
-        if (e == ERR_OK && s->is_tunnel && head.status >= 200 && head.status < 300) {
-                e = is_end ? ERR_MALFORMED : tunnel_accept(s, &head, accept);
-        } else if (head.status >= 200) {
-                s->is_tunnel = false; /* refused: an ordinary answer */
-        }
-        if (e != ERR_OK) {
-                fail(c, s, NGHTTP2_PROTOCOL_ERROR);
-                return;
-        }
-        if (head.status >= 200 || head.status == 101) {
-                s->head_is_done = true;
-                s->end_is_told = is_end;
-                s->has_length =
-                        head.framing == HTTP_BODY_LENGTH || (head.framing == HTTP_BODY_NONE && !s->is_tunnel);
-                s->body_left = s->has_length ? head.content_length : 0;
-        }
-        c->events->on_head(s, &head, is_end);
-}
-
-static void held_give(struct h2_client *c, struct h2_client_stream *s)
-{
-        list_remove(&s->held_node);
-        c->events->on_flush(c->context);
-        if (c->has_given)
-                h2_section_fini(&c->given);
-        c->given = s->held;
-        c->has_given = true;
-        head_take(c, s, &c->given, false);
-}
-
-/* Less came than the head promised. RFC 9113 8.1.1. */
-static bool is_short(const struct h2_client_stream *s)
-{
-        return s->has_length && s->body_left > 0;
-}
-
-static void trailers_take(struct h2_client *c, struct h2_client_stream *s)
-{
-        struct http_field trailers[H1_TRAILERS_MAX];
-        struct http_refusal refusal;
-        size_t count = 0;
-
-        if (is_short(s) || h2_section_trailers(&c->section, trailers, &count, &refusal) != ERR_OK) {
-                fail(c, s, NGHTTP2_PROTOCOL_ERROR);
-                return;
-        }
-        s->end_is_told = true;
-        c->events->on_end(s, trailers, count);
-}
-
-static void headers_take(struct h2_client *c, struct h2_client_stream *s, bool is_end)
-{
-        if (!c->has_section || c->section_of != s->id)
-                return;
-        if (!s->head_is_done && is_end) {
-                head_take(c, s, &c->section, true);
-        } else if (!s->head_is_done) {
-                s->held = c->section;
-                c->has_section = false;
-                list_add_last(&c->held, &s->held_node);
-        } else if (is_end) {
-                trailers_take(c, s);
-        } else {
-                fail(c, s, NGHTTP2_PROTOCOL_ERROR);
-        }
-}
 
 /* ---- frames ---- */
 
@@ -288,30 +51,30 @@ static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t id, co
                          void *user_data)
 {
         struct h2_client *c = user_data;
-        struct h2_client_stream *s = stream_of(session, id);
+        struct h2_client_stream *s = h2_client_stream_of(session, id);
 
         c->frame_left -= (uint32_t)MIN(len, (size_t)c->frame_left);
         if (!s) {
                 (void)nghttp2_session_consume(session, id, len);
                 return 0;
         }
-        if (is_held(s)) {
-                held_give(c, s);
-                if (!(s = stream_of(session, id))) {
+        if (h2_client_is_held(s)) {
+                h2_client_held_give(c, s);
+                if (!(s = h2_client_stream_of(session, id))) {
                         (void)nghttp2_session_consume(session, id, len);
                         return 0;
                 }
         }
         if (!s->head_is_done || (s->has_length && len > s->body_left)) {
                 (void)nghttp2_session_consume(session, id, len);
-                fail(c, s, NGHTTP2_PROTOCOL_ERROR);
+                h2_client_fail(c, s, NGHTTP2_PROTOCOL_ERROR);
                 return 0;
         }
         s->body_left -= s->has_length ? len : 0;
         if (c->is_wide && h2_window_came(&c->windows, &s->window, len))
                 (void)nghttp2_submit_ping(session, NGHTTP2_FLAG_NONE, h2_window_question);
-        bool is_end =
-                flags & NGHTTP2_FLAG_END_STREAM && c->frame_left == 0 && !c->frame_is_padded && !is_short(s);
+        bool is_end = flags & NGHTTP2_FLAG_END_STREAM && c->frame_left == 0 && !c->frame_is_padded &&
+                      !h2_client_is_short(s);
         if (is_end)
                 s->end_is_told = true;
         c->events->on_data(s, (struct str){ (const char *)data, len }, is_end);
@@ -335,7 +98,7 @@ static void ping_take(struct h2_client *c, const nghttp2_ping *ping)
 static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *user_data)
 {
         struct h2_client *c = user_data;
-        struct h2_client_stream *s = stream_of(session, frame->hd.stream_id);
+        struct h2_client_stream *s = h2_client_stream_of(session, frame->hd.stream_id);
         bool is_end = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
 
         switch (frame->hd.type) {
@@ -343,15 +106,15 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
                 if (!s && !token_take(c))
                         return NGHTTP2_ERR_CALLBACK_FAILURE;
                 if (s)
-                        headers_take(c, s, is_end);
+                        h2_client_headers_take(c, s, is_end);
                 break;
         case NGHTTP2_DATA:
-                if (s && is_held(s)) { /* an empty one */
-                        held_give(c, s);
-                        s = stream_of(session, frame->hd.stream_id);
+                if (s && h2_client_is_held(s)) { /* an empty one */
+                        h2_client_held_give(c, s);
+                        s = h2_client_stream_of(session, frame->hd.stream_id);
                 }
-                if (s && (!s->head_is_done || (is_end && is_short(s)))) {
-                        fail(c, s, NGHTTP2_PROTOCOL_ERROR);
+                if (s && (!s->head_is_done || (is_end && h2_client_is_short(s)))) {
+                        h2_client_fail(c, s, NGHTTP2_PROTOCOL_ERROR);
                 } else if (s && is_end && !s->end_is_told) {
                         s->end_is_told = true;
                         c->events->on_end(s, NULL, 0);
@@ -390,159 +153,6 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
         return 0;
 }
 
-/* ---- the request's body ---- */
-
-static ssize_t on_read(nghttp2_session *session, int32_t id, uint8_t *out, size_t cap, uint32_t *flags,
-                       nghttp2_data_source *source, void *user_data)
-{
-        struct h2_client *c = user_data;
-        struct h2_client_stream *s = stream_of(session, id);
-
-        if (!s) /* forgotten: its reset is on the way */
-                return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-        size_t len = MIN(cap, s->out.len - s->out_at);
-        if (len)
-                memcpy(out, s->out.ptr + s->out_at, len);
-        s->out_at += len;
-        if (s->out_at == s->out.len) {
-                buf_fini(&s->out);
-                buf_init(&s->out, H2_CLIENT_WINDOW_BYTES);
-                s->out_at = 0;
-                if (s->wants_room && list_is_empty(&s->room_node))
-                        list_add_last(&c->roomy, &s->room_node);
-                if (s->out_is_last) {
-                        s->out_is_done = true;
-                        *flags |= NGHTTP2_DATA_FLAG_EOF;
-                } else if (len == 0) {
-                        s->is_deferred = true;
-                        return NGHTTP2_ERR_DEFERRED;
-                }
-        }
-        return (ssize_t)len;
-}
-
-static nghttp2_nv nv_of(const struct h2_pair *p)
-{
-        return (nghttp2_nv){ .name = (uint8_t *)(uintptr_t)p->name.ptr,
-                             .value = (uint8_t *)(uintptr_t)(p->value.len ? p->value.ptr : ""),
-                             .namelen = p->name.len,
-                             .valuelen = p->value.len,
-                             .flags = p->is_unindexed ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE };
-}
-
-/* `on_stack` where the list fits; else memory to be freed. */
-static nghttp2_nv *nvs_of(const struct h2_list *list, nghttp2_nv on_stack[PAIRS_ON_STACK])
-{
-        nghttp2_nv *nvs = list->count <= PAIRS_ON_STACK ? on_stack : malloc(list->count * sizeof(*nvs));
-
-        for (size_t i = 0; nvs && i < list->count; i++)
-                nvs[i] = nv_of(&list->pairs[i]);
-        return nvs;
-}
-
-static int on_read_before_trailers(nghttp2_session *session, int32_t id, uint8_t *out, size_t cap,
-                                   uint32_t *flags, struct h2_client_stream *s)
-{
-        nghttp2_nv on_stack[PAIRS_ON_STACK] UNINITIALIZED, *nvs = nvs_of(s->trailers, on_stack);
-        int result = nvs ? nghttp2_submit_trailer(session, id, nvs, s->trailers->count) : NGHTTP2_ERR_NOMEM;
-
-        if (nvs != on_stack)
-                free(nvs);
-        *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
-        return result;
-}
-
-static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *out, size_t cap, uint32_t *flags,
-                         nghttp2_data_source *source, void *user_data)
-{
-        ssize_t len = on_read(session, id, out, cap, flags, source, user_data);
-        struct h2_client_stream *s = stream_of(session, id);
-
-        if (len < 0 || !s || !(*flags & NGHTTP2_DATA_FLAG_EOF) || !s->trailers || s->trailers->count == 0)
-                return len;
-        return on_read_before_trailers(session, id, out, cap, flags, s) == 0
-                       ? len
-                       : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-}
-
-enum err h2_client_request(struct h2_client *c, struct h2_client_stream *s, const struct http_head *head,
-                           const struct h2_list *list, bool is_end)
-{
-        nghttp2_nv on_stack[PAIRS_ON_STACK] UNINITIALIZED, *nvs;
-        nghttp2_data_provider body = { .read_callback = read_body };
-        struct str key = http_value(head, HTTP_FIELD_SEC_WEBSOCKET_KEY);
-
-        *s = (struct h2_client_stream){ .method = head->method, .is_deferred = false };
-        list_init(&s->room_node);
-        list_init(&s->held_node);
-        buf_init(&s->out, H2_CLIENT_WINDOW_BYTES);
-        h2_window_init(&s->window, H2_CLIENT_WINDOW_BYTES);
-        if (h2_client_room(c) == 0)
-                return ERR_TOO_LARGE;
-        if (head->is_raw) {
-                s->is_tunnel = s->is_raw = true;
-                is_end = false;
-        } else if (head->asks_upgrade && websocket_is_asked(head)) {
-                if (key.len != sizeof(s->websocket_key))
-                        return ERR_MALFORMED;
-                memcpy(s->websocket_key, key.ptr, key.len);
-                s->is_tunnel = true;
-                is_end = false;
-        }
-        if (!(nvs = nvs_of(list, on_stack)))
-                return ERR_NO_MEMORY;
-        int32_t id = nghttp2_submit_request(c->session, NULL, nvs, list->count, is_end ? NULL : &body, s);
-        if (nvs != on_stack)
-                free(nvs);
-        if (id < 0) {
-                c->is_goaway |= id == NGHTTP2_ERR_STREAM_ID_NOT_AVAILABLE;
-                return id == NGHTTP2_ERR_NOMEM ? ERR_NO_MEMORY : ERR_TOO_LARGE;
-        }
-        s->id = id;
-        s->out_is_done = s->out_is_last = is_end;
-        c->streams_count++;
-        return ERR_OK;
-}
-
-size_t h2_client_write(struct h2_client *c, struct h2_client_stream *s, const struct str *slices,
-                       size_t slices_count, bool is_last, const struct h2_list *trailers)
-{
-        size_t room = H2_CLIENT_WINDOW_BYTES - s->out.len, taken = 0;
-
-        if (s->id == 0 || s->out_is_last)
-                return 0;
-        for (size_t i = 0; i < slices_count; i++) {
-                size_t len = MIN(slices[i].len, room - taken);
-
-                buf_add(&s->out, str_sub(slices[i], 0, len));
-                if (s->out.full) { /* no memory: what was announced cannot be kept to */
-                        (void)nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, s->id,
-                                                        NGHTTP2_INTERNAL_ERROR);
-                        return taken;
-                }
-                taken += len;
-                if (len < slices[i].len)
-                        is_last = false;
-        }
-        s->out_is_last = is_last;
-        s->trailers = is_last ? trailers : NULL;
-        s->wants_room = !is_last && s->out.len == H2_CLIENT_WINDOW_BYTES;
-        if (s->is_deferred && (s->out.len > s->out_at || is_last)) {
-                s->is_deferred = false;
-                (void)nghttp2_session_resume_data(c->session, s->id);
-        }
-        return taken;
-}
-
-void h2_client_credit(struct h2_client *c, struct h2_client_stream *s, size_t bytes)
-{
-        h2_window_used(&s->window, bytes);
-        if (s->id && bytes)
-                (void)nghttp2_session_consume(c->session, s->id, bytes);
-        else if (bytes)
-                (void)nghttp2_session_consume_connection(c->session, bytes);
-}
-
 /* ---- the connection ---- */
 
 static nghttp2_session_callbacks *callbacks_make(void)
@@ -551,13 +161,13 @@ static nghttp2_session_callbacks *callbacks_make(void)
 
         if (nghttp2_session_callbacks_new(&cb) != 0)
                 return NULL;
-        nghttp2_session_callbacks_set_on_begin_headers_callback(cb, on_begin_headers);
-        nghttp2_session_callbacks_set_on_header_callback2(cb, on_header);
+        nghttp2_session_callbacks_set_on_begin_headers_callback(cb, h2_client_on_begin_headers);
+        nghttp2_session_callbacks_set_on_header_callback2(cb, h2_client_on_header);
         nghttp2_session_callbacks_set_on_begin_frame_callback(cb, on_begin_frame);
         nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_data_chunk);
         nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame);
         nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_frame_send);
-        nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_stream_close);
+        nghttp2_session_callbacks_set_on_stream_close_callback(cb, h2_client_on_stream_close);
         return cb;
 }
 
@@ -655,7 +265,7 @@ enum err h2_client_receive(struct h2_client *c, struct str in, mono_ms now)
         used = nghttp2_session_mem_recv(c->session, (const uint8_t *)in.ptr, in.len);
         c->is_receiving = false;
         while (!list_is_empty(&c->held))
-                held_give(c, CONTAINER_OF(c->held.next, struct h2_client_stream, held_node));
+                h2_client_held_give(c, CONTAINER_OF(c->held.next, struct h2_client_stream, held_node));
         c->events->on_flush(c->context);
         if (c->has_section && used >= 0 && !nghttp2_session_want_read(c->session))
                 c->is_goaway = true;

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/list.h"
 #include "http/h2_fields.h"
+#include "http/h2_list.h"
 #include "http/h2_window.h"
 
 struct h2_client;

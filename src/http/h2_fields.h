@@ -1,17 +1,16 @@
 /*
- * http/h2_fields.h - HTTP/2 field lists to and from the message model of head.h, in both directions.
+ * http/h2_fields.h - HTTP/2 field lists received, as the message model of head.h.
  *
  * Does:   judges a list as strictly as RFC 9113 8.2 and 8.3 allow, so that nothing of it can become a line, a length or a
  *         request of its own behind an HTTP/1.1 upstream; keeps it as the lines HTTP/1.1 would have.
- * Not:    HPACK, frames, streams (h2_session.h). What the rules of a gateway take away: rules.h.
+ * Not:    HPACK, frames, streams (h2_session.h); lists to send (h2_list.h). What the rules of a gateway take away: rules.h.
  *
  * WebSocket (RFC 8441) has one form inside, that of HTTP/1.1: an extended CONNECT comes out as a GET that asks for the
- * upgrade, with a key the caller made; a 101 goes out as 200. The way up is the mirror of it.
+ * upgrade, with a key the caller made. The way up is the mirror of it.
  * Source: RFC 9113 8; RFC 8441; reliability T6 and 3.2.
  */
 #pragma once
 
-#include "base/arena.h"
 #include "base/buf.h"
 #include "http/h1_read.h"
 
@@ -69,27 +68,3 @@ enum err h2_section_answer(struct h2_section *s, bool is_end, enum http_method r
 MUST_USE
 enum err h2_section_trailers(struct h2_section *s, struct http_field *out, size_t *out_count,
                              struct http_refusal *refusal);
-
-/* A list to send. */
-struct h2_pair {
-        struct str name, value;
-        bool is_unindexed; /* not for a compression table: a secret, or a value that comes only once */
-};
-struct h2_list {
-        struct h2_pair *pairs;
-        size_t count;
-};
-
-/*
- * Names in lower case, fields of one connection left out; made in the arena, values borrowed from the head. A request's
- * authority is its Host, `target` the canonical one. One that asks to upgrade to WebSocket becomes an extended CONNECT, a
- * 101 becomes 200. ERR_NO_MEMORY; ERR_MALFORMED: something in the head may not stand in a list.
- */
-MUST_USE
-enum err h2_list_request(const struct http_head *h, struct str scheme, struct str target, struct arena *a,
-                         struct h2_list *out);
-MUST_USE
-enum err h2_list_answer(const struct http_head *h, struct arena *a, struct h2_list *out);
-MUST_USE
-enum err h2_list_trailers(const struct http_field *fields, size_t fields_count, struct arena *a,
-                          struct h2_list *out);

@@ -1,7 +1,7 @@
 /*
  * http/h2_session.h - one client's HTTP/2 connection as a value: bytes in, events out, bytes wanted out. Over nghttp2.
  *
- * Does:   frames, HPACK, flow control, stream states (nghttp2, with its limits set here); lists to h2_fields.h; lengths
+ * Does:   frames, HPACK, flow control, stream states (nghttp2, with its limits set here); lists to h2_fields.h and of h2_list.h; lengths
  *         promised against bytes sent; budgets (h2_budget.h); two-step GOAWAY.
  * Not:    sockets, time, what a request means.
  *
@@ -17,6 +17,7 @@
 #include "http/h2_budget.h"
 #include "http/h2_code.h"
 #include "http/h2_fields.h"
+#include "http/h2_list.h"
 #include "http/h2_window.h"
 
 enum {

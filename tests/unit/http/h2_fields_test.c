@@ -1,4 +1,5 @@
 #include "http/h2_fields.h"
+#include "http/h2_list.h"
 
 #include <stdio.h>
 #include <stdlib.h>
