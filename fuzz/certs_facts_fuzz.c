@@ -4,14 +4,14 @@
 #include <stdlib.h>
 
 #include "certs/facts.h"
-#include "certs/key.h"
+#include "crypto/p256.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         struct str text = { (const char *)data, size };
-        uint8_t spki[CERTS_SPKI_BYTES];
+        uint8_t spki[CRYPTO_P256_SPKI_BYTES];
         struct certs_facts facts;
         struct arena a;
 
@@ -26,10 +26,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 if (certs_chain_check(text, text, facts.from) == ERR_NO_MEMORY)
                         abort();
         }
-        if (certs_key_public(text, spki) == ERR_OK &&
-            certs_spki_check((struct str){ (char *)spki, sizeof(spki) }) != ERR_OK)
+        if (crypto_p256_public(text, spki) == ERR_OK &&
+            !crypto_p256_spki_is_valid((struct str){ (char *)spki, sizeof(spki) }))
                 abort();
-        (void)!certs_spki_check(text);
+        (void)!crypto_p256_spki_is_valid(text);
         arena_fini(&a);
         return 0;
 }

@@ -37,7 +37,7 @@ struct str certs_authority_pem(const struct certs_authority *a); /* its certific
 void certs_authority_fingerprint(const struct certs_authority *a, uint8_t out[CERTS_FINGERPRINT_BYTES]);
 
 struct certs_request {
-        struct str spki;         /* of the key it is for (certs/key.h) */
+        struct str spki;         /* of the key it is for (crypto/p256.h) */
         struct str common_name;  /* up to 64 bytes of UTF-8 */
         struct str uri;          /* "sekisho://ORG/agent/ID"; empty: none */
         const struct str *names; /* DNS names, a first label may be "*" */

@@ -4,8 +4,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "certs/key.h"
 #include "certs/x509_priv.h"
+#include "crypto/p256.h"
 
 BIO *certs_text_bio(struct str text)
 {
@@ -53,10 +53,10 @@ EVP_PKEY *certs_pkey_of_spki(struct str spki)
 {
         const unsigned char *at = (const unsigned char *)spki.ptr;
         unsigned char *again = NULL;
-        EVP_PKEY *key = spki.len == CERTS_SPKI_BYTES ? d2i_PUBKEY(NULL, &at, (long)spki.len) : NULL;
+        EVP_PKEY *key = spki.len == CRYPTO_P256_SPKI_BYTES ? d2i_PUBKEY(NULL, &at, (long)spki.len) : NULL;
         EVP_PKEY_CTX *check = key && is_p256(key) ? EVP_PKEY_CTX_new(key, NULL) : NULL;
-        bool ok = check && EVP_PKEY_public_check(check) == 1 && i2d_PUBKEY(key, &again) == CERTS_SPKI_BYTES &&
-                  memcmp(again, spki.ptr, spki.len) == 0;
+        bool ok = check && EVP_PKEY_public_check(check) == 1 &&
+                  i2d_PUBKEY(key, &again) == CRYPTO_P256_SPKI_BYTES && memcmp(again, spki.ptr, spki.len) == 0;
 
         OPENSSL_free(again);
         EVP_PKEY_CTX_free(check);

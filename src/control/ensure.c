@@ -1,10 +1,10 @@
 #include <string.h>
 
 #include "certs/authority.h"
-#include "certs/key.h"
 #include "control/desired.h"
 #include "control/routes_priv.h"
 #include "control/text.h"
+#include "crypto/p256.h"
 #include "crypto/sealedbox.h"
 #include "store/certificates.h"
 #include "store/services.h"
@@ -88,7 +88,7 @@ static bool is_needed(const struct ensuring *n, const struct schema_texts *names
 static enum err make(struct ensuring *n, const struct store_node *gateway, struct str host)
 {
         const struct schema_texts hosts = { &host, 1 };
-        uint8_t spki[CERTS_SPKI_BYTES], fingerprint[CERTS_FINGERPRINT_BYTES];
+        uint8_t spki[CRYPTO_P256_SPKI_BYTES], fingerprint[CERTS_FINGERPRINT_BYTES];
         struct certs_request r = { .spki = { (const char *)spki, sizeof(spki) },
                                    .common_name = str_sub(host, 0, CERTS_NAME_BYTES_MAX),
                                    .names = &host,
@@ -103,9 +103,10 @@ static enum err make(struct ensuring *n, const struct store_node *gateway, struc
         struct buf key, chain;
         enum err e;
 
-        buf_init_secret(&key, CERTS_KEY_PEM_BYTES_MAX);
+        buf_init_secret(&key, CRYPTO_P256_PEM_MAX);
         buf_init(&chain, 64 * 1024);
-        if ((e = certs_key_new(&key)) == ERR_OK && (e = certs_key_public(buf_str(&key), spki)) == ERR_OK &&
+        if ((e = crypto_p256_generate(&key)) == ERR_OK &&
+            (e = crypto_p256_public(buf_str(&key), spki)) == ERR_OK &&
             (e = certs_issue(n->secrets->authority, &r, &chain)) == ERR_OK) {
                 buf_add(&chain, certs_authority_pem(n->secrets->authority));
                 crypto_sha256(buf_str(&chain), fingerprint);

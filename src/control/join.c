@@ -8,7 +8,6 @@
 
 #include "base/log.h"
 #include "certs/facts.h"
-#include "certs/key.h"
 #include "control/routes_priv.h"
 #include "control/text.h"
 #include "crypto/p256.h"
@@ -137,7 +136,7 @@ static enum err request_read(struct api_call *c, struct str body, struct wire_jo
                 return e == ERR_NO_MEMORY ? e : api_fail(c, 400, NULL, "The body: %s", why);
         if (r->kind == WIRE_CONTROL)
                 return api_fail(c, 400, NULL, "\"kind\" must be gateway or agent.");
-        if (certs_spki_check((struct str){ (const char *)r->identity, r->identity_len }) != ERR_OK)
+        if (!crypto_p256_spki_is_valid((struct str){ (const char *)r->identity, r->identity_len }))
                 return api_fail(c, 400, NULL, "\"identity\" is no P-256 key.");
         if (crypto_is_zero(r->seal, sizeof(r->seal)) || crypto_is_zero(r->tunnel, sizeof(r->tunnel)))
                 return api_fail(c, 400, NULL, "\"seal\" and \"tunnel\" must be X25519 keys.");

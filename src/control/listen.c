@@ -5,10 +5,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "certs/key.h"
 #include "control/control_priv.h"
 #include "control/dispatch.h"
 #include "control/routes.h"
+#include "crypto/p256.h"
 #include "io/process.h"
 #include "io/tls.h"
 #include "proxy/reply.h"
@@ -44,14 +44,14 @@ static void pair_fini(struct pair *p)
 static enum err pair_make(struct control *c, struct pair *p, const struct certs_request *wanted)
 {
         struct certs_request r = *wanted;
-        uint8_t spki[CERTS_SPKI_BYTES];
+        uint8_t spki[CRYPTO_P256_SPKI_BYTES];
         unix_ms now = process_wall_ms();
         enum err e;
 
         buf_init(&p->chain, 1 << 20);
-        buf_init_secret(&p->key, CERTS_KEY_PEM_BYTES_MAX);
-        if ((e = certs_key_new(&p->key)) != ERR_OK ||
-            (e = certs_key_public(buf_str(&p->key), spki)) != ERR_OK)
+        buf_init_secret(&p->key, CRYPTO_P256_PEM_MAX);
+        if ((e = crypto_p256_generate(&p->key)) != ERR_OK ||
+            (e = crypto_p256_public(buf_str(&p->key), spki)) != ERR_OK)
                 return e;
         r.spki = (struct str){ (const char *)spki, sizeof(spki) };
         r.from = now - CLOCK_SLACK_MS;

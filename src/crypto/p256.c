@@ -104,6 +104,14 @@ enum err crypto_p256_public(struct str pem, uint8_t spki[CRYPTO_P256_SPKI_BYTES]
         return e;
 }
 
+bool crypto_p256_spki_is_valid(struct str spki)
+{
+        EVP_PKEY *key = key_of_spki(spki);
+
+        EVP_PKEY_free(key);
+        return key != NULL;
+}
+
 enum err crypto_p256_sign(struct str pem, struct str message, uint8_t signature[CRYPTO_P256_SIGNATURE_MAX],
                           size_t *len)
 {

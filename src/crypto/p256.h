@@ -28,6 +28,9 @@ MUST_USE enum err crypto_p256_generate(struct buf *pem);
 /* Its public half. ERR_MALFORMED: no PEM of a P-256 key without a passphrase. */
 MUST_USE enum err crypto_p256_public(struct str pem, uint8_t spki[CRYPTO_P256_SPKI_BYTES]);
 
+/* Whether these bytes are the one encoding of a public key, a point of the curve. */
+MUST_USE bool crypto_p256_spki_is_valid(struct str spki);
+
 /* ERR_MALFORMED as above. */
 MUST_USE enum err crypto_p256_sign(struct str pem, struct str message,
                                    uint8_t signature[CRYPTO_P256_SIGNATURE_MAX], size_t *len);

@@ -2,7 +2,7 @@
 
 #include "certs/authority.h"
 #include "certs/facts.h"
-#include "certs/key.h"
+#include "crypto/p256.h"
 
 #define YEAR   (INT64_C(365) * 86400 * 1000)
 #define NOW    (INT64_C(1790000000) * 1000)
@@ -11,7 +11,7 @@
 
 static struct buf root_pem, root_key, leaf_key;
 static struct certs_authority *authority;
-static uint8_t spki[CERTS_SPKI_BYTES];
+static uint8_t spki[CRYPTO_P256_SPKI_BYTES];
 
 static int setup(void **state)
 {
@@ -20,8 +20,8 @@ static int setup(void **state)
         buf_init_secret(&leaf_key, 1 << 16);
         assert_err(certs_authority_make(STR("home"), NOW, &root_pem, &root_key), ERR_OK);
         assert_err(certs_authority_open(buf_str(&root_pem), buf_str(&root_key), &authority), ERR_OK);
-        assert_err(certs_key_new(&leaf_key), ERR_OK);
-        assert_err(certs_key_public(buf_str(&leaf_key), spki), ERR_OK);
+        assert_err(crypto_p256_generate(&leaf_key), ERR_OK);
+        assert_err(crypto_p256_public(buf_str(&leaf_key), spki), ERR_OK);
         return 0;
 }
 

@@ -2,7 +2,7 @@
 
 #include "certs/authority.h"
 #include "certs/facts.h"
-#include "certs/key.h"
+#include "crypto/p256.h"
 
 #define NOW (INT64_C(1790000000) * 1000)
 
@@ -11,7 +11,7 @@ static void test_chains(void **state)
 {
         struct buf root[2], key[2], leaf_key, leaf, both;
         struct certs_authority *a[2];
-        uint8_t spki[CERTS_SPKI_BYTES];
+        uint8_t spki[CRYPTO_P256_SPKI_BYTES];
 
         buf_init_secret(&leaf_key, 1 << 16);
         buf_init(&leaf, 1 << 16);
@@ -22,8 +22,8 @@ static void test_chains(void **state)
                 assert_err(certs_authority_make(STR("home"), NOW, &root[i], &key[i]), ERR_OK);
                 assert_err(certs_authority_open(buf_str(&root[i]), buf_str(&key[i]), &a[i]), ERR_OK);
         }
-        assert_err(certs_key_new(&leaf_key), ERR_OK);
-        assert_err(certs_key_public(buf_str(&leaf_key), spki), ERR_OK);
+        assert_err(crypto_p256_generate(&leaf_key), ERR_OK);
+        assert_err(crypto_p256_public(buf_str(&leaf_key), spki), ERR_OK);
         struct certs_request r = { .spki = { (char *)spki, sizeof(spki) }, .from = NOW, .to = NOW + 1000000 };
         assert_err(certs_issue(a[0], &r, &leaf), ERR_OK);
         buf_add(&both, buf_str(&leaf));

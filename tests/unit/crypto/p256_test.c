@@ -83,9 +83,43 @@ static void what_is_no_key(void **state)
         assert_false(crypto_p256_verify(key, STR("x"), STR("")));
 }
 
+static void what_is_no_public_key(void **state)
+{
+        static const struct str pems[] = {
+                STR_INIT(""),
+                STR_INIT("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"),
+                /* an Ed25519 key, which is another kind */
+                STR_INIT("-----BEGIN PRIVATE KEY-----\n"
+                         "MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n"
+                         "-----END PRIVATE KEY-----\n"),
+        };
+        uint8_t spki[CRYPTO_P256_SPKI_BYTES];
+        struct buf pem;
+
+        for (size_t i = 0; i < ARRAY_SIZE(pems); i++)
+                assert_err(crypto_p256_public(pems[i], spki), ERR_MALFORMED);
+
+        buf_init_secret(&pem, CRYPTO_P256_PEM_MAX);
+        assert_err(crypto_p256_generate(&pem), ERR_OK);
+        assert_err(crypto_p256_public(buf_str(&pem), spki), ERR_OK);
+        assert_true(crypto_p256_spki_is_valid((struct str){ (char *)spki, sizeof(spki) }));
+        for (size_t i = 0; i < sizeof(spki);
+             i++) { /* any bit of it: no point, another form, or another key */
+                spki[i] ^= 1;
+                if (i < 27)
+                        assert_false(crypto_p256_spki_is_valid((struct str){ (char *)spki, sizeof(spki) }));
+                spki[i] ^= 1;
+        }
+        memset(spki + 27, 0, sizeof(spki) - 27);
+        assert_false(crypto_p256_spki_is_valid((struct str){ (char *)spki, sizeof(spki) }));
+        assert_false(crypto_p256_spki_is_valid((struct str){ (char *)spki, sizeof(spki) - 1 }));
+        buf_wipe(&pem);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(what_is_no_public_key),
                 cmocka_unit_test(as_openssl_has_it),
                 cmocka_unit_test(a_new_key_signs),
                 cmocka_unit_test(what_is_no_key),
