@@ -77,7 +77,7 @@ static const struct conf_key control_keys[] = {
           .doc = "The organisation's short name in certificates: lower-case letters, digits, `-`, `_`, `.`. It counts at the "
                  "first start only." },
         { "state", CONF_TYPE_TEXT, 0, AT(draft_control, state),
-          .unless = "`$SEKISHO_STATE`, `$XDG_STATE_HOME/sekisho`, or `/var/lib/sekisho`",
+          .unless = "`$SEKISHO_STATE`, `$XDG_STATE_HOME/sekisho` (not root), or `/var/lib/sekisho`",
           .check = conf_check_not_empty,
           .doc = "The folder of the database and of `control.key`, without which the database opens nothing." },
         { "store", CONF_TYPE_TABLE, 0, .table = &conf_table_store, .doc = "The database." },

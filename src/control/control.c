@@ -20,6 +20,7 @@
 #include "io/process.h"
 #include "io/service.h"
 #include "io/tls.h"
+#include "node/state.h"
 #include "store/keys.h"
 #include "store/store.h"
 
@@ -73,25 +74,18 @@ static bool path_join(char *out, const char *folder, const char *name)
         return (size_t)snprintf(out, CONTROL_PATH_BYTES, "%s/%s", folder, name) < CONTROL_PATH_BYTES;
 }
 
-/* As `control.state` says it. */
+/* --state, `control.state`, or where every role of this machine has it. */
 static enum err state_find(struct control *c, const struct control_options *options)
 {
-        const char *named = getenv("SEKISHO_STATE"), *xdg = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
         struct str given = options->state.len ? options->state : c->conf->control.state;
-        bool fits;
+        enum err e = ERR_OK;
 
-        if (given.len)
-                fits = (size_t)snprintf(c->state, sizeof(c->state), "%.*s", STR_FMT(given)) <
-                       sizeof(c->state);
-        else if (named && *named)
-                fits = (size_t)snprintf(c->state, sizeof(c->state), "%s", named) < sizeof(c->state);
-        else if (xdg && *xdg)
-                fits = path_join(c->state, xdg, "sekisho");
-        else if (geteuid() == 0 || !home || !*home)
-                fits = path_join(c->state, "/var/lib", "sekisho");
-        else
-                fits = path_join(c->state, home, ".local/state/sekisho");
-        enum err e = fits ? file_make_folders(c->state, 0700) : ERR_TOO_LARGE;
+        if (!given.len)
+                e = node_state_folder(c->state);
+        else if ((size_t)snprintf(c->state, sizeof(c->state), "%.*s", STR_FMT(given)) >= sizeof(c->state))
+                e = ERR_TOO_LARGE;
+        if (e == ERR_OK)
+                e = file_make_folders(c->state, 0700);
         if (e != ERR_OK)
                 fprintf(stderr, "sekisho: the state folder %s cannot be used: %s; name another by --state\n",
                         c->state, err_text(e));

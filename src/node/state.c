@@ -29,20 +29,26 @@ static bool path_of(const char *folder, const char *name, char out[NODE_PATH_MAX
         return snprintf(out, NODE_PATH_MAX + 32, "%s/%s", folder, name) < NODE_PATH_MAX + 32;
 }
 
-enum err node_state_folder(char out[NODE_PATH_MAX])
+enum err node_state_place(bool is_root, const char *named, const char *xdg, const char *home,
+                          char out[NODE_PATH_MAX])
 {
-        const char *state = getenv("SEKISHO_STATE"), *xdg = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
         int n;
 
-        if (state && *state)
-                n = snprintf(out, NODE_PATH_MAX, "%s", state);
-        else if (geteuid() != 0 && xdg && *xdg == '/')
+        if (named && *named)
+                n = snprintf(out, NODE_PATH_MAX, "%s", named);
+        else if (!is_root && xdg && *xdg == '/')
                 n = snprintf(out, NODE_PATH_MAX, "%s/sekisho", xdg);
-        else if (geteuid() != 0 && home && *home == '/')
+        else if (!is_root && home && *home == '/')
                 n = snprintf(out, NODE_PATH_MAX, "%s/.local/state/sekisho", home);
         else
                 n = snprintf(out, NODE_PATH_MAX, "/var/lib/sekisho");
         return n < NODE_PATH_MAX ? ERR_OK : ERR_TOO_LARGE;
+}
+
+enum err node_state_folder(char out[NODE_PATH_MAX])
+{
+        return node_state_place(geteuid() == 0, getenv("SEKISHO_STATE"), getenv("XDG_STATE_HOME"),
+                                getenv("HOME"), out);
 }
 
 static bool kind_folder(const char *folder, enum wire_kind kind, char out[NODE_PATH_MAX])

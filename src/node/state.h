@@ -57,9 +57,13 @@ struct node_state {
         int lock_fd;
 };
 
-/* $SEKISHO_STATE, else $XDG_STATE_HOME/sekisho for who is not root (~/.local/state/sekisho), else /var/lib/sekisho.
+/* Of every role: $SEKISHO_STATE, else $XDG_STATE_HOME/sekisho for who is not root (~/.local/state/sekisho), else
+ * /var/lib/sekisho. Root's does not follow the variables of whoever became root.
  * ERR_TOO_LARGE: too long a name. */
 MUST_USE enum err node_state_folder(char out[NODE_PATH_MAX]);
+/* The rule itself; each variable may be NULL, and one that is empty or no whole path is as good as none. */
+MUST_USE enum err node_state_place(bool is_root, const char *named, const char *xdg, const char *home,
+                                   char out[NODE_PATH_MAX]);
 
 /* The node's own folder in the state folder, made if need be: what its process writes to. ERR_TOO_LARGE, ERR_IO, ERR_EXISTS. */
 MUST_USE enum err node_state_own_folder(const char *folder, enum wire_kind kind, char out[NODE_PATH_MAX]);

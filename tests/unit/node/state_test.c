@@ -40,6 +40,37 @@ static void in_folder(const char *name, char out[256])
         snprintf(out, 256, "%s/agent/%s", folder, name);
 }
 
+/* Where the state is: one rule, of gateways, agents and control. */
+static const struct {
+        const char *why, *state, *xdg, *home, *folder;
+        bool is_root;
+} places[] = {
+        { "what is said", "/s", "/x", "/h", "/s", false },
+        { "root, what is said", "/s", "/x", "/h", "/s", true },
+        { "one's own", NULL, "/x", "/h", "/x/sekisho", false },
+        { "without XDG", NULL, NULL, "/h", "/h/.local/state/sekisho", false },
+        { "a relative XDG is none", NULL, "x", "/h", "/h/.local/state/sekisho", false },
+        { "an empty one is none", "", "", "/h", "/h/.local/state/sekisho", false },
+        { "no home", NULL, NULL, NULL, "/var/lib/sekisho", false },
+        { "root's is the machine's", NULL, "/x", "/h", "/var/lib/sekisho", true },
+};
+
+static void one_rule_for_the_folder(void **state)
+{
+        char out[NODE_PATH_MAX], long_name[NODE_PATH_MAX + 1];
+
+        for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+                print_message("%s\n", places[i].why);
+                assert_err(node_state_place(places[i].is_root, places[i].state, places[i].xdg, places[i].home,
+                                            out),
+                           ERR_OK);
+                assert_string_equal(out, places[i].folder);
+        }
+        memset(long_name, 'a', sizeof(long_name) - 1);
+        long_name[sizeof(long_name) - 1] = '\0';
+        assert_err(node_state_place(false, long_name, NULL, NULL, out), ERR_TOO_LARGE);
+}
+
 static struct node_papers papers_of(const char *id)
 {
         static const uint8_t seed[32] = "thirty-two bytes of a known seed";
@@ -243,9 +274,13 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
         const struct CMUnitTest tests[] = {
-                T(what_is_made_is_found_again), T(a_document_that_was_touched_is_not_taken),
-                T(a_folder_serves_one_process), T(what_others_may_read_is_refused),
-                T(a_join_that_waits_is_kept),   cmocka_unit_test(urls),
+                cmocka_unit_test(one_rule_for_the_folder),
+                T(what_is_made_is_found_again),
+                T(a_document_that_was_touched_is_not_taken),
+                T(a_folder_serves_one_process),
+                T(what_others_may_read_is_refused),
+                T(a_join_that_waits_is_kept),
+                cmocka_unit_test(urls),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
