@@ -261,12 +261,3 @@ void agent_links_stop(struct agent_links *a)
 {
         keeper_stop(a->keeper);
 }
-
-void agent_links_free(struct agent_links *a)
-{
-        if (!a)
-                return;
-        timer_clear(&a->timer);
-        keeper_free(a->keeper);
-        free(a);
-}

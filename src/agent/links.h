@@ -13,7 +13,7 @@
 
 struct agent_links;
 
-/* The worker is there. NULL: no memory. */
+/* The worker is there. NULL: no memory. They live as long as the process. */
 MUST_USE struct agent_links *agent_links_new(struct worker *w);
 MUST_USE enum err agent_links_set(struct agent_links *a, const struct conf *conf);
 /* keeper_look of these links. */
@@ -22,7 +22,6 @@ size_t agent_links_look(const struct agent_links *a, struct keeper_standing *out
 bool agent_links_are_settled(const struct agent_links *a);
 /* Nothing more is dialled; what is open ends with the worker's drain. */
 void agent_links_stop(struct agent_links *a);
-void agent_links_free(struct agent_links *a); /* a turn after the last link ended */
 
 /* Hears POST /.sekisho/link. */
 extern const struct handler agent_announce_handler;

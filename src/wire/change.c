@@ -97,11 +97,6 @@ uint64_t wire_change_from(const struct wire_change *c)
         return c->from;
 }
 
-const struct wire_header *wire_change_header(const struct wire_change *c)
-{
-        return &c->header;
-}
-
 size_t wire_change_set_count(const struct wire_change *c)
 {
         return c->set.count;
@@ -110,11 +105,6 @@ size_t wire_change_set_count(const struct wire_change *c)
 size_t wire_change_removed_count(const struct wire_change *c)
 {
         return c->removed.count;
-}
-
-struct wire_item *wire_change_set(const struct wire_change *c, size_t index)
-{
-        return c->set.list[index];
 }
 
 void wire_change_removed(const struct wire_change *c, size_t index, struct str *section, struct str *id)

@@ -25,10 +25,9 @@ void wire_change_free(struct wire_change *c); /* free(NULL) is fine */
 void wire_change_set_from(struct wire_change *c, uint64_t version);
 
 uint64_t wire_change_from(const struct wire_change *c);
-const struct wire_header *wire_change_header(const struct wire_change *c);
 size_t wire_change_set_count(const struct wire_change *c);
 size_t wire_change_removed_count(const struct wire_change *c);
-struct wire_item *wire_change_set(const struct wire_change *c, size_t index); /* borrowed, in order */
+/* The slices borrow. */
 void wire_change_removed(const struct wire_change *c, size_t index, struct str *section, struct str *id);
 
 /* Appends `{"type":"change","from":…,"header":…,"hash":…,"signature":…,"set":{…},"remove":{…}}`. */

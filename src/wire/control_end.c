@@ -369,11 +369,6 @@ const struct wire_have *wire_control_end_have(const struct wire_control_end *c)
         return &c->have;
 }
 
-bool wire_control_end_is_up(const struct wire_control_end *c)
-{
-        return c->is_up;
-}
-
 uint64_t wire_control_end_wholes(const struct wire_control_end *c)
 {
         return c->wholes;

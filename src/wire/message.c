@@ -14,11 +14,6 @@ static const struct str type_texts[] = {
 #undef X
 };
 
-struct str wire_type_text(enum wire_type type)
-{
-        return type_texts[type];
-}
-
 static enum wire_type type_of(struct str text)
 {
         for (size_t i = 1; i < ARRAY_SIZE(type_texts); i++)

@@ -40,7 +40,6 @@ enum wire_type {
 #undef X
                 WIRE_TYPES
 };
-struct str wire_type_text(enum wire_type type);
 
 /* What a node has: number and hashes of a document. */
 struct wire_have {

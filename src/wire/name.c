@@ -20,11 +20,6 @@ struct str wire_kind_text(enum wire_kind kind)
         return kinds[kind].text;
 }
 
-struct str wire_kind_prefix(enum wire_kind kind)
-{
-        return kinds[kind].prefix;
-}
-
 enum err wire_kind_parse(struct str text, enum wire_kind *out)
 {
         for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)

@@ -31,9 +31,6 @@ enum {
 struct str wire_kind_text(enum wire_kind kind);
 MUST_USE enum err wire_kind_parse(struct str text, enum wire_kind *out);
 
-/* "gw", "ag": what a node's id begins with; "" for control. */
-struct str wire_kind_prefix(enum wire_kind kind);
-
 /* 1 to WIRE_ID_MAX of a-z 0-9 - _ . that begin with a letter or digit: ids, organisations, sections. */
 bool wire_id_is_valid(struct str id);
 

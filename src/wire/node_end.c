@@ -30,7 +30,7 @@ struct wire_node_end {
         mono_ms again, began;
         unsigned failures;
         struct wire_pulse pulse;
-        bool wants_close, wants_restart;
+        bool wants_close;
         const char *close_why;
 
         struct wire_document *have, *given, *newest;
@@ -127,8 +127,7 @@ void wire_node_end_closed(struct wire_node_end *n, mono_ms now, uint32_t random)
         n->state = NODE_WAITING;
         n->failures++;
         /* All of it random, so that a thousand nodes whose control came back are spread evenly. */
-        n->again = n->wants_restart ? now : now + 1 + (int64_t)(random % (uint64_t)most);
-        n->wants_restart = false;
+        n->again = now + 1 + (int64_t)(random % (uint64_t)most);
 }
 
 void wire_node_end_redial(struct wire_node_end *n)
@@ -138,17 +137,6 @@ void wire_node_end_redial(struct wire_node_end *n)
                 return;
         n->state = NODE_WAITING;
         n->again = 0;
-}
-
-void wire_node_end_restart(struct wire_node_end *n)
-{
-        if (n->state == NODE_WAITING)
-                n->again = 0;
-        n->wants_restart = n->state == NODE_GREETING || n->state == NODE_UP || n->state == NODE_DIALLING;
-        if (n->state == NODE_GREETING || n->state == NODE_UP) {
-                n->wants_close = true;
-                n->close_why = "to begin anew";
-        }
 }
 
 static void close_because(struct wire_node_end *n, const char *why)

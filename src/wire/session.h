@@ -87,9 +87,6 @@ void wire_node_end_refused(struct wire_node_end *n, struct str reason, mono_ms n
 enum { WIRE_NODE_QUEUE = 32 };
 MUST_USE enum err wire_node_end_say(struct wire_node_end *n, const struct wire_message *m);
 
-/* Begin anew as soon as possible: the certificate has changed, or somebody removed what was in the way. */
-void wire_node_end_restart(struct wire_node_end *n);
-
 void wire_node_end_next(struct wire_node_end *n, mono_ms now, bool may_send, struct wire_event *out);
 /* When _next may have something again although nothing came: MONO_NEVER. */
 mono_ms wire_node_end_deadline(const struct wire_node_end *n);
@@ -133,7 +130,6 @@ mono_ms wire_control_end_deadline(const struct wire_control_end *c);
 
 /* What the node said it has, by hello and by what it applied. */
 const struct wire_have *wire_control_end_have(const struct wire_control_end *c);
-bool wire_control_end_is_up(const struct wire_control_end *c); /* hello has come */
 /* How many whole documents and changes went out, for metrics. */
 uint64_t wire_control_end_wholes(const struct wire_control_end *c);
 uint64_t wire_control_end_changes(const struct wire_control_end *c);
