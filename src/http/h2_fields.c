@@ -1,7 +1,6 @@
 #include "http/h2_fields_priv.h"
 
 #include "http/chars_priv.h"
-#include "http/rules.h"
 
 /*
  * Theory of operation. A field is judged when it comes and kept as the line HTTP/1.1 would have, so that a head made from

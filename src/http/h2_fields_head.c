@@ -1,5 +1,4 @@
 /* A list that is whole, as a request, an answer or trailers. */
-#include "http/chars_priv.h"
 #include "http/h2_fields_priv.h"
 #include "http/rules.h"
 

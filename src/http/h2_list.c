@@ -2,7 +2,6 @@
 
 #include "http/chars_priv.h"
 #include "http/h2_fields_priv.h"
-#include "http/rules.h"
 
 static bool is_sent(const struct http_field *f)
 {
