@@ -4,7 +4,7 @@
  * It alone opens tailscaled's socket, and asks two questions only: a status, and whose an address is. A worker that has fallen can ask
  * the second, and nothing else of the LocalAPI, which lets root and its operator change what tailscaled does. One look-up an
  * address at a time, LOOKUPS_MAX of them at once, answers kept for CACHE_MS at the most; all of it is forgotten when tailscaled is
- * gone (docs/decisions/0085-the-tailnet-is-asked-by-a-process-of-its-own.md).
+ * gone (docs/decisions/0090-the-tailnet-is-asked-by-a-process-of-its-own.md).
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 #include "llm/chat_priv.h"
 
-#include "json/writer.h"
 #include "proxy/reply.h"
+#include "json/writer.h"
 
 static const struct side_ops chat_ops;
 
