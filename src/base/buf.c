@@ -37,6 +37,15 @@ void buf_clear(struct buf *b)
         b->full = false;
 }
 
+void buf_rest(struct buf *b, size_t keep)
+{
+        if (b->cap > keep && b->is_secret)
+                buf_wipe(b);
+        else if (b->cap > keep)
+                buf_fini(b);
+        buf_clear(b);
+}
+
 /* realloc would leave a copy of a secret behind. */
 static char *memory_move(struct buf *b, size_t cap)
 {

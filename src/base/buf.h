@@ -23,9 +23,10 @@ struct buf {
 void buf_init(struct buf *b, size_t bytes_max);
 /* For secrets: memory that it outgrows is overwritten before it is freed. End with buf_wipe. */
 void buf_init_secret(struct buf *b, size_t bytes_max);
-void buf_fini(struct buf *b);  /* frees; the buf may be used again after buf_init */
-void buf_wipe(struct buf *b);  /* overwrites what it held, then frees: for secrets */
-void buf_clear(struct buf *b); /* len 0 and not full; keeps the memory */
+void buf_fini(struct buf *b);              /* frees; the buf may be used again after buf_init */
+void buf_wipe(struct buf *b);              /* overwrites what it held, then frees: for secrets */
+void buf_clear(struct buf *b);             /* len 0 and not full; keeps the memory */
+void buf_rest(struct buf *b, size_t keep); /* len 0 and not full; memory of more than `keep` bytes is freed */
 
 void buf_add(struct buf *b, struct str s);
 void buf_add_char(struct buf *b, char c);

@@ -21,7 +21,11 @@
 
 #define SUBPROTOCOL STR("sekisho.1")
 
-enum { OUT_BYTES_MAX = WIRE_MESSAGE_MAX + 1024 * 1024, CLOSE_MS = 2000 };
+enum {
+        OUT_BYTES_MAX = WIRE_MESSAGE_MAX + 1024 * 1024,
+        REST_BYTES = 512, /* a channel mostly says nothing, and there are thousands */
+        CLOSE_MS = 2000
+};
 
 static const struct side_ops channel_ops;
 static void on_open(struct task *t);
@@ -121,11 +125,7 @@ static void out_flush(struct channel *ch)
         }
         if (ch->out_given < ch->out.len)
                 return;
-        if (ch->out.len > 256 * 1024) { /* a whole document is rare: its memory is not kept */
-                buf_fini(&ch->out);
-                buf_init(&ch->out, OUT_BYTES_MAX);
-        }
-        buf_clear(&ch->out);
+        buf_rest(&ch->out, REST_BYTES);
         ch->out_given = 0;
         if (ch->is_closing)
                 ch->is_over = true; /* the client's half ends, or the timer ends it */

@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <string.h>
 
+enum { REST_BYTES = 512 }; /* between messages */
+
 enum {
         FIN = 0x80,
         RESERVED = 0x70,
@@ -145,11 +147,7 @@ enum err websocket_read(struct websocket_reader *r, struct str *in, struct webso
         enum err e;
 
         if (r->is_done) {
-                if (r->message.len > 64 * 1024) { /* a large one is rare: its memory is not kept */
-                        buf_fini(&r->message);
-                        buf_init(&r->message, r->message_max);
-                }
-                buf_clear(&r->message);
+                buf_rest(&r->message, REST_BYTES);
                 r->is_done = false;
         }
         for (;;) {

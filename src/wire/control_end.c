@@ -331,6 +331,14 @@ static bool give_next(struct wire_control_end *c, struct wire_event *out)
         return false;
 }
 
+/* Nothing is under way: a channel is mostly quiet, and control has thousands of them. */
+static void rest(struct wire_control_end *c)
+{
+        arena_reset(&c->arena);
+        buf_rest(&c->message_text, 0);
+        buf_rest(&c->out, 0);
+}
+
 void wire_control_end_next(struct wire_control_end *c, mono_ms now, bool may_send, struct wire_event *out)
 {
         *out = (struct wire_event){ .want = WIRE_WANT_NOTHING };
@@ -351,6 +359,8 @@ void wire_control_end_next(struct wire_control_end *c, mono_ms now, bool may_sen
                 return;
         if (wire_pulse_is_due(&c->pulse, now))
                 out->want = WIRE_WANT_PING;
+        else
+                rest(c);
 }
 
 mono_ms wire_control_end_deadline(const struct wire_control_end *c)

@@ -55,6 +55,25 @@ static void test_full_for_ever(void **state)
         buf_fini(&b);
 }
 
+static void test_rests(void **state)
+{
+        struct buf b;
+
+        buf_init(&b, 4096);
+        buf_add(&b, STR("abc"));
+        const char *was = b.ptr;
+        buf_rest(&b, 4096);
+        assert_true(b.len == 0 && b.ptr == was); /* little is kept */
+        for (size_t i = 0; i < 1000; i++)
+                buf_add(&b, STR("12345"));
+        assert_true(b.full);
+        buf_rest(&b, 512);
+        assert_true(!b.full && b.len == 0 && !b.ptr); /* much is not */
+        buf_add(&b, STR("again"));
+        assert_str(buf_str(&b), STR("again"));
+        buf_fini(&b);
+}
+
 static void test_grows(void **state)
 {
         enum { COUNT = 5000 };
@@ -173,13 +192,10 @@ static void test_no_memory(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_bound_edges),
-                cmocka_unit_test(test_full_for_ever),
-                cmocka_unit_test(test_grows),
-                cmocka_unit_test(test_empty),
-                cmocka_unit_test(test_reserve_and_consume),
-                cmocka_unit_test(test_text_with_nul),
-                cmocka_unit_test(test_secret_leaves_no_copy),
+                cmocka_unit_test(test_bound_edges),   cmocka_unit_test(test_full_for_ever),
+                cmocka_unit_test(test_rests),         cmocka_unit_test(test_grows),
+                cmocka_unit_test(test_empty),         cmocka_unit_test(test_reserve_and_consume),
+                cmocka_unit_test(test_text_with_nul), cmocka_unit_test(test_secret_leaves_no_copy),
                 cmocka_unit_test(test_no_memory),
         };
 
