@@ -29,7 +29,7 @@ static bool news_of(struct metrics *m, const struct series *s, bool is_first, ui
 void metrics_give(struct metrics *m, bool is_first, struct buf *out)
 {
         unsigned count = atomic_load_explicit(&m->series_count, memory_order_acquire);
-        uint64_t news[METRIC_BOUNDS_MAX + 2];
+        uint64_t news[METRIC_BOUNDS_MAX + 2] = { 0 };
 
         for (unsigned i = 0; i < count; i++) {
                 const struct series *s = &m->series[i];

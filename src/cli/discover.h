@@ -10,8 +10,6 @@
 #include "base/buf.h"
 #include "cli/command.h"
 
-extern const struct command command_discover;
-
 /*
  * For a role that is started with a join token and no URL ("skauth-….0123…"): or with a port only ("…@:9000"): the token with
  * the URL of the control whose authority the token names, into `out`. False: there is none, and that was said. Any other text: nothing is

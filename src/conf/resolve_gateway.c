@@ -291,7 +291,7 @@ static void tailnet_add(struct loader *l, struct conf_gateway *g, struct conf_li
                         "%.*s: who calls over the tailnet is known by the connection; proxyProtocol does not go with it",
                         STR_FMT(d->item.path));
         g->tailnet.is_used = true;
-        for (uint8_t i = 0; i < ARRAY_SIZE(families); i++) {
+        for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
                 more->tailnet_family = i ? 6 : 4;
                 more->address = (struct listen_address){ .port = (uint16_t)port,
                                                          .is_later = true,

@@ -86,7 +86,7 @@ static bool param_add(struct buf *query, struct str key, const struct json_value
         query_escape(query, key);
         buf_add_char(query, '=');
         switch (v->type) {
-        case JSON_STRING: query_escape(query, v->text); return true;
+        case JSON_STRING:
         case JSON_NUMBER: query_escape(query, v->text); return true;
         case JSON_BOOL: buf_add(query, v->boolean ? STR("true") : STR("false")); return true;
         default: return false;
