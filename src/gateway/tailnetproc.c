@@ -230,8 +230,11 @@ static void lookup(struct entry *e)
 
 static void lookups_start(struct tailnetproc *p)
 {
-        while (p->running_count < TAILNETPROC_LOOKUPS_MAX && !list_is_empty(&p->waiting))
-                lookup(LIST_FIRST(&p->waiting, struct entry, node));
+        struct entry *e;
+
+        while (p->running_count < TAILNETPROC_LOOKUPS_MAX &&
+               (e = LIST_FIRST(&p->waiting, struct entry, node)))
+                lookup(e);
 }
 
 /* ---- questions ---- */
@@ -241,8 +244,8 @@ static struct entry *entry_new(struct tailnetproc *p, const struct key *key)
 {
         struct entry *e;
 
-        if (p->entries_count >= TAILNETPROC_ENTRIES_MAX && !list_is_empty(&p->known))
-                entry_free(LIST_FIRST(&p->known, struct entry, node));
+        if (p->entries_count >= TAILNETPROC_ENTRIES_MAX && (e = LIST_FIRST(&p->known, struct entry, node)))
+                entry_free(e);
         if (p->entries_count >= TAILNETPROC_ENTRIES_MAX || !(e = calloc(1, sizeof(*e))))
                 return NULL;
         e->process = p;

@@ -136,6 +136,12 @@ static enum step_result unknown(struct exchange *x, enum err e)
                                "The tailnet cannot be asked who you are. Try again soon.");
 }
 
+/* A machine is a user's, or its tags'. */
+static struct str name_of(const struct caller *who)
+{
+        return who->login.len || who->tags_count == 0 ? who->login : who->tags[0];
+}
+
 enum step_result caller_find(struct exchange *x, const struct str *list, size_t count, bool may_be_unknown)
 {
         enum step_result result = x->question ? STEP_NEXT : ask(x);
@@ -154,11 +160,11 @@ enum step_result caller_find(struct exchange *x, const struct str *list, size_t 
         for (size_t i = 0; i < count; i++)
                 if (caller_is(&q->who, list[i])) {
                         x->caller = &q->who;
-                        x->caller_name = q->who.login.len ? q->who.login : q->who.tags[0];
+                        x->caller_name = name_of(&q->who);
                         x->caller_entry = list[i];
                         return STEP_NEXT;
                 }
-        x->caller_name = q->who.login.len ? q->who.login : q->who.tags[0];
+        x->caller_name = name_of(&q->who);
         return exchange_refuse(x, 403, "caller_not_allowed",
                                "You are known by the tailnet, and not among those this is for.");
 }

@@ -203,7 +203,7 @@ def story_what_an_agent_finds_is_published_when_the_owner_says_so(t, seconds=150
     audit = control.get("/audit")["items"]
     assert [a for a in audit if a["action"] == "offer.apply" and a["source"] == "report"], audit
     # Taken back: gone everywhere.
-    same(control.ask("PATCH", f"/nodes/{node}", {"settings": {}}).status, 200)
+    same(control.ask("PATCH", f"/nodes/{node}", {"settings": {"publish": None}}).status, 200)
     listed(gate, key)
     same(control.get("/services")["items"], [])
     # For all agents; and a node that is removed takes its own with it.
