@@ -90,7 +90,8 @@ static enum err text_keep(struct str *to, struct str text)
         if (text.len)
                 memcpy(copy, text.ptr, text.len);
         free((char *)(uintptr_t)to->ptr);
-        *to = (struct str){ copy, text.len };
+        to->ptr = copy;
+        to->len = text.len;
         return ERR_OK;
 }
 

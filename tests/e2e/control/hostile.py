@@ -3,7 +3,7 @@
 import json
 import time
 
-from lib.control_role import Control, Node
+from lib.control_role import Control
 from lib.stage import eventually, same
 
 

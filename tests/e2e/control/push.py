@@ -3,7 +3,7 @@
 import base64
 import time
 
-from lib.control_role import Control, Node
+from lib.control_role import Control
 from lib.stage import eventually, same
 
 

@@ -7,7 +7,7 @@ import threading
 
 from lib import fake_tailscaled, net, wire
 from lib.fake_tailscaled import tagged, user
-from lib.stage import eventually, free_port, same
+from lib.stage import eventually, same
 from lib.upstream import always, ok
 
 ALICE, BOB, CI, STRANGER = "127.0.0.21", "127.0.0.22", "127.0.0.23", "127.0.0.99"

@@ -4,7 +4,6 @@ import base64
 import hashlib
 import http.client
 import json
-import os
 import re
 import secrets
 import socket

@@ -6,7 +6,7 @@ import threading
 import time
 
 from lib import h2, h2_client, links, wire
-from lib.stage import eventually, free_port, same
+from lib.stage import eventually, same
 from link.hostile import FallenGateway
 
 REFUSED = ("dance", "target", "allowlist", "dial", "down")
@@ -103,7 +103,7 @@ def story_frames_on_streams_that_nobody_opened_end_the_link_and_nothing_else(t, 
     held, go = threading.Event(), threading.Event()
 
     def slow(peer):
-        while (r := peer.request()) is not None:
+        while peer.request() is not None:
             held.set()
             go.wait(60)
             peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nvictim")

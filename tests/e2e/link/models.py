@@ -4,7 +4,7 @@ import json
 import time
 
 from link.joined import house
-from lib import sdk, wire
+from lib import sdk
 from lib.stage import eventually, free_port, same, within
 
 WORDS = 'This is sample-1, the bundled sample model. You said: Hello "there", é 日本. I count: 1 2 3 4 5 6 7'
