@@ -70,6 +70,16 @@ static pid_t start(char **command)
         return pid;
 }
 
+/* Its first stop, however long that takes: the timer goes on meanwhile. */
+static bool stops(pid_t pid, int *status)
+{
+        pid_t who;
+
+        while ((who = waitpid(pid, status, 0)) < 0 && errno == EINTR)
+                continue;
+        return who == pid && WIFSTOPPED(*status);
+}
+
 static void signals_take(void)
 {
         struct sigaction action = { .sa_handler = on_signal }; /* no SA_RESTART: the wait ends */
@@ -157,7 +167,7 @@ int main(int count, char **arguments)
         signals_take();
         pid_t pid = start(arguments + first + 1), thread;
 
-        if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFSTOPPED(status) ||
+        if (pid < 0 || !stops(pid, &status) ||
             ptrace(PTRACE_SETOPTIONS, pid, NULL,
                    (void *)(PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL | PTRACE_O_TRACECLONE |
                             PTRACE_O_TRACEEXEC)) != 0) {

@@ -70,7 +70,8 @@ def story_a_share_is_gone_with_its_command(t):
     control = Control(t)
     same(t.sekisho_run("login", link_of(control)).returncode, 0)
     control.key = json.loads((t.folder / ".config" / "sekisho" / "client.json").read_text())["token"]
-    gateway, _agent = control.node("gateway"), control.node("agent", "home")
+    gateway = control.node("gateway")
+    control.node("agent", "home")
     same(t.sekisho_run("domain", "add", "example.com", "--wildcard").returncode, 0)
     share = t.start("share", [t.sekisho, "share", "3000"])
     host = eventually(lambda: re.search(r"https://(\w+\.example\.com)", share.text()), 10, "no name")[1]

@@ -8,7 +8,7 @@ from gateway.upgrade import Line
 from lib import proc
 from lib.control_role import Control
 from lib.fleet import Fleet, Visitors, killed, visit
-from lib.stage import eventually, merge, same, within
+from lib.stage import eventually, same, within
 
 
 def story_one_gateway_of_three_is_killed_and_the_others_serve(t, seconds=120):

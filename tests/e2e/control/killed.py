@@ -2,7 +2,6 @@
 
 import http.client
 import signal
-import time
 
 from lib.control_role import Control
 from lib.postgres import Postgres

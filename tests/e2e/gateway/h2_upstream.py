@@ -9,7 +9,6 @@ import time
 
 from lib import backends, wire
 from lib.h2 import Frames
-from lib.patience import PATIENCE
 from lib.stage import eventually, free_port, same, within
 
 ONE = {"workers": 1}

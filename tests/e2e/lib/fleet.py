@@ -1,15 +1,12 @@
 """A control, gateways and agents as programs of one machine, and visitors who notice everything."""
 
-import json
-import os
-import signal
 import socket
 import threading
 import time
 
 from . import proc, wire
 from .control_role import Control
-from .stage import Program, eventually, free_port, same
+from .stage import Program, eventually, free_port
 
 HOST = "app.example.com"
 

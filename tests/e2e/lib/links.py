@@ -1,8 +1,6 @@
 """Agents behind a gateway: certificates of nodes, and the two programs with one configuration each."""
 
 import json
-import os
-import pathlib
 import signal
 import subprocess
 

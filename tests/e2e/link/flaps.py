@@ -1,12 +1,8 @@
 """An agent that comes and goes a hundred times, and links that do: nothing is left behind anywhere."""
 
-import os
-import time
 
-from lib import wire
-from lib.control_role import Control
 from lib.fleet import Cable, Fleet, holdings, killed, visit
-from lib.stage import eventually, free_port, same
+from lib.stage import eventually, same
 
 
 def is_up(fleet, name="home"):

@@ -1,10 +1,6 @@
 """Control, a gateway and an agent as programs: what is published on one reaches what stands beside the other."""
 
-import json
-import socket
-import ssl
-
-from lib import links, wire
+from lib import wire
 from lib.control_role import Control
 from lib.fleet import Fleet
 from lib.stage import eventually, free_port, same
@@ -40,7 +36,7 @@ def house(t, workers=2):
 def story_a_service_of_control_is_served_by_an_agent(t, seconds=120):
     control, gate, agent = house(t)
     app = t.sample()
-    made = control.made("/services", {"name": "app", "hosts": ["app.example.com"], "access": {"kind": "public"},
+    control.made("/services", {"name": "app", "hosts": ["app.example.com"], "access": {"kind": "public"},
                                       "targets": [{"agent": "home", "url": f"http://localhost:{app.port}"}]})
     eventually(lambda: visit(gate) == 200, 30, lambda: f"not served:\n{gate.text()[-3000:]}\n{agent.text()[-3000:]}")
     control.stop()

@@ -1,8 +1,7 @@
 """A service behind NAT, published through a gateway by an agent that dials out: from configuration files alone."""
 
 from lib import links
-from lib.stage import eventually, same
-from lib.upstream import ok
+from lib.stage import same
 
 
 def story_a_request_reaches_a_service_behind_an_agent(t):

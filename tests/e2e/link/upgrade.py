@@ -4,13 +4,11 @@ import os
 import shutil
 import socket
 import threading
-import time
 
 from gateway.reload import Load
 from gateway.upgrade import Line
 from lib import links, proc, wire
 from lib.stage import eventually, same
-from lib.upstream import ok
 from link.joined import house, visit
 from link.streams import Server, both_ways, echo
 
