@@ -4,6 +4,7 @@
 
 #include "gateway/keyproc.h"
 #include "gateway/supervisor_priv.h"
+#include "gateway/worker_channel.h"
 #include "io/process.h"
 
 /*
@@ -25,20 +26,9 @@ bool keyholder_is_wanted(const struct conf *c)
 
 int keyholder_channel(struct supervisor *s, unsigned worker)
 {
-        const struct message_channel m = { worker };
         struct keyholder *k = &s->keyholder;
-        int pair[2];
 
-        if (!k->pid || mailbox_pair(pair) != ERR_OK)
-                return -1;
-        enum err e = mailbox_send(&k->mailbox, MESSAGE_CHANNEL, (struct str){ (const char *)&m, sizeof(m) },
-                                  &pair[1], 1);
-        close(pair[1]);
-        if (e == ERR_OK)
-                return pair[0];
-        log_error("key_channel_not_opened", LOG_N("worker", worker), LOG_E(e));
-        close(pair[0]);
-        return -1;
+        return k->pid ? worker_channel_open(&k->mailbox, worker, "keys") : -1;
 }
 
 void keyholder_connect(struct supervisor *s)

@@ -6,6 +6,7 @@
 
 #include "gateway/supervisor_priv.h"
 #include "gateway/tailnetproc.h"
+#include "gateway/worker_channel.h"
 
 /*
  * Theory of operation. Where the configuration asks for the tailnet there is one process more, which alone speaks with tailscaled. It and
@@ -24,20 +25,9 @@ static bool is_wanted(const struct supervisor *s)
 
 int tailnetkeeper_channel(struct supervisor *s, unsigned worker)
 {
-        const struct message_channel m = { worker };
         struct tailnetkeeper *k = &s->tailnet;
-        int pair[2];
 
-        if (!k->pid || mailbox_pair(pair) != ERR_OK)
-                return -1;
-        enum err e = mailbox_send(&k->mailbox, MESSAGE_CHANNEL, (struct str){ (const char *)&m, sizeof(m) },
-                                  &pair[1], 1);
-        close(pair[1]);
-        if (e == ERR_OK)
-                return pair[0];
-        log_error("tailnet_channel_not_opened", LOG_N("worker", worker), LOG_E(e));
-        close(pair[0]);
-        return -1;
+        return k->pid ? worker_channel_open(&k->mailbox, worker, "tailnet") : -1;
 }
 
 static void workers_connect(struct supervisor *s)
