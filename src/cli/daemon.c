@@ -67,7 +67,7 @@ static int run(const char *const *words, struct buf *out)
         int fds[2] = { -1, -1 }, status = -1;
         pid_t child = 0;
 
-        for (size_t i = 0; words[i] && i < ARGV_MAX; i++)
+        for (size_t i = 0; i < ARGV_MAX && words[i]; i++)
                 memcpy(&argv[i], &words[i], sizeof(argv[i]));
         if (posix_spawn_file_actions_init(&actions) != 0)
                 return -1;
