@@ -88,8 +88,12 @@ static const char *hint_of(int rc)
 
 static enum err fail(struct sqlite_conn *c, int rc)
 {
+        enum err e = err_of(rc);
+
         c->conn.wants_retry = false;
-        return store_conn_fail(&c->conn, err_of(rc), "%s%s", sqlite3_errmsg(c->db), hint_of(rc));
+        store_conn_say(&c->conn, "%s%s", sqlite3_errmsg(c->db), hint_of(rc));
+        assert(e != ERR_OK);
+        return e;
 }
 
 /* Opening. */
