@@ -7,11 +7,11 @@
 
 #include "base/units.h"
 #include "cli/out.h"
+#include "cli/tailnet.h"
 #include "crypto/text.h"
 #include "io/file.h"
 #include "io/tls.h"
 #include "mesh/localapi.h"
-#include "mesh/tailnet.h"
 #include "wire/join.h"
 #include "json/reader.h"
 #include "json/writer.h"
@@ -26,7 +26,6 @@ enum {
         PROBES_MAX = 8,
         CANDIDATES_MAX = 64,
         PROBE_MS = 4000,
-        STATUS_MS = 5000,
         DOCUMENT_BYTES_MAX = 64 << 10,
         PORT = 8000,
         SHA256_BYTES = 32,
@@ -193,22 +192,6 @@ static void candidates_find(struct search *s, struct mesh_tailnet_status *status
                 }
 }
 
-static enum err status_get(struct search *s, struct mesh_tailnet_status *out)
-{
-        const struct mesh_localapi_request r = { .socket = s->socket,
-                                                 .method = STR("GET"),
-                                                 .path = STR("/localapi/v0/status"),
-                                                 .bytes_max = MESH_TAILNET_STATUS_BYTES_MAX,
-                                                 .timeout_ms = STATUS_MS };
-        struct mesh_localapi c;
-        enum err e = mesh_localapi_ask(&c, &r);
-
-        if (e == ERR_OK && (e = mesh_localapi_err(c.status)) == ERR_OK)
-                e = mesh_tailnet_status_read(buf_str(&c.body), &s->arena, out);
-        mesh_localapi_fini(&c);
-        return e == ERR_OK && !out->is_running ? ERR_CLOSED : e;
-}
-
 /* ERR_OK: everybody was asked, whatever came of it. */
 static enum err search_run(struct search *s)
 {
@@ -216,8 +199,10 @@ static enum err search_run(struct search *s)
         struct mesh_tailnet_status status;
         enum err e;
 
-        if ((e = status_get(s, &status)) != ERR_OK)
+        if ((e = tailnet_find(s->socket, true, &s->arena, &status)) != ERR_OK)
                 return e;
+        if (!status.is_running)
+                return ERR_CLOSED;
         if (!(s->probes = calloc(CANDIDATES_MAX, sizeof(*s->probes))) ||
             tls_client_new(&unchecked, NULL, &s->unchecked) != ERR_OK)
                 return ERR_NO_MEMORY;

@@ -33,11 +33,9 @@ static enum err look_round(struct setup *s)
         }
         s->tailnet_result = ERR_NOT_FOUND;
         if (!o->no_tailscale)
-                s->tailnet_result = tailnet_find(
-                        s->client, o->tailscale_socket.len ? o->tailscale_socket : STR(TAILNET_SOCKET),
-                        &s->arena, &s->tailnet);
-        if (s->tailnet_result != ERR_OK)
-                s->tailnet = (struct tailnet){ 0 };
+                s->tailnet_result =
+                        tailnet_find(o->tailscale_socket.len ? o->tailscale_socket : STR(MESH_TAILNET_SOCKET),
+                                     false, &s->arena, &s->tailnet);
         s->servers_count = probe_find(s->client, &list, PROBE_MS, &s->arena, s->servers);
         for (size_t i = 0; i < SETUP_KEYS; i++) {
                 const char *key = getenv(setup_makers[i].variable.ptr);

@@ -191,7 +191,7 @@ static enum err listen_option(struct setup *s, bool is_new)
 /* The tailnet's addresses of this machine, on the port of host:port. */
 static enum err listen_tailnet(struct setup *s)
 {
-        const struct ip addresses[] = { s->tailnet.v4, s->tailnet.v6 };
+        const struct ip addresses[] = { s->tailnet.self.v4, s->tailnet.self.v6 };
         struct listen_address first, more = { .port = PORT };
         enum err e = ERR_OK;
 
@@ -292,7 +292,7 @@ static bool is_only_loopback(const struct json_value *list)
 static enum err ips_plan(struct setup *s)
 {
         static const struct str loopback[] = { STR_INIT("127.0.0.1"), STR_INIT("::1") };
-        static const struct str tailnet[] = { STR_INIT(TAILNET_V4), STR_INIT(TAILNET_V6) };
+        static const struct str tailnet[] = { STR_INIT(MESH_TAILNET_V4), STR_INIT(MESH_TAILNET_V6) };
         const struct json_value *list = edit_find(&s->edit, "/gateway/allowedIps");
         enum err e = ERR_OK;
 
@@ -311,14 +311,14 @@ static enum err ips_plan(struct setup *s)
                 return ERR_OK;
         list = edit_find(&s->edit, "/gateway/allowedIps");
         if (is_only_loopback(list)) {
-                setup_note(s, "admits the tailnet (%s, %s)", TAILNET_V4, TAILNET_V6);
+                setup_note(s, "admits the tailnet (%s, %s)", MESH_TAILNET_V4, MESH_TAILNET_V6);
                 return ips_append(s, tailnet, ARRAY_SIZE(tailnet));
         }
         if (!list_covers(list, tailnet[0]) || !list_covers(list, tailnet[1]))
                 setup_note(
                         s,
                         "gateway.allowedIps does not admit all of the tailnet (%s, %s); it was left as it is",
-                        TAILNET_V4, TAILNET_V6);
+                        MESH_TAILNET_V4, MESH_TAILNET_V6);
         return ERR_OK;
 }
 

@@ -29,7 +29,7 @@ struct setup {
         struct edit edit;
 
         /* found */
-        struct tailnet tailnet;
+        struct mesh_tailnet_status tailnet;
         enum err tailnet_result; /* ERR_OK: tailnet is filled in */
         struct server servers[SERVER_PLACES_MAX];
         size_t servers_count;

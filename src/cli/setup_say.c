@@ -46,7 +46,7 @@ static const struct conf_listen *listen_of_tailnet(const struct setup *s)
                 const struct conf_listen *l = &s->conf->gateway.listens[i];
                 struct ip ip = l->address.ip;
 
-                if (ip.family && (ip_eq(ip, s->tailnet.v4) || ip_eq(ip, s->tailnet.v6) ||
+                if (ip.family && (ip_eq(ip, s->tailnet.self.v4) || ip_eq(ip, s->tailnet.self.v6) ||
                                   ip_eq(ip, (struct ip){ .family = ip.family })))
                         return l;
         }
@@ -60,9 +60,10 @@ static struct str server_of_tailnet(const struct setup *s, struct arena *a)
 
         if (!l)
                 return STR_NULL;
-        if (s->tailnet.name.len)
-                return url_of(a, l, s->tailnet.name);
-        return s->tailnet.v4.family ? url_of(a, l, ip_format(s->tailnet.v4, text)) : url_of(a, l, STR_NULL);
+        if (s->tailnet.self.name.len)
+                return url_of(a, l, s->tailnet.self.name);
+        return s->tailnet.self.v4.family ? url_of(a, l, ip_format(s->tailnet.self.v4, text))
+                                         : url_of(a, l, STR_NULL);
 }
 
 /* A model that exists, as far as can be known without asking anybody outside. */
@@ -254,13 +255,13 @@ static void tailnet_write(struct json_writer *w, const struct setup *s)
         }
         json_write_object_begin(w);
         json_write_member_str(w, STR("state"), s->tailnet.state);
-        json_write_member_str(w, STR("name"), s->tailnet.name);
+        json_write_member_str(w, STR("name"), s->tailnet.self.name);
         json_write_key(w, STR("addresses"));
         json_write_array_begin(w);
-        if (s->tailnet.v4.family)
-                json_write_str(w, ip_format(s->tailnet.v4, text));
-        if (s->tailnet.v6.family)
-                json_write_str(w, ip_format(s->tailnet.v6, text));
+        if (s->tailnet.self.v4.family)
+                json_write_str(w, ip_format(s->tailnet.self.v4, text));
+        if (s->tailnet.self.v6.family)
+                json_write_str(w, ip_format(s->tailnet.self.v6, text));
         json_write_array_end(w);
         json_write_object_end(w);
 }

@@ -7,8 +7,8 @@
 
 #include "cli/load.h"
 #include "cli/out.h"
+#include "cli/tailnet.h"
 #include "mesh/localapi.h"
-#include "mesh/tailnet.h"
 #include "json/patch.h"
 #include "json/writer.h"
 
@@ -59,13 +59,9 @@ static enum err call(struct serving *s, struct str method, struct str path, stru
 
 static enum exit_code name_find(struct serving *s)
 {
-        struct mesh_tailnet_status status = { 0 };
-        struct mesh_localapi c;
-        enum err e = call(s, STR("GET"), STR("/localapi/v0/status?peers=false"), STR_NULL, &c);
+        struct mesh_tailnet_status status;
+        enum err e = tailnet_find(s->socket, false, &s->arena, &status);
 
-        if (e == ERR_OK)
-                e = mesh_tailnet_status_read(buf_str(&c.body), &s->arena, &status);
-        mesh_localapi_fini(&c);
         if (e != ERR_OK)
                 return failed("tailscaled", e);
         if (!status.is_running || status.self.name.len == 0) {
