@@ -20,14 +20,15 @@ static void done(struct whoisclient *c, struct caller_question *q, enum err e, c
 /* Who waits is refused: what they asked is not known to have been heard. */
 static void channel_lost(struct whoisclient *c)
 {
+        struct caller_question *q;
         int fd = c->watch.fd;
 
         if (fd >= 0) {
                 loop_remove(c->loop, &c->watch);
                 close(fd);
         }
-        list_for_each_safe(node, &c->waiting)
-                done(c, CONTAINER_OF(node, struct caller_question, node), ERR_UNREACHABLE, NULL);
+        while ((q = LIST_FIRST(&c->waiting, struct caller_question, node))) /* one may forget another */
+                done(c, q, ERR_UNREACHABLE, NULL);
 }
 
 static enum err ask(struct caller_asker *a, struct caller_question *q, const struct exchange_origin *o)
@@ -67,14 +68,10 @@ static void on_look(struct timer *t)
 {
         struct whoisclient *c = CONTAINER_OF(t, struct whoisclient, look);
         mono_ms now = loop_now(c->loop);
+        struct caller_question *q;
 
-        list_for_each_safe(node, &c->waiting) {
-                struct caller_question *q = CONTAINER_OF(node, struct caller_question, node);
-
-                if (q->deadline > now)
-                        break;
+        while ((q = LIST_FIRST(&c->waiting, struct caller_question, node)) && q->deadline <= now)
                 done(c, q, ERR_TIMED_OUT, NULL);
-        }
         if (c->waiting_count)
                 timer_set(c->loop, t, now + LOOK_MS);
 }
@@ -87,7 +84,7 @@ static void take(struct whoisclient *c, const struct whois_answer *a)
                 struct caller_question *q = CONTAINER_OF(node, struct caller_question, node);
 
                 if (q->number == a->number) {
-                        done(c, q, a->result, &who);
+                        done(c, q, a->result, a->result == ERR_OK ? &who : NULL);
                         return;
                 }
         }

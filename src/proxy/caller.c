@@ -1,5 +1,7 @@
 #include "proxy/caller.h"
 
+#include <stdlib.h>
+
 #include "proxy/reply.h"
 #include "proxy/worker.h"
 
@@ -31,7 +33,7 @@ bool caller_is(const struct caller *c, struct str entry)
 
 /* ---- asking ---- */
 
-static const char *result_word(enum err e)
+const char *caller_result_word(enum err e)
 {
         switch (e) {
         case ERR_OK: return "ok";
@@ -56,12 +58,17 @@ static enum err who_copy(struct caller_question *q, const struct caller *who)
         return a->full ? ERR_NO_MEMORY : ERR_OK;
 }
 
+static void answered(struct caller_question *q, enum err result, const struct caller *who)
+{
+        q->result = result == ERR_OK ? who_copy(q, who) : result;
+        measure_count(q->x->w, MEASURE_TAILNET_LOOKUPS, caller_result_word(q->result), NULL, NULL);
+        exchange_run_later(q->x);
+}
+
 void caller_answered(struct caller_question *q, enum err result, const struct caller *who)
 {
         q->is_answered = true;
-        q->result = result == ERR_OK ? who_copy(q, who) : result;
-        measure_count(q->x->w, MEASURE_TAILNET_LOOKUPS, result_word(q->result), NULL, NULL);
-        exchange_run_later(q->x);
+        q->answered(q, result, who);
 }
 
 static enum step_result ask(struct exchange *x)
@@ -71,7 +78,7 @@ static enum step_result ask(struct exchange *x)
 
         if (!q)
                 return exchange_refuse(x, 503, "memory", "The gateway has no memory for this request.");
-        *q = (struct caller_question){ .x = x };
+        *q = (struct caller_question){ .x = x, .answered = answered };
         x->question = q;
         /* What a PROXY header says is no remote address, and a Unix socket has none. */
         if (x->origin->is_relayed || !x->origin->peer.family)
@@ -81,7 +88,7 @@ static enum step_result ask(struct exchange *x)
         else if ((q->result = asker->ask(asker, q, x->origin)) == ERR_OK)
                 return STEP_WAIT;
         q->is_answered = true;
-        measure_count(x->w, MEASURE_TAILNET_LOOKUPS, result_word(q->result), NULL, NULL);
+        measure_count(x->w, MEASURE_TAILNET_LOOKUPS, caller_result_word(q->result), NULL, NULL);
         return STEP_NEXT;
 }
 
@@ -93,6 +100,8 @@ void caller_forget(struct exchange *x)
         x->caller = NULL;
         if (q && !q->is_answered)
                 x->w->callers->forget(x->w->callers, q);
+        if (q && q->is_again)
+                free(q);
 }
 
 /* ---- Serve in front ---- */
@@ -136,8 +145,7 @@ static enum step_result unknown(struct exchange *x, enum err e)
                                "The tailnet cannot be asked who you are. Try again soon.");
 }
 
-/* A machine is a user's, or its tags'. */
-static struct str name_of(const struct caller *who)
+struct str caller_name(const struct caller *who)
 {
         return who->login.len || who->tags_count == 0 ? who->login : who->tags[0];
 }
@@ -151,20 +159,24 @@ enum step_result caller_find(struct exchange *x, const struct str *list, size_t 
                 return result;
         if (!q->is_answered)
                 return STEP_WAIT;
-        if (q->result == ERR_NOT_FOUND && serve_says(x, &q->who))
+        bool is_serves = q->result == ERR_NOT_FOUND && serve_says(x, &q->who);
+
+        if (is_serves)
                 q->result = ERR_OK;
         if (q->result == ERR_NOT_FOUND && may_be_unknown)
                 return STEP_DONE;
         if (q->result != ERR_OK)
                 return unknown(x, q->result);
+        if (!is_serves)
+                x->caller_at = loop_now(x->w->loop);
         for (size_t i = 0; i < count; i++)
                 if (caller_is(&q->who, list[i])) {
                         x->caller = &q->who;
-                        x->caller_name = name_of(&q->who);
+                        x->caller_name = caller_name(&q->who);
                         x->caller_entry = list[i];
                         return STEP_NEXT;
                 }
-        x->caller_name = name_of(&q->who);
+        x->caller_name = caller_name(&q->who);
         return exchange_refuse(x, 403, "caller_not_allowed",
                                "You are known by the tailnet, and not among those this is for.");
 }

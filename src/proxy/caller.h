@@ -25,6 +25,9 @@ struct caller_question {
         uint32_t number; /* the asker's */
         mono_ms deadline;
         bool is_answered;
+        /* private */
+        void (*answered)(struct caller_question *q, enum err result, const struct caller *who);
+        bool is_again;   /* about a tunnel that is open (revoke.h): memory of its own */
         enum err result; /* ERR_NOT_FOUND: nobody of the tailnet. Others: could not be found out */
         struct caller who;
 };
@@ -36,8 +39,11 @@ struct caller_asker {
         void (*forget)(struct caller_asker *a, struct caller_question *q); /* no answer is wanted any more */
 };
 
-/* Once, with borrowed texts; the exchange goes on in a later turn. */
+/* Once, with borrowed texts (`who` NULL where the result is not ERR_OK); the exchange goes on in a later turn, and may forget other questions now. */
 void caller_answered(struct caller_question *q, enum err result, const struct caller *who);
+
+struct str caller_name(const struct caller *who); /* the login or the first tag; never both are there */
+const char *caller_result_word(enum err e);       /* the metric's label */
 
 /*
  * Whether it is meant by `entry`: "tag:ci" a tag, letter by letter; "tag:*" every tagged machine; anything else a login, in which '*' of

@@ -109,6 +109,7 @@ struct exchange {
         const struct caller *caller;      /* and who it was; gone once it is a tunnel */
         struct str caller_name;           /* the login or first tag, for the log; empty: nobody was found */
         struct str caller_entry;          /* of the route's list: what let it in */
+        mono_ms caller_at;                /* when the network last said so; 0: not the network */
         struct upstream *upstream;
         struct target *target_in_use;
         const char *way;        /* of the link it went over, see link_way; else NULL */

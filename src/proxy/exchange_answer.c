@@ -3,6 +3,7 @@
 #include "http/websocket_handshake.h"
 #include "proxy/forward.h"
 #include "proxy/link_in.h"
+#include "proxy/revoke.h"
 #include "proxy/route.h"
 #include "proxy/settle.h"
 #include "proxy/steps.h"
@@ -61,6 +62,7 @@ void exchange_answer_head(struct exchange *x, struct http_head *head)
                 x->is_tunnel = true;
                 x->wants_upgrade = false;
                 x->request_done = false; /* the client's half of the tunnel begins */
+                revoke_watch(x);
         } else if (head->status < 200) {
                 /* 100 is ours to say (the body was asked for already); others pass where the client knows them. */
                 if (head->status != 100 && x->request.version_minor > 0 && x->down &&

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proxy/caller.h"
 #include "proxy/forward.h"
 #include "proxy/pace.h"
 #include "proxy/worker.h"
@@ -58,7 +59,8 @@ static void fields_keep(struct exchange *x, struct settled *s, const struct http
         x->target = (struct http_target){ .path = x->target.path, .authority = x->target.authority };
         x->client.host = x->client.proto = x->forward_target = STR_NULL;
         x->notes = NULL;
-        x->question = NULL; /* answered long since */
+        if (x->question && x->question->is_answered)
+                x->question = NULL; /* it lies in what is dropped */
         x->caller = NULL;
         x->tried = NULL;
         x->tried_count = 0;

@@ -32,6 +32,7 @@ enum err worker_init(struct worker *w, struct shared *shared, unsigned index, st
         list_init(&w->udp_list);
         list_init(&w->h2_lane);
         task_init(&w->h2_lane_task, down_h2_lane_run);
+        revoke_init(w);
         list_init(&w->up_list);
         list_init(&w->exchange_list);
         buf_init(&w->record, RECORD_BYTES_MAX);
@@ -66,6 +67,7 @@ enum err worker_init(struct worker *w, struct shared *shared, unsigned index, st
 void worker_fini(struct worker *w)
 {
         loop_unpost(&w->h2_lane_task);
+        timer_clear(&w->callers_timer);
         overload_stop(w);
         resolver_free(w->resolver);
         links_free(w->links);

@@ -86,6 +86,7 @@ struct worker {
         bool (*may_dial)(const struct worker *w, const struct target *t, const struct dial_target *to);
 
         struct caller_asker *callers; /* NULL: nobody is known by the network */
+        struct timer callers_timer;   /* while tunnels of its callers are open */
 
         struct log_limit connect_failures; /* any stranger's request can cause one */
 

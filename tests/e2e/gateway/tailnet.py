@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 
+from gateway import websocket
 from lib import fake_tailscaled, net, wire
 from lib.fake_tailscaled import tagged, user
 from lib.stage import eventually, same
@@ -14,14 +15,14 @@ ALICE, BOB, CI, STRANGER = "127.0.0.21", "127.0.0.22", "127.0.0.23", "127.0.0.99
 WHO = {ALICE: user("alice@example.com", "laptop"), BOB: user("bob@example.com"), CI: tagged("tag:ci", "tag:linux")}
 
 
-def serve(t, tailnet, who=WHO, up=None, gateway=None, **route):
+def serve(t, tailnet, who=WHO, up=None, gateway=None, source=ALICE, **route):
     """A gateway with one route for those of the tailnet, and its tailscaled."""
     daemon = fake_tailscaled.start(t, t.folder / "tailscaled.sock", who=who)
     up = up or t.upstream(always(ok()))
     gate = t.gateway(gateway={"tailnet": {"socket": daemon.path}, "allowedIps": [], **(gateway or {})},
                      upstreams={"app": {"targets": [up.url], "protocol": "h1"}},
                      routes=[{"path": "/app/*", "upstream": "app", "access": {"tailnet": tailnet}, **route}])
-    eventually(lambda: gate.get("/app/", source=ALICE, token=False).status != 503, 20, "tailscaled was not found")
+    eventually(lambda: gate.get("/app/", source=source, token=False).status != 503, 20, "tailscaled was not found")
     return gate, daemon, up
 
 
@@ -143,6 +144,33 @@ def story_model_apis_without_a_token(t):
     daemon.stop()
     same(ask(gate, ALICE, "/v1/models").status, 503)
     same(ask(gate, ALICE, "/v1/models", token=True).status, 200)
+
+
+def tunnel(gate, source):
+    c = gate.conn(source=source)
+    same(c.send(websocket.HELLO.replace("/chat", "/app/chat")).answer().status, 101)
+    same(c.send(b"ping").exactly(4), b"ping")
+    return c
+
+
+def ended(gate, reason):
+    return [x["client"] for x in gate.access_log() if x.get("reason") == reason]
+
+
+def story_a_tunnel_ends_with_its_caller(t, seconds=300):
+    """Who left the tailnet, or is another now, is asked about again; while tailscaled is gone nobody is believed for long."""
+    up = t.upstream(on_connect=websocket.echo)
+    gate, daemon, up = serve(t, ["*@example.com", "tag:ci"], up=up, source=STRANGER)
+    stays, leaves, changes = [tunnel(gate, source) for source in (CI, ALICE, BOB)]
+    del daemon.who[ALICE]
+    daemon.who[BOB] = user("eve@example.com")
+    eventually(lambda: sorted(ended(gate, "caller_revoked")) == [ALICE, BOB], 90, "their tunnels go on")
+    assert leaves.is_closed() and changes.is_closed()
+    same(stays.send(b"pong").exactly(4), b"pong")
+    daemon.stop()
+    same(stays.send(b"pong").exactly(4), b"pong", "a restart of tailscaled ends nothing")
+    eventually(lambda: ended(gate, "caller_unavailable") == [CI], 150, "nobody knows who that is any more")
+    assert stays.is_closed()
 
 
 def story_its_process_is_replaced(t, seconds=60):
