@@ -97,6 +97,7 @@ static enum exit_code doctor_run(const struct command_call *call)
         doctor_node(&d, WIRE_GATEWAY);
         doctor_node(&d, WIRE_AGENT);
         doctor_ports(&d);
+        doctor_tailnet(&d);
         doctor_pools(&d);
         doctor_fleet(&d);
         if (o->json)
@@ -115,7 +116,7 @@ const struct command command_doctor = {
         .summary = "examine this installation and say what is to be mended",
         .usage = "[--config PATH] [--state FOLDER] [--server URL] [--json]",
         .text = "Looks at the configuration, the state folder and who may read it, the papers of a gateway or agent of this machine "
-                "(certificate, stored document, whether control is there and is the one), ports, and routes that collide with the "
+                "(certificate, stored document, whether control is there and is the one), ports, the tailnet, and routes that collide with the "
                 "fleet's addresses; where it is known where control is, at clocks, nodes, links, targets, names in DNS and the store. "
                 "Changes nothing. Exit code 0 when nothing is an error, 1 otherwise. An installed role has a folder and user of its "
                 "own: sudo -u sekisho-agent sekisho doctor --state /var/lib/sekisho/agent",

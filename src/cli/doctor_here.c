@@ -190,6 +190,8 @@ void doctor_ports(struct doctor *d)
                 const struct conf_listen *l = &d->conf->gateway.listens[i];
                 struct str address = listen_address_format(&l->address, text);
 
+                if (l->tailnet_family) /* which address that is tailscaled knows: doctor_tailnet */
+                        continue;
                 if (!running)
                         good += port_try(d, l, address);
                 else if (is_listened_on(running, address))

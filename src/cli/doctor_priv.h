@@ -1,7 +1,7 @@
 /*
  * cli/doctor_priv.h - what `sekisho doctor` looks at: each examination adds what it found, the good things too.
  *
- * On this machine: configuration, clock, state folders and their rights, papers of nodes, ports, address pools; control from here. Of the fleet:
+ * On this machine: configuration, clock, state folders and their rights, papers of nodes, ports, the tailnet, address pools; control from here. Of the fleet:
  * what fleet_judge says, names of services, the store. An examination that cannot be made says why, as a warning.
  */
 #pragma once
@@ -29,6 +29,9 @@ void doctor_here_end(struct doctor *d);
 
 /* ---- doctor_node.c: a gateway or agent that has joined ---- */
 void doctor_node(struct doctor *d, enum wire_kind kind);
+
+/* ---- doctor_tailnet.c ---- */
+void doctor_tailnet(struct doctor *d);
 
 /* ---- doctor_fleet.c ---- */
 void doctor_fleet(struct doctor *d);

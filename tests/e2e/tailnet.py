@@ -103,3 +103,27 @@ def story_serve_that_cannot_be_written(t):
     same(serve(t, daemon, path, "--yes").returncode, 6)
     down = fake_tailscaled.start(t, t.folder / "down.sock", state="NeedsLogin")
     assert "tailscale up" in serve(t, down, path, "--yes").stderr
+
+
+def story_doctor_looks_at_the_tailnet(t, seconds=60):
+    path, port = config(t)
+    daemon = tailscaled(t, state="NeedsLogin", v4="127.0.0.77", v6=None)
+    conf = json.loads(path.read_text())
+    conf["gateway"].update(listen=[f"tailnet:{free_port()}"], tailnet={"socket": daemon.path})
+    path.write_text(json.dumps(conf))
+
+    def found():
+        done = t.sekisho_run("doctor", "--json", "--config", path, "--state", t.folder / "none", env={"SEKISHO_SERVER": ""}, seconds=60)
+        return [(f["level"], f["text"]) for f in json.loads(done.stdout)["findings"] if f["part"] == "tailnet"]
+
+    ((level, text),) = found()
+    assert level == "error" and "NeedsLogin" in text, text
+    daemon.what.update(state="Running")
+    same(found(), [("good", "this machine is gpu.tail1234.ts.net there, 127.0.0.77")])
+    daemon.what.update(v4="100.101.102.103")
+    same([level for level, _ in found()], ["good", "warning"], "no interface has it")
+    daemon.stop()
+    same([level for level, _ in found()], ["error"])
+    conf["gateway"].update(listen=[])
+    path.write_text(json.dumps(conf))
+    same(found(), [], "nothing asks for the tailnet")
