@@ -54,6 +54,14 @@ int h2_client_on_stream_close(nghttp2_session *session, int32_t id, uint32_t cod
                 if (!(s = h2_client_stream_of(session, id)))
                         return 0;
         }
+        /* Every byte it promised is here, and it only did not say END_STREAM: node does, beside other streams. */
+        if (!s->end_is_told && s->was_reset_by_peer && code == NGHTTP2_NO_ERROR && s->head_is_done &&
+            s->has_length && s->body_left == 0) {
+                s->end_is_told = true;
+                c->events->on_end(s, NULL, 0);
+                if (!(s = h2_client_stream_of(session, id)))
+                        return 0;
+        }
         if (s->end_is_told) { /* whole; that the peer did not want all of the request is its own affair */
                 s->out_is_done = true;
                 return 0;

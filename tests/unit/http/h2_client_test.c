@@ -394,6 +394,36 @@ static void test_resets(void **state)
         }
 }
 
+/* node leaves END_STREAM out now and then, when other streams of the connection wait for room. */
+static void test_a_reset_behind_all_that_was_promised(void **state)
+{
+        static const struct {
+                const char *why, *body;
+                char code;
+                unsigned ends;
+        } cases[] = {
+                { "every byte is here", "hello", 0, 1 },
+                { "one is missing", "hell", 0, 0 },
+                { "every byte, but the peer means it", "hello", 8, 0 },
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                struct asked a;
+                char code[4] = { 0, 0, 0, cases[i].code };
+
+                begin();
+                ask(&a, false);
+                assert_err(say_list(END_HEADERS, 1, ":status=200 content-length=5"), ERR_OK);
+                assert_err(say(DATA, 0, 1, cases[i].body, strlen(cases[i].body)), ERR_OK);
+                assert_err(say(RST_STREAM, 0, 1, code, 4), ERR_OK);
+                if (a.ends != cases[i].ends || a.resets != !cases[i].ends)
+                        fail_msg("%s: %u ends, %u resets", cases[i].why, a.ends, a.resets);
+                h2_client_forget(f.c, &a.s);
+                assert_int_equal(sent(RST_STREAM), 0);
+                end();
+        }
+}
+
 static void test_goaway(void **state)
 {
         struct asked a, b;
@@ -532,6 +562,7 @@ int main(void)
                 cmocka_unit_test(test_trailers),
                 cmocka_unit_test(test_nothing_broken_ends),
                 cmocka_unit_test(test_resets),
+                cmocka_unit_test(test_a_reset_behind_all_that_was_promised),
                 cmocka_unit_test(test_goaway),
                 cmocka_unit_test(test_windows_wait_for_the_reader),
                 cmocka_unit_test(test_a_body_goes_as_the_windows_allow),
