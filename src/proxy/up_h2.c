@@ -42,13 +42,15 @@ void up_h2_flush(struct up_h2 *c, const struct up_h2_stream *but)
 
 /* ---- birth and death ---- */
 
-static void on_closed(struct stream *st)
+/* Closed, and nobody reads an answer any more that had come whole. */
+static void conn_free_if_done(struct up_h2 *c)
 {
-        struct up_h2 *c = CONTAINER_OF(st, struct up_h2, stream);
         struct worker *w = c->w;
         struct link *link = c->link;
 
         up_h2_streams_free(&c->dead);
+        if (!c->is_closed || c->streams_count)
+                return;
         loop_unpost(&c->task);
         h2_client_free(c->client);
         c->target->connections--;
@@ -56,6 +58,14 @@ static void on_closed(struct stream *st)
         pool_put(w->h2s, c);
         if (link)
                 link_closed(link);
+}
+
+static void on_closed(struct stream *st)
+{
+        struct up_h2 *c = CONTAINER_OF(st, struct up_h2, stream);
+
+        c->is_closed = true;
+        conn_free_if_done(c);
 }
 
 /* Those who waited for the settings go on, or fail with the connection; none was sent. */
@@ -75,6 +85,8 @@ static void waiting_serve(struct up_h2 *c, enum err e)
 
 static void conn_close(struct up_h2 *c, enum err e)
 {
+        struct up_h2_stream *s;
+
         if (c->is_closing)
                 return;
         bool is_clean = list_is_empty(&c->streams);
@@ -93,8 +105,8 @@ static void conn_close(struct up_h2 *c, enum err e)
                 measure_add(c->w, c->target->measure.failures, 1);
                 up_note_failure(c->w, c->target);
         }
-        while (!list_is_empty(&c->streams))
-                up_h2_stream_lost(CONTAINER_OF(c->streams.next, struct up_h2_stream, node), e, is_stranger);
+        while ((s = up_h2_stream_unfinished(c)))
+                up_h2_stream_lost(s, e, is_stranger);
         waiting_serve(c, e);
         worker_buffer_put(c->w, c->out);
         c->out = NULL;
@@ -414,8 +426,10 @@ static void conn_task(struct task *t)
 {
         struct up_h2 *c = CONTAINER_OF(t, struct up_h2, task);
 
-        if (c->is_closing)
+        if (c->is_closing) {
+                conn_free_if_done(c);
                 return;
+        }
         conn_send(c);
         up_h2_streams_free(&c->dead);
         /* Our GOAWAY is out, for what the other end broke: it is not asked to close, nor waited for. */

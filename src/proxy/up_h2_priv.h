@@ -27,7 +27,7 @@ struct up_h2 {
                 *unflushed; /* gave its exchange a head or data that may still wait to be sent on */
         struct rbuf *out;   /* while something waits for the socket */
         uint32_t streams_count, served_count;
-        bool is_probe, is_draining, is_closing, heard_any;
+        bool is_probe, is_draining, is_closing, is_closed, heard_any;
         enum err over; /* the connection is of no more use, once its output is sent */
 
         /* liveness */
@@ -66,6 +66,8 @@ void up_h2_stream_on_room(struct h2_client_stream *h);
 void up_h2_stream_on_reset(struct h2_client_stream *h, enum err e, enum h2_client_reset how);
 MUST_USE enum err up_h2_stream_start(struct up_h2 *c, struct exchange *x);
 void up_h2_stream_lost(struct up_h2_stream *s, enum err e, bool is_unprocessed);
+/* One whose answer is not here whole; NULL: there is none. */
+struct up_h2_stream *up_h2_stream_unfinished(const struct up_h2 *c);
 void up_h2_streams_free(struct list *dead);
 
 /* up_h2.c */

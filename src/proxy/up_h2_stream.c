@@ -70,6 +70,17 @@ void up_h2_streams_free(struct list *dead)
         }
 }
 
+struct up_h2_stream *up_h2_stream_unfinished(const struct up_h2 *c)
+{
+        list_for_each(node, &c->streams) {
+                struct up_h2_stream *s = CONTAINER_OF(node, struct up_h2_stream, node);
+
+                if (!s->kept_is_last)
+                        return s;
+        }
+        return NULL;
+}
+
 /* The exchange learns that no clean end will come. */
 static void give_up(struct up_h2_stream *s, enum err e, bool may_retry)
 {

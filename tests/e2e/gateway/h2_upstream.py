@@ -3,11 +3,12 @@
 import os
 import shutil
 import socket
+import struct
 import subprocess
 import threading
 import time
 
-from lib import backends, wire
+from lib import backends, h2_client, wire
 from lib.h2 import Frames
 from lib.stage import eventually, free_port, same, within
 
@@ -224,6 +225,30 @@ def story_a_reader_that_stops_stops_only_its_own_stream(t):
     for c in held:
         c.close()
     eventually(lambda: stats(gate)["open"] == 0, 5, "streams of readers that left are still open")
+
+
+def story_an_answer_that_is_here_outlives_its_connection(t):
+    """The upstream has said all of it and left; the reader takes its time."""
+    from lib.h2 import DATA, HEADERS, DONE, END, literal
+    body, seen = b"z" * 65536, []
+
+    def script(f, stream):
+        seen.append(stream)
+        f.send(HEADERS, DONE, stream, literal((":status", "200"), ("content-length", str(len(body)))))
+        for at in range(0, len(body), 16384):
+            f.send(DATA, END if at + 16384 == len(body) else 0, stream, body[at:at + 16384])
+        f.sock.shutdown(socket.SHUT_WR)
+    gate = h2c(t, scripted(t, script), upstream={"passive": {"failures": 0}})
+    with h2_client.Conn(gate.port, window=0) as c:
+        c.ask(1)
+        gate.counted('sekisho_h2_streams{peer="upstream"}', 1)
+        eventually(lambda: seen, 5, "the upstream was not asked")
+        same(gate.get("/", token=False).body, body)
+        same(seen, [1, 1], "the second is asked on a connection of its own, since the first is over")
+        c.send(h2_client.frame(h2_client.WINDOW_UPDATE, 0, 1, struct.pack(">I", len(body))))
+        c.send(h2_client.frame(h2_client.WINDOW_UPDATE, 0, 0, struct.pack(">I", len(body))))
+        same(c.end_of(1), ("answer", 200, body))
+    gate.counted('sekisho_h2_streams{peer="upstream"}', 0)
 
 
 def story_a_client_that_leaves_is_told_at_once(t):
