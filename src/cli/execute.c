@@ -147,6 +147,8 @@ static const char *advice(struct str error)
                 { STR_INIT("agent_busy"), "the agent has no room for one more; try again" },
                 { STR_INIT("queue_timeout"),
                   "all agents had as much to do as control.dispatch.agentRequests and agentRate allow; try again" },
+                { STR_INIT("queue_full"),
+                  "as many wait for a turn as control.dispatch.waiting allows; try again" },
                 { STR_INIT("timeout"), "no whole answer came in time; --timeout gives it more" },
                 { STR_INIT("unreachable"), "the agents cannot reach this host and port" },
                 { STR_INIT("tls"), "the target could not show that it is the one (TLS)" },

@@ -103,9 +103,6 @@ static void refused(struct api_call *c, enum dispatch_start start, int64_t wait_
                 [DISPATCH_CALLER_BUSY] = { 429,
                                            "This key has as many requests under way as control.dispatch.callerRequests "
                                            "allows. Try again when some have ended." },
-                [DISPATCH_LINE_FULL] = { 503,
-                                         "As many requests wait for a turn as control.dispatch.waiting allows. Try again "
-                                         "soon." },
                 [DISPATCH_NO_MEMORY] = { 503, "Control has no memory for this request." },
         };
 

@@ -9,18 +9,44 @@
 
 /*
  * Theory of operation. Whoever finds no address with room waits in one line. When a turn may have come (a request ended, an agent came) the
- * line is looked through from its front once, in a task: those who can go, go; the others keep their places.
+ * line is looked through from its front once, in a task: those who can go, go; the others keep their places. Who comes new looks for an
+ * address when those who wait have.
  */
 
 enum { CONNECT_MS = 3000, CALLERS_MAX = 4096 };
 
+static bool takes_any(const struct dispatch_ask *ask)
+{
+        return ask->source.family == 0 && ask->family == 0 && ask->agent.len == 0 && ask->tag.len == 0;
+}
+
+/* Where `refused` found no address with room, `ask` finds none. */
+static bool is_as_narrow(const struct dispatch_ask *refused, const struct dispatch_ask *ask)
+{
+        return takes_any(refused) || (ip_eq(refused->source, ask->source) && refused->family == ask->family &&
+                                      str_eq(refused->agent, ask->agent) && str_eq(refused->tag, ask->tag));
+}
+
+void dispatcher_look(struct dispatcher *d)
+{
+        const struct dispatch_ask *refused = NULL; /* the last one, of those that had tried none before */
+
+        list_for_each_safe(node, &d->waiting) {
+                struct execution *e = CONTAINER_OF(node, struct execution, node);
+
+                if (refused && is_as_narrow(refused, &e->order.ask))
+                        continue;
+                if (!execution_begin(e) && e->attempts == 0)
+                        refused = &e->order.ask;
+                if (refused && takes_any(refused)) /* then nobody behind it either */
+                        break;
+        }
+        dispatcher_pace(d);
+}
+
 static void on_turn(struct task *t)
 {
-        struct dispatcher *d = CONTAINER_OF(t, struct dispatcher, turn);
-
-        list_for_each_safe(node, &d->waiting)
-                execution_begin(CONTAINER_OF(node, struct execution, node));
-        dispatcher_pace(d);
+        dispatcher_look(CONTAINER_OF(t, struct dispatcher, turn));
 }
 
 static void on_pace(struct timer *t)

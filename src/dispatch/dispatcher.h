@@ -68,7 +68,6 @@ enum dispatch_start {
         DISPATCH_STARTED,
         DISPATCH_CALLER_RATE, /* above the caller's rate: *wait_ms until the next would pass */
         DISPATCH_CALLER_BUSY, /* the caller has as many at a time as it may */
-        DISPATCH_LINE_FULL,   /* too many wait */
         DISPATCH_NO_MEMORY
 };
 

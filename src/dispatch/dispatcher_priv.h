@@ -79,8 +79,9 @@ void execution_give(struct execution *e);
 
 /* dispatcher.c: the way to that agent; NULL: no memory. */
 struct upstream *dispatcher_way(struct dispatcher *d, struct str agent);
-/* Somebody may have a turn. */
+/* Somebody may have a turn: soon, or now. */
 void dispatcher_turn(struct dispatcher *d);
+void dispatcher_look(struct dispatcher *d);
 /* Somebody waits, maybe for an agent's rate. */
 void dispatcher_pace(struct dispatcher *d);
 /* execution.c: it tries to have its turn; false: it waits on. */

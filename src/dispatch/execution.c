@@ -49,16 +49,20 @@ static void source_leave(struct execution *e, bool has_failed)
         dispatcher_turn(e->d);
 }
 
-static void line_enter(struct execution *e)
+/* False: too many wait already. */
+static bool line_enter(struct execution *e)
 {
         struct loop *loop = e->d->w->loop;
 
         if (!list_is_empty(&e->node))
-                return;
+                return true;
+        if (e->d->waiting_count >= e->d->conf.waiting_max)
+                return false;
         list_add_last(&e->d->waiting, &e->node);
         e->d->waiting_count++;
         timer_set(loop, &e->timer, MIN(e->deadline, loop_now(loop) + e->d->conf.waiting_ms));
         dispatcher_pace(e->d);
+        return true;
 }
 
 static void line_leave(struct execution *e)
@@ -208,10 +212,11 @@ static void source_note(struct execution *e)
 
 static void no_source(struct execution *e, enum sources_answer answer)
 {
-        if (e->error) /* the last address there was has failed */
-                fail(e, e->error);
-        else
-                fail(e, answer == SOURCES_UNKNOWN ? "no_such_address" : "no_address_available");
+        static const char *const words[] = { [SOURCES_BUSY] = "queue_full",
+                                             [SOURCES_AWAY] = "no_address_available",
+                                             [SOURCES_UNKNOWN] = "no_such_address" };
+
+        fail(e, e->error ? e->error : words[answer]); /* the last address there was has failed */
 }
 
 bool execution_begin(struct execution *e)
@@ -228,10 +233,8 @@ bool execution_begin(struct execution *e)
                 sources_take(e->d->sources, &want, loop_now(loop), loop_wall(loop), &e->source);
         struct upstream *u;
 
-        if (answer == SOURCES_BUSY) {
-                line_enter(e);
+        if (answer == SOURCES_BUSY && line_enter(e))
                 return false;
-        }
         line_leave(e);
         if (answer != SOURCES_FOUND) {
                 no_source(e, answer);
@@ -428,8 +431,6 @@ static enum dispatch_start admit(struct dispatcher *d, uint64_t caller, int32_t 
                 hash_u64(caller ^ UINT64_C(0x6469737061746368)); /* apart from other rates of the process */
 
         *slot = TALLY_NO_SLOT;
-        if (d->waiting_count >= c->waiting_max)
-                return DISPATCH_LINE_FULL;
         if (c->caller_requests &&
             (*slot = tally_enter(d->callers, 0, key, c->caller_requests)) == TALLY_NO_SLOT)
                 return DISPATCH_CALLER_BUSY;
@@ -444,10 +445,12 @@ static void begin(struct execution *e)
 {
         const struct dispatch_url *url = &e->order.ask.url;
 
-        if (dispatch_may_ask(&e->d->conf.rules, url->authority.host, url->authority.port))
-                execution_begin(e);
-        else
+        if (!dispatch_may_ask(&e->d->conf.rules, url->authority.host, url->authority.port)) {
                 fail(e, "destination_denied");
+                return;
+        }
+        dispatcher_look(e->d); /* who waits was here before */
+        execution_begin(e);
 }
 
 enum dispatch_start dispatcher_execute(struct dispatcher *d, struct exchange *x, struct dispatch_order *order,

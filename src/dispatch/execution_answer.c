@@ -17,7 +17,7 @@ static uint16_t status_of(const char *error)
                 { "destination_denied", 403 },   { "no_such_address", 404 },
                 { "no_address_available", 503 }, { "timeout", 504 },
                 { "queue_timeout", 503 },        { "no_memory", 503 },
-                { "agent_busy", 503 },
+                { "agent_busy", 503 },           { "queue_full", 503 },
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
