@@ -57,8 +57,8 @@ struct execution {
         mono_ms begun_at;
         struct str agent_id, agent, source_ip; /* of the last attempt */
         uint16_t status;
-        bool was_refused; /* the answer is an error on our side: `error` */
         const char *error;
+        bool is_cut;         /* by us, for `error` */
         struct str location; /* where a redirect leads that is to be followed */
         struct http_field *fields;
         size_t fields_count;

@@ -125,7 +125,10 @@ static void on_late(struct timer *t)
 {
         struct execution *e = CONTAINER_OF(t, struct execution, timer);
 
-        fail(e, loop_now(e->d->w->loop) < e->deadline ? "queue_timeout" : "timeout");
+        if (e->is_cut)
+                fail(e, e->error);
+        else
+                fail(e, loop_now(e->d->w->loop) < e->deadline ? "queue_timeout" : "timeout");
 }
 
 /* ---- an attempt ---- */
@@ -241,7 +244,6 @@ bool execution_begin(struct execution *e)
                 return true;
         }
         source_note(e);
-        e->was_refused = false;
         if (!(u = dispatcher_way(e->d, e->source->agent->id)) || call_begin(e, u) != ERR_OK)
                 fail(e, "no_memory");
         else
@@ -273,6 +275,14 @@ static enum err fields_keep(struct execution *e, const struct http_head *head)
         return e->order.arena.full ? ERR_NO_MEMORY : ERR_OK;
 }
 
+/* Whatever else would come is of no use: it ends as soon as the call allows. */
+static void cut(struct execution *e, const char *error)
+{
+        e->error = error;
+        e->is_cut = true;
+        timer_set(e->d->w->loop, &e->timer, loop_now(e->d->w->loop));
+}
+
 static void on_head(struct call *call, const struct http_head *head)
 {
         struct execution *e = CONTAINER_OF(call, struct execution, call);
@@ -282,7 +292,6 @@ static void on_head(struct call *call, const struct http_head *head)
         e->error = NULL;
         buf_clear(&e->body);
         if (own || call_is_refused(call)) {
-                e->was_refused = true;
                 e->error = error_word(own ? own->value : str_of(call->side.x->refused));
                 return;
         }
@@ -291,7 +300,7 @@ static void on_head(struct call *call, const struct http_head *head)
         if (location && is_redirect(head->status) && e->redirects < e->order.ask.redirects_max)
                 e->location = arena_copy(&e->order.arena, location->value);
         else if (fields_keep(e, head) != ERR_OK || (e->order.is_raw && !execution_raw_head(e, head)))
-                e->error = "no_memory";
+                cut(e, "no_memory");
 }
 
 static size_t on_data(struct call *call, const struct side_data *d)
@@ -307,7 +316,7 @@ static size_t on_data(struct call *call, const struct side_data *d)
                 buf_add(&e->body, d->slices[i]);
         e->answer_bytes += len;
         if (e->body.full)
-                e->error = "answer_too_large";
+                cut(e, "answer_too_large");
         else if (e->order.is_raw)
                 execution_give(e);
         return len;
