@@ -85,7 +85,7 @@ static void let_go(struct execution *e)
         e->is_calling = false;
         line_leave(e);
         timer_clear(&e->timer);
-        source_leave(e, e->error != NULL);
+        source_leave(e, true);
         tally_leave(e->d->callers, 0, e->slot);
         record(e);
         loop_post(e->d->w->loop, &e->gone);
@@ -165,8 +165,8 @@ static bool may_try_again(const struct execution *e)
                                               "agent_does_not_send" };
         struct str method = e->order.ask.method;
 
-        if (e->head_is_out || e->attempts >= TRIES_MAX || !e->error)
-                return false;
+        if (e->status || e->attempts >= TRIES_MAX || !e->error)
+                return false; /* the target has begun to answer */
         for (size_t i = 0; i < ARRAY_SIZE(unsent); i++)
                 if (strcmp(e->error, unsent[i]) == 0)
                         return true;
@@ -322,6 +322,20 @@ static size_t on_data(struct call *call, const struct side_data *d)
         return len;
 }
 
+/* They are for whom they were given. The others keep their order. */
+static void secrets_drop(struct dispatch_ask *ask)
+{
+        size_t kept = 0;
+
+        for (size_t i = 0; i < ask->fields_count; i++) {
+                const struct http_field *f = &ask->fields[i];
+
+                if (f->id != HTTP_FIELD_AUTHORIZATION && !str_eq_nocase(f->name, STR("Cookie")))
+                        ask->fields[kept++] = *f;
+        }
+        ask->fields_count = kept;
+}
+
 /* RFC 9110 15.4: a 303 is fetched, and so is what others' practice fetches. */
 static bool redirect_follow(struct execution *e)
 {
@@ -337,16 +351,12 @@ static bool redirect_follow(struct execution *e)
                 ask->method = str_eq(ask->method, STR("HEAD")) ? ask->method : STR("GET");
                 ask->body = STR_NULL;
         }
-        for (size_t i = 0; is_elsewhere && i < ask->fields_count;
-             i++) { /* secrets are for whom they were given */
-                struct http_field *f = &ask->fields[i];
-
-                if (f->id == HTTP_FIELD_AUTHORIZATION || str_eq_nocase(f->name, STR("Cookie")))
-                        ask->fields[i--] = ask->fields[--ask->fields_count];
-        }
+        if (is_elsewhere)
+                secrets_drop(ask);
         ask->url = to;
         e->host = dispatch_url_host(&to, &e->order.arena);
         e->redirects++;
+        e->status = 0;
         e->location = STR_NULL;
         return e->host.ptr != NULL;
 }
@@ -361,7 +371,6 @@ static void on_end(struct call *call, enum err result)
                 e->error = "closed";
         if (e->error && may_try_again(e)) {
                 source_leave(e, true);
-                e->status = 0;
                 execution_begin(e);
                 return;
         }
@@ -417,6 +426,7 @@ static void op_reset(struct side *s, enum err reason)
 {
         struct execution *e = CONTAINER_OF(s, struct execution, side);
 
+        source_leave(e, false); /* whatever its address would have done */
         if (!e->error && !e->is_whole)
                 e->error = "caller_left";
         op_release(s);
