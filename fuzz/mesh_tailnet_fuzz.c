@@ -1,6 +1,6 @@
 /*
- * fuzz/mesh_tailnet_fuzz.c - any text as a status and as the answer to "who is that". Whoever is let through is somebody, in words
- * without controls, and a user is never mistaken for a tag.
+ * fuzz/mesh_tailnet_fuzz.c - any text as a status, as the answer to "who is that" and as a certificate with its key. Whoever is let through is
+ * somebody, in words without controls, and a user is never mistaken for a tag; a chain never has a private key in it.
  */
 #include <stdlib.h>
 
@@ -36,6 +36,18 @@ static void owner_check(struct str in, struct arena *a)
         }
 }
 
+static void pair_check(struct str in)
+{
+        struct str key, chain;
+
+        if (mesh_tailnet_pair_split(in, &key, &chain) != ERR_OK)
+                return;
+        if (key.len + chain.len != in.len || key.ptr != in.ptr ||
+            !str_has_prefix(chain, STR("-----BEGIN CERTIFICATE-----")) ||
+            str_find(chain, STR("PRIVATE KEY-----")) != STR_NONE)
+                abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         struct str in = { (const char *)data, size };
@@ -55,6 +67,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         arena_fini(&a);
         arena_init(&a, NULL, 0, 4 << 20);
         owner_check(in, &a);
+        pair_check(in);
         arena_fini(&a);
         return 0;
 }

@@ -54,6 +54,12 @@ static void found(struct doctor *d, const struct mesh_tailnet_status *s)
         finding_add(d->findings, FINDING_GOOD, "tailnet", NULL, "this machine is %.*s there, %.*s",
                     STR_FMT(s->self.name.len ? s->self.name : STR("without a name")),
                     STR_FMT(ip_format(first, text)));
+        if (d->conf->gateway.tailnet.wants_certificate && s->certificates_count == 0)
+                finding_add(
+                        d->findings, FINDING_ERROR, "tailnet",
+                        "switch on HTTPS certificates in the tailnet's DNS settings; on headscale, which has none, name files in "
+                        "gateway.certificates",
+                        "gateway.certificates asks for the tailnet's own certificate, and this tailnet offers none");
         if (has_listener(&d->conf->gateway))
                 addresses_look(d, &s->self);
 }

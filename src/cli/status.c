@@ -133,6 +133,39 @@ static void keys_print(const struct json_value *k)
         out_print(is_true(k, "lockedMemory") ? ", locked memory\n" : ", memory NOT locked\n");
 }
 
+static void tailnet_print(const struct json_value *t)
+{
+        static const char *const keys[] = { "ipv4", "ipv6" };
+        const struct json_value *c = json_find(t, STR("certificate"));
+
+        if (!json_is(t, JSON_OBJECT))
+                return;
+        out_print("tailnet    pid %.*s, %s", STR_FMT(raw_of(t, "pid")),
+                  is_true(t, "connected") ? "connected" : "NOT connected");
+        for (size_t i = 0; i < 2; i++)
+                if (json_is(json_find(t, str_of(keys[i])), JSON_STRING)) {
+                        out_print(", ");
+                        out_foreign(text_of(t, keys[i]));
+                }
+        out_print(", died %.*s times", STR_FMT(raw_of(t, "deaths")));
+        isolation_print(json_find(t, STR("isolation")));
+        out_print("\n");
+        if (!json_is(c, JSON_OBJECT))
+                return;
+        out_print("           certificate ");
+        if (json_is(json_find(c, STR("until")), JSON_STRING)) {
+                out_foreign(text_of(c, "name"));
+                out_print(", good until %.*s", STR_FMT(text_of(c, "until")));
+        } else {
+                out_print("NOT there");
+        }
+        if (json_is(json_find(c, STR("problem")), JSON_STRING)) {
+                out_print(": ");
+                out_foreign(text_of(c, "problem"));
+        }
+        out_print("\n");
+}
+
 static void upstreams_print(const struct json_value *upstreams)
 {
         for (size_t at_u = 0; json_item(upstreams, at_u); at_u++) {
@@ -178,6 +211,7 @@ static void status_print(const struct json_value *s)
         }
         workers_print(json_find(s, STR("workers")));
         keys_print(json_find(s, STR("keyHolder")));
+        tailnet_print(json_find(s, STR("tailnet")));
         upstreams_print(json_find(s, STR("upstreams")));
 }
 

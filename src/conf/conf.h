@@ -147,7 +147,8 @@ struct conf_links {
 struct conf_tailnet {
         struct str socket;      /* tailscaled's */
         bool serve_is_in_front; /* what Serve says of callers is believed from loopback */
-        bool is_used;           /* some listener, route or model API asks for it */
+        bool is_used;           /* some listener, route, certificate or model API asks for it */
+        bool wants_certificate; /* gateway.certificates has "tailnet" */
 };
 
 enum conf_ai_identity { CONF_BY_TOKEN, CONF_BY_TAILNET };
@@ -167,9 +168,10 @@ struct conf_gateway {
         bool auth; /* true: at least one token is there */
         struct conf_token *tokens;
         size_t tokens_count;
-        struct conf_prefixes allowed_ips;      /* empty: every address */
-        struct conf_prefixes trusted_proxies;  /* whose X-Forwarded-* and PROXY header are believed */
-        struct conf_certificate *certificates; /* tlsCert/tlsKey first; at least one when a listener is TLS */
+        struct conf_prefixes allowed_ips;     /* empty: every address */
+        struct conf_prefixes trusted_proxies; /* whose X-Forwarded-* and PROXY header are believed */
+        /* tlsCert/tlsKey first; at least one when a listener is TLS, or there will be one (tailnet.wants_certificate) */
+        struct conf_certificate *certificates;
         size_t certificates_count;
         bool http2;       /* offered on every listener */
         uint64_t workers; /* 0: one per CPU of the affinity mask */

@@ -102,6 +102,8 @@ struct str loader_file_name(struct loader *l, struct str name);
 /* A whole file of text, 1 MiB at most. False: reported. */
 bool loader_pem_read(struct loader *l, enum conf_read_kind kind, const struct draft_text *name,
                      struct str *out);
+/* The same of what may not be there: nothing is reported. */
+bool loader_pem_find(struct loader *l, enum conf_read_kind kind, struct str name, struct str *out);
 
 /* ---- resolve_*.c: the draft's texts to values and pointers, with the checks that need more than one key ---- */
 

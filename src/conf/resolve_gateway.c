@@ -161,6 +161,41 @@ bool resolve_pair(struct loader *l, const char *what, const struct draft_text *c
         return true;
 }
 
+/* What tailscaled gave for this machine's name. It may not have yet, and what it gave last goes on until there is another. */
+static void tailnet_certificate(struct loader *l, struct draft_place at, struct conf_gateway *g)
+{
+        struct conf_certificate *c = &g->certificates[g->certificates_count];
+        struct tls_certificate pair = { .cert_name = CONF_TAILNET_CERT, .key_name = CONF_TAILNET_KEY };
+        const struct tls_server_conf conf = { .certificates = &pair,
+                                              .certificates_count = 1,
+                                              .signer = l->source->has_public_halves ? &tls_signer_none
+                                                                                     : NULL };
+        struct tls_context *context;
+        struct report unused;
+
+        g->tailnet.is_used = g->tailnet.wants_certificate = true;
+        if (!loader_pem_find(l, CONF_READ_FILE, CONF_TAILNET_CERT, &pair.cert_pem) ||
+            !loader_pem_find(l, CONF_READ_KEY, CONF_TAILNET_KEY, &pair.key_pem))
+                return;
+        report_init(&unused, STR(""));
+        if (tls_server_new(&conf, &unused, &context) == ERR_OK) {
+                *c = (struct conf_certificate){ pair.cert_name, pair.key_name, pair.cert_pem, pair.key_pem };
+                g->certificates_count++;
+                if (tls_not_after(context) * 1000 <= l->source->now)
+                        loader_warning_at(
+                                l, at, "the tailnet's certificate has ended, and tailscaled gave no other");
+                tls_context_put(context);
+        } else {
+                loader_warning_at(l, at, "the tailnet's certificate cannot be used");
+        }
+        report_fini(&unused);
+}
+
+static bool is_of_tailnet(const struct draft_certificate *d)
+{
+        return str_eq(d->cert.text, STR("tailnet")) && !d->key.text.ptr;
+}
+
 static void certificates_resolve(struct loader *l, struct draft_gateway *d, struct conf_gateway *g)
 {
         struct draft_certificate *drafts = d->certificates.items;
@@ -173,8 +208,14 @@ static void certificates_resolve(struct loader *l, struct draft_gateway *d, stru
                          &g->certificates[0]))
                 g->certificates_count = 1;
         for (size_t i = 0; i < d->certificates.count; i++)
-                if (resolve_pair(l, drafts[i].item.path.ptr, &drafts[i].cert, &drafts[i].key, CONF_READ_KEY,
-                                 &g->certificates[g->certificates_count]))
+                if (is_of_tailnet(&drafts[i]) && !g->tailnet.wants_certificate)
+                        tailnet_certificate(l, drafts[i].item.at, g);
+                else if (is_of_tailnet(&drafts[i]))
+                        loader_error_at(l, drafts[i].item.at,
+                                        "%.*s: the tailnet's certificate is in the list already",
+                                        STR_FMT(drafts[i].item.path));
+                else if (resolve_pair(l, drafts[i].item.path.ptr, &drafts[i].cert, &drafts[i].key,
+                                      CONF_READ_KEY, &g->certificates[g->certificates_count]))
                         g->certificates_count++;
         if (g->certificates_count == 0)
                 g->certificates = NULL;
@@ -246,11 +287,12 @@ static void listen_add(struct loader *l, struct conf_gateway *g, const struct co
                         l, at,
                         "gateway: %.*s is for datagrams: it needs an upstream, and has no TLS or PROXY header",
                         STR_FMT(address));
-        if (listen->is_tls && g->certificates_count == 0)
+        if (listen->is_tls && g->certificates_count == 0 && !g->tailnet.wants_certificate)
                 loader_error_at(l, at,
                                 "gateway: %.*s is to speak TLS, and there is no certificate; add one to "
-                                "gateway.certificates",
-                                STR_FMT(address));
+                                "gateway.certificates%s",
+                                STR_FMT(address),
+                                listen->tailnet_family ? ", such as \"tailnet\", the tailnet's own" : "");
         if (listen->takes_proxy_protocol && g->trusted_proxies.count == 0)
                 loader_error_at(
                         l, at,

@@ -150,6 +150,20 @@ bool loader_pem_read(struct loader *l, enum conf_read_kind kind, const struct dr
         return source_read(l, kind, name->text, PEM_BYTES_MAX, name->at, out);
 }
 
+bool loader_pem_find(struct loader *l, enum conf_read_kind kind, struct str name, struct str *out)
+{
+        struct conf_text text = { 0 };
+
+        buf_init(&text.bytes, PEM_BYTES_MAX);
+        bool ok = l->source->read(l->source, kind, name, &text) == ERR_OK;
+        if (ok && kind != CONF_READ_KEY)
+                crypto_sha256_add(&l->hash, buf_str(&text.bytes));
+        if (ok)
+                *out = loader_secret_copy(l, buf_str(&text.bytes));
+        buf_wipe(&text.bytes);
+        return ok && out->ptr;
+}
+
 static void plain_take(struct loader *l, const struct json_value *v, enum secret_rules rules,
                        struct draft_secret *out)
 {

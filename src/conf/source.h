@@ -27,6 +27,10 @@ enum conf_read_kind {
 
 #define CONF_PUBLISHED STR("published")
 
+/* The tailnet's own certificate and its key, for who has them; no files. ERR_NOT_FOUND: there is none yet. */
+#define CONF_TAILNET_CERT STR("/sekisho.tailnet/cert")
+#define CONF_TAILNET_KEY  STR("/sekisho.tailnet/key")
+
 enum { CONF_TEXT_BYTES_MAX = 4 << 20, CONF_BUNDLE_BYTES_MAX = 64 << 20 };
 
 struct conf_text {

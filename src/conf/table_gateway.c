@@ -99,14 +99,16 @@ static const struct conf_table conf_table_token = {
 
 static const struct conf_key certificate_keys[] = {
         { "cert", CONF_TYPE_TEXT, CONF_REQUIRED, AT(draft_certificate, cert),
-          .doc = "PEM file of the certificate and its chain." },
-        { "key", CONF_TYPE_TEXT, CONF_REQUIRED, AT(draft_certificate, key),
+          .doc = "PEM file of the certificate and its chain; or, at a gateway, `tailnet`: the one tailscaled gets for this machine's name "
+                 "in the tailnet, kept good by it (`gateway.tailnet`). Until it has come, a listener with no other certificate is closed." },
+        { "key", CONF_TYPE_TEXT, 0, AT(draft_certificate, key), .unless = "none, with `tailnet`",
           .doc = "PEM file of its key; others must not be able to read it." },
 };
 const struct conf_table conf_table_certificate = {
         "gateway.certificates[]",
         sizeof(struct draft_certificate),
         CONF_KEYS(certificate_keys),
+        .short_key = "cert",
         .doc = "A certificate, chosen by the name the client asks for; the first one when none fits.",
 };
 
@@ -258,7 +260,7 @@ static const struct conf_key tailnet_keys[] = {
 static const struct conf_table conf_table_tailnet = {
         "gateway.tailnet",
         CONF_KEYS(tailnet_keys),
-        .doc = "The Tailscale or Headscale network this machine is in. It is asked only where a listener, a route or `ai` wants it.",
+        .doc = "The Tailscale or Headscale network this machine is in. It is asked only where a listener, a route, a certificate or `ai` wants it.",
 };
 
 static const struct conf_word identities[] = {

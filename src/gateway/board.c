@@ -7,6 +7,7 @@
 
 #include "base/units.h"
 #include "conf/conf.h"
+#include "gateway/message.h"
 #include "gateway/version.h"
 
 struct board *board_new(unsigned rows_count, unix_ms now)
@@ -26,6 +27,21 @@ void board_reload_set(struct board *b, bool ok, struct str text, unix_ms now)
         b->reload_at = now;
         b->reload_ok = ok;
         snprintf(b->reload_text, sizeof(b->reload_text), "%.*s", STR_FMT(text));
+}
+
+void board_tailnet_set(struct board *b, const struct message_tailnet *ours)
+{
+        struct board_tailnet *t = &b->tailnet;
+
+        t->is_running = ours->is_running;
+        t->v4 = ours->v4;
+        t->v6 = ours->v6;
+        snprintf(t->certificate, sizeof(t->certificate), "%s", ours->certificate);
+}
+
+static struct str text_of(const char text[BOARD_TEXT_BYTES])
+{
+        return (struct str){ text, strnlen(text, BOARD_TEXT_BYTES) };
 }
 
 static void time_write(struct json_writer *w, struct str key, unix_ms when)
@@ -139,8 +155,7 @@ static void reload_write(struct json_writer *w, const struct board *b)
         json_write_object_begin(w);
         time_write(w, STR("time"), b->reload_at);
         json_write_member_bool(w, STR("ok"), b->reload_ok);
-        json_write_member_str(w, STR("text"),
-                              (struct str){ b->reload_text, strnlen(b->reload_text, BOARD_TEXT_BYTES) });
+        json_write_member_str(w, STR("text"), text_of(b->reload_text));
         json_write_object_end(w);
 }
 
@@ -163,6 +178,46 @@ static void control_write(struct json_writer *w, const struct board_control *c)
         else
                 json_write_member_null(w, STR("leaseEnd"));
         sandbox_write(w, &c->sandbox);
+        json_write_object_end(w);
+}
+
+static void text_or_null(struct json_writer *w, struct str key, struct str text)
+{
+        if (text.len)
+                json_write_member_str(w, key, text);
+        else
+                json_write_member_null(w, key);
+}
+
+static void tailnet_write(struct json_writer *w, const struct board_tailnet *t, const struct conf_tailnet *c)
+{
+        char text[IP_TEXT_MAX];
+
+        json_write_key(w, STR("tailnet"));
+        if (!c->is_used) {
+                json_write_null(w);
+                return;
+        }
+        json_write_object_begin(w);
+        json_write_member_int(w, STR("pid"), t->pid);
+        json_write_member_uint(w, STR("deaths"), t->deaths);
+        json_write_member_bool(w, STR("connected"), t->is_running);
+        text_or_null(w, STR("ipv4"), t->v4.family ? ip_format(t->v4, text) : STR(""));
+        text_or_null(w, STR("ipv6"), t->v6.family ? ip_format(t->v6, text) : STR(""));
+        json_write_key(w, STR("certificate"));
+        if (c->wants_certificate) {
+                json_write_object_begin(w);
+                text_or_null(w, STR("name"), text_of(t->certificate));
+                if (t->not_after)
+                        time_write(w, STR("until"), t->not_after * 1000);
+                else
+                        json_write_member_null(w, STR("until"));
+                text_or_null(w, STR("problem"), text_of(t->problem));
+                json_write_object_end(w);
+        } else {
+                json_write_null(w);
+        }
+        sandbox_write(w, &t->sandbox);
         json_write_object_end(w);
 }
 
@@ -191,6 +246,7 @@ void board_write(const struct board *b, const struct worker *worker, unix_ms now
         json_write_array_end(w);
         keys_write(w, &b->keys, now);
         control_write(w, &b->control);
+        tailnet_write(w, &b->tailnet, &c->gateway.tailnet);
         upstreams_write(w, s, loop_now(worker->loop));
         json_write_object_end(w);
 }

@@ -42,6 +42,18 @@ struct board_control {
         struct sandbox sandbox;          /* of the process that speaks with it */
 };
 
+/* The tailnet's, and what its process says of it. The supervisor writes it, the process only how it is closed in. */
+struct board_tailnet {
+        int32_t pid; /* 0: there is none now, or none is needed */
+        uint32_t deaths;
+        bool is_running;                    /* tailscaled answers, and is connected */
+        struct ip v4, v6;                   /* ours; family 0: none */
+        char certificate[BOARD_TEXT_BYTES]; /* the name it is for; empty: none is offered */
+        char problem[BOARD_TEXT_BYTES];     /* why there is no newer one; empty: nothing is wrong */
+        int64_t not_after;                  /* seconds since 1970; 0: there is none yet */
+        struct sandbox sandbox;
+};
+
 struct board {
         int32_t pid; /* the supervisor's */
         unsigned rows_count;
@@ -51,11 +63,14 @@ struct board {
         char reload_text[BOARD_TEXT_BYTES];
         struct board_keys keys;
         struct board_control control;
+        struct board_tailnet tailnet;
         struct board_row rows[BOARD_ROWS_MAX];
 };
 
 /* Before the first fork; lives as long as the processes. NULL when memory runs out. */
 MUST_USE struct board *board_new(unsigned rows_count, unix_ms now);
+struct message_tailnet;
+void board_tailnet_set(struct board *b, const struct message_tailnet *ours);
 void board_reload_set(struct board *b, bool ok, struct str text, unix_ms now);
 
 /* The whole status as one JSON object, for the worker `w`. */

@@ -249,17 +249,17 @@ static enum err listens_build(struct build *b)
                 if (c->upstream && !(raw = raw_build(b, listen_address_format(&c->address, name), c->upstream,
                                                      &c->rules, c->address.is_datagram)))
                         return ERR_NO_MEMORY;
-                s->listens[s->listens_count++] =
-                        (struct listen_conf){ .raw = raw,
-                                              .is_datagram = c->address.is_datagram,
-                                              .flow_rate = c->rules.rate,
-                                              .flow_idle_ms =
-                                                      c->rules.idle ? c->rules.idle : FLOW_IDLE_USUAL_MS,
-                                              .tls = g->listens[i].is_tls ? tls_context_get(tls) : NULL,
-                                              .redirects_to_https = g->listens[i].redirects_to_https,
-                                              .takes_h2 = g->http2 && !g->listens[i].is_tls,
-                                              .takes_proxy_protocol = g->listens[i].takes_proxy_protocol,
-                                              .https_port = https_port };
+                s->listens[s->listens_count++] = (struct listen_conf){
+                        .raw = raw,
+                        .is_datagram = c->address.is_datagram,
+                        .flow_rate = c->rules.rate,
+                        .flow_idle_ms = c->rules.idle ? c->rules.idle : FLOW_IDLE_USUAL_MS,
+                        .tls = tls && g->listens[i].is_tls ? tls_context_get(tls) : NULL,
+                        .redirects_to_https = g->listens[i].redirects_to_https,
+                        .takes_h2 = g->http2 && !g->listens[i].is_tls,
+                        .takes_proxy_protocol = g->listens[i].takes_proxy_protocol,
+                        .https_port = https_port
+                };
         }
         if (b->conf->admin.is_on)
                 s->listens[s->listens_count++] = (struct listen_conf){ .is_admin = true };

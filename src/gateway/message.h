@@ -36,7 +36,7 @@ enum message_kind {
         MESSAGE_TAILNET,       /* struct message_tailnet: from now on; again every few seconds */
         MESSAGE_WHOIS_CHANNEL, /* supervisor → worker: as MESSAGE_CHANNEL, to the tailnet process */
         /* reader → supervisor (reader.h) */
-        MESSAGE_READ, /* struct message_read; fds where it went well: the bundle (not when it read keys only), the keys */
+        MESSAGE_READ, /* struct message_read; fds where it went well: the bundle (only when it read the configuration), the keys or the tailnet's pair */
         /* an old supervisor → the one that took over */
         MESSAGE_METRICS, /* no body; fds: what was counted since the last time, where anything was (base/metrics.h) */
 };
@@ -72,6 +72,8 @@ struct message_channel {
 struct message_tailnet {
         bool is_running;
         struct ip v4, v6; /* family 0: none */
+        char certificate
+                [256]; /* a host's name that tailscaled gets certificates for; empty: none is offered */
 };
 
 struct message_node {
@@ -81,4 +83,7 @@ struct message_node {
 struct message_read {
         int32_t error;  /* enum err */
         char text[256]; /* the first problem; a NUL behind it */
+        /* READER_PAIR: what the tailnet's certificate is (tailnetcert.h) */
+        uint8_t pair_sha256[32];
+        int64_t pair_not_after;
 };

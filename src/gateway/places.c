@@ -33,7 +33,10 @@ void child_forget(struct supervisor *s, const struct place *kept)
                 mailbox_forget(&s->node.mailbox);
         if (s->tailnet.pid)
                 mailbox_forget(&s->tailnet.mailbox);
-        fds_close((int[]){ s->succession.predecessor_fd, s->succession.metrics_fd, s->bundle_fd }, 3);
+        if (s->pair.reader.pid)
+                mailbox_forget(&s->pair.reader.mailbox);
+        fds_close((int[]){ s->succession.predecessor_fd, s->succession.metrics_fd, s->bundle_fd, s->pair.fd },
+                  4);
         if (!kept) {
                 fds_close(&s->access_fd, 1);
                 for (size_t i = 0; i < s->handed_count; i++)

@@ -8,6 +8,7 @@
 #include "conf/source.h"
 #include "gateway/overlay.h"
 #include "gateway/supervisor_priv.h"
+#include "gateway/tailnetcert.h"
 #include "io/process.h"
 #include "published/published.h"
 
@@ -60,6 +61,7 @@ static void report_tell(const struct report *r, enum reader_task task, struct me
 static enum err config_read(struct supervisor *s, enum reader_task task, struct message_read *m, int fds[2])
 {
         struct conf_source system;
+        struct tailnetcert tailnet;
         struct published published;
         struct overlay overlay;
         struct conf_recorder recorder;
@@ -69,7 +71,8 @@ static enum err config_read(struct supervisor *s, enum reader_task task, struct 
 
         conf_source_system(&system, s->options->config_file, process_wall_ms());
         envkeeper_over(&s->environment, &system);
-        published_over(&published, &s->environment.source, str_of(s->node.folder), s->options->listen);
+        tailnetcert_over(&tailnet, &s->environment.source, s->pair.fd);
+        published_over(&published, &tailnet.source, str_of(s->node.folder), s->options->listen);
         overlay_init(&overlay, &published.source,
                      s->options->no_auth ? STR("false")
                      : s->options->auth  ? STR("true")
@@ -107,6 +110,7 @@ static enum err config_read(struct supervisor *s, enum reader_task task, struct 
 static enum err keys_read(struct supervisor *s, struct message_read *m, int fds[1])
 {
         struct conf_source system;
+        struct tailnetcert tailnet;
         struct published published;
         struct conf_bundle bundle;
         struct str bytes, name;
@@ -117,7 +121,8 @@ static enum err keys_read(struct supervisor *s, struct message_read *m, int fds[
         if (e != ERR_OK || (e = conf_bundle_open(&bundle, bytes)) != ERR_OK)
                 return e;
         conf_source_system(&system, s->options->config_file, process_wall_ms());
-        published_over(&published, &system, str_of(s->node.folder), s->options->listen);
+        tailnetcert_over(&tailnet, &system, s->pair.fd);
+        published_over(&published, &tailnet.source, str_of(s->node.folder), s->options->listen);
         buf_init(&keys, CONF_BUNDLE_BYTES_MAX);
         while (conf_bundle_next(&bundle, CONF_READ_KEY, &at, &name)) {
                 struct conf_text text = { 0 };
@@ -132,15 +137,48 @@ static enum err keys_read(struct supervisor *s, struct message_read *m, int fds[
         return keys.full ? ERR_NO_MEMORY : mailbox_memfd(buf_str(&keys), &fds[0]);
 }
 
+/* It waits for tailscaled, perhaps for a minute: nothing of the supervisor's stays open for so long. */
+static enum err pair_read(struct supervisor *s, struct message_read *m, int fds[1])
+{
+        struct tailnetcert_pair pair;
+        struct buf problem;
+
+        child_forget(s, NULL);
+        envkeeper_fini(&s->environment);
+        buf_init(&problem, sizeof(m->text));
+        enum err e = tailnetcert_ask(str_of(s->tailnet.socket), str_of(s->tailnet.ours.certificate),
+                                     process_wall_ms(), &problem, &pair);
+
+        snprintf(m->text, sizeof(m->text), "%.*s", STR_FMT(buf_str(&problem)));
+        memcpy(m->pair_sha256, pair.sha256, sizeof(m->pair_sha256));
+        m->pair_not_after = pair.not_after;
+        fds[0] = pair.fd;
+        return e;
+}
+
+static enum err task_do(struct supervisor *s, enum reader_task task, struct message_read *m, int fds[2])
+{
+        switch (task) {
+        case READER_KEYS: return keys_read(s, m, fds);
+        case READER_PAIR: return pair_read(s, m, fds);
+        default: return config_read(s, task, m, fds);
+        }
+}
+
+static size_t fds_of(enum reader_task task)
+{
+        return task == READER_FIRST || task == READER_RELOAD ? 2 : 1;
+}
+
 static _Noreturn void become_reader(struct supervisor *s, enum reader_task task, int fd)
 {
         struct mailbox to_supervisor = { .watch = { .fd = fd } };
         struct message_read m = { 0 };
         int fds[2] = { -1, -1 };
-        size_t fds_count = task == READER_KEYS ? 1 : 2;
+        size_t fds_count = fds_of(task);
 
         process_forbid_dumps();
-        m.error = (int32_t)(task == READER_KEYS ? keys_read(s, &m, fds) : config_read(s, task, &m, fds));
+        m.error = (int32_t)task_do(s, task, &m, fds);
         if (m.error != ERR_OK)
                 fds_count = 0;
         _exit(mailbox_send(&to_supervisor, MESSAGE_READ, (struct str){ (const char *)&m, sizeof(m) }, fds,
@@ -228,12 +266,12 @@ static void on_message(struct mailbox *m, uint32_t kind, struct str body, int *f
                 return;
         memcpy(&read, body.ptr, sizeof(read));
         read.text[sizeof(read.text) - 1] = '\0';
-        if (read.error != ERR_OK || fds_count != (r->task == READER_KEYS ? 1 : 2)) {
+        if (read.error != ERR_OK || fds_count != fds_of(r->task)) {
                 failed(r, read.error != ERR_OK ? (enum err)read.error : ERR_IO,
                        read.text[0] ? str_of(read.text) : STR("it cannot be read"));
                 return;
         }
-        if (r->task != READER_KEYS) {
+        if (fds_count == 2) {
                 enum err e = conf_of_bundle(fds[0], &what.conf);
 
                 if (e != ERR_OK) {
@@ -244,6 +282,8 @@ static void on_message(struct mailbox *m, uint32_t kind, struct str body, int *f
                 what.bundle_fd = fds[0];
                 fds[0] = -1;
         }
+        memcpy(what.pair_sha256, read.pair_sha256, sizeof(what.pair_sha256));
+        what.pair_not_after = read.pair_not_after;
         what.keys_fd = fds[fds_count - 1];
         fds[fds_count - 1] = -1;
         over(r, &what);
@@ -289,6 +329,7 @@ enum err reader_start(struct reader *r, struct supervisor *s, enum reader_task t
                 r->pid = 0;
                 return e;
         }
-        timer_set(s->loop, &r->timer, loop_now(s->loop) + READ_MS);
+        timer_set(s->loop, &r->timer,
+                  loop_now(s->loop) + READ_MS + (task == READER_PAIR ? TAILNETCERT_WAIT_MS : 0));
         return ERR_OK;
 }

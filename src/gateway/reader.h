@@ -19,15 +19,18 @@ struct reader;
 enum reader_task {
         READER_FIRST,  /* the whole configuration; problems to stderr, as text */
         READER_RELOAD, /* the same; problems to the log */
-        READER_KEYS    /* only the keys that the configuration in force names */
+        READER_KEYS,   /* only the keys that the configuration in force names */
+        READER_PAIR,   /* the tailnet's own certificate, from tailscaled (tailnetcert.h) */
 };
 
 struct reading {
         enum err error;
         struct str problem; /* why, or the first of several reasons; until the callback returns */
         /* where it went well; the callee's */
-        struct conf *conf;      /* NULL for READER_KEYS */
-        int bundle_fd, keys_fd; /* bundle_fd -1 for READER_KEYS */
+        struct conf *conf;      /* of READER_FIRST, READER_RELOAD; else NULL */
+        int bundle_fd, keys_fd; /* bundle_fd the same, else -1; keys_fd of READER_PAIR: key and chain */
+        uint8_t pair_sha256[32];
+        int64_t pair_not_after;
 };
 
 typedef void reader_fn(struct reader *r, struct reading *what);

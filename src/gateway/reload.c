@@ -79,6 +79,8 @@ static void come_into_force(struct supervisor *s, struct reading *what)
         timer_set(s->loop, &s->tickets_timer, loop_now(s->loop) + s->conf->gateway.ticket_rotation);
         watchdog_set(&s->watchdog, s->conf->gateway.watchdog);
         tailnetkeeper_follow(s);
+        tailnetpair_in_force(s);
+        tailnetpair_follow(s);
         hand_over(s);
         again(s);
 }
@@ -180,6 +182,7 @@ void reload(struct supervisor *s)
         }
         s->is_reloading = true;
         nodekeeper_reads(s);
+        tailnetpair_read(s);
         service_say_reloading();
         if (reader_start(&s->reader, s, READER_RELOAD, on_read) != ERR_OK) {
                 log_error("config_reload_refused", LOG_E(ERR_NO_MEMORY));

@@ -9,11 +9,20 @@
 _Static_assert((int)CONF_LISTENS_MAX <= (int)LISTENS_MAX,
                "what a configuration may have is handed over at once");
 
-/* As tailscaled says now; while it does not, what nobody can listen on. */
-static struct listen_address address_of(const struct supervisor *s, const struct conf_listen *l)
+/* As tailscaled says now. While it does not, or there is no certificate yet, what nobody can listen on. */
+static struct listen_address address_of(const struct supervisor *s, const struct conf *c,
+                                        const struct conf_listen *l)
 {
         struct ip ip = l->tailnet_family == 6 ? s->tailnet.ours.v6 : s->tailnet.ours.v4;
 
+        if (l->is_tls && c->gateway.certificates_count == 0) {
+                struct listen_address later = l->address;
+
+                if (!later.is_later && later.ip.family)
+                        later.path = STR("without a certificate");
+                later.is_later = true;
+                return later;
+        }
         if (!l->tailnet_family || !ip.family)
                 return l->address;
         return (struct listen_address){ .ip = ip, .port = l->address.port };
@@ -26,7 +35,7 @@ enum err addresses_list(const struct supervisor *s, const struct conf *c,
         if (c->gateway.listens_count + 1 > LISTENS_MAX)
                 return ERR_TOO_LARGE;
         for (size_t i = 0; i < c->gateway.listens_count; i++)
-                out[(*count)++] = address_of(s, &c->gateway.listens[i]);
+                out[(*count)++] = address_of(s, c, &c->gateway.listens[i]);
         if (c->admin.is_on)
                 out[(*count)++] = c->admin.listen;
         return ERR_OK;
@@ -192,7 +201,7 @@ enum err sockets_change(struct supervisor *s, const struct conf *c, const struct
                         continue;
                 if (!wanted[i].is_later)
                         bind_failed(&wanted[i], is_published, e);
-                if (is_published)
+                if (is_published || wanted[i].is_later)
                         e = placeholders_get(s, i, fresh);
         }
         for (unsigned w = 0; w < s->workers_count; w++) {

@@ -75,6 +75,11 @@ void succession_end(struct supervisor *s)
                 metrics_tell(s);
 }
 
+static const char *ip_text(struct ip ip, char out[IP_TEXT_MAX])
+{
+        return ip.family ? ip_format(ip, out).ptr : "-";
+}
+
 static void describe(const struct supervisor *s, int metrics_fd, struct buf *out)
 {
         char text[UPGRADE_TEXT_BYTES_MAX], address[LISTEN_ADDRESS_TEXT_MAX];
@@ -93,6 +98,17 @@ static void describe(const struct supervisor *s, int metrics_fd, struct buf *out
         }
         if (metrics_fd >= 0)
                 upgrade_add(out, UPGRADE_METRICS, metrics_fd, STR(""));
+        if (s->pair.fd >= 0)
+                upgrade_add(out, UPGRADE_PAIR, s->pair.fd,
+                            (struct str){ (const char *)s->pair.sha256, sizeof(s->pair.sha256) });
+        if (s->tailnet.ours.is_running) {
+                char v4[IP_TEXT_MAX], v6[IP_TEXT_MAX];
+                int n = snprintf(text, sizeof(text), "%s %s", ip_text(s->tailnet.ours.v4, v4),
+                                 ip_text(s->tailnet.ours.v6, v6));
+
+                upgrade_add(out, UPGRADE_TAILNET, 0,
+                            (struct str){ text, (size_t)MIN(n, (int)sizeof(text) - 1) });
+        }
 }
 
 static void keep_open(int fd)
@@ -114,6 +130,7 @@ static _Noreturn void become_successor(struct supervisor *s, int description_fd,
                 keep_open(s->handed[i].fd);
         keep_open(description_fd);
         keep_open(metrics_fd);
+        keep_open(s->pair.fd);
         keep_open(mailbox_fd);
         snprintf(fds, sizeof(fds), "%d %d", description_fd, mailbox_fd);
         setenv(variable, fds, 1);
@@ -243,6 +260,25 @@ static void handed_take(struct supervisor *s, const struct upgrade_entry *e)
         s->handed_count++;
 }
 
+static void pair_take(struct supervisor *s, const struct upgrade_entry *e)
+{
+        if (e->text.len != sizeof(s->pair.sha256) || s->pair.fd >= 0)
+                return;
+        memcpy(s->pair.sha256, e->text.ptr, sizeof(s->pair.sha256));
+        s->pair.fd = e->fd;
+}
+
+/* Until our own process has asked: so the sockets that were handed over stay in use. */
+static void tailnet_take(struct supervisor *s, struct str text)
+{
+        struct message_tailnet *ours = &s->tailnet.ours;
+        struct str v4;
+
+        if (!str_split(&text, ' ', &v4))
+                return;
+        ours->is_running = (ip_parse(v4, &ours->v4) == ERR_OK) | (ip_parse(text, &ours->v6) == ERR_OK);
+}
+
 void succession_take(struct supervisor *s)
 {
         const char *said = getenv(variable);
@@ -262,10 +298,16 @@ void succession_take(struct supervisor *s)
                 memcpy(s->ticket_keys[0], reader.ticket_key, sizeof(s->ticket_keys[0]));
                 s->ticket_keys_count = 1;
                 while (upgrade_next(&reader, &entry)) {
+                        if (entry.place == UPGRADE_TAILNET) {
+                                tailnet_take(s, entry.text);
+                                continue;
+                        }
                         if (fcntl(entry.fd, F_SETFD, FD_CLOEXEC) != 0)
                                 continue;
                         if (entry.place == UPGRADE_METRICS)
                                 s->succession.metrics_fd = entry.fd;
+                        else if (entry.place == UPGRADE_PAIR)
+                                pair_take(s, &entry);
                         else if (entry.place == UPGRADE_HANDED)
                                 handed_take(s, &entry);
                         else

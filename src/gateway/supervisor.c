@@ -114,8 +114,10 @@ static void on_signal(struct signals *signals, int number)
         switch (number) {
         case SIGCHLD: children_reap(s); break;
         case SIGHUP:
-                if (!s->is_stopping)
+                if (!s->is_stopping) {
                         reload(s);
+                        tailnetpair_ask(s);
+                }
                 break;
         case SIGUSR1: logs_reopen(s); break;
         case SIGTERM:
@@ -214,7 +216,7 @@ int gateway_run(const struct gateway_options *options)
         enum err e;
 
         s->options = options;
-        s->access_fd = s->bundle_fd = -1;
+        s->access_fd = s->bundle_fd = s->pair.fd = -1;
         for (size_t i = 0; i < ARRAY_SIZE(s->places); i++)
                 memset(s->places[i].fds, -1, sizeof(s->places[i].fds));
         succession_init(s);
@@ -240,6 +242,7 @@ int gateway_run(const struct gateway_options *options)
         places_init(s);
         keyholder_init(s);
         tailnetkeeper_init(s);
+        tailnetpair_init(s);
         timer_init(&s->kill_timer, on_kill);
         timer_init(&s->alive_timer, on_alive);
         timer_init(&s->tickets_timer, on_tickets);
@@ -254,6 +257,7 @@ int gateway_run(const struct gateway_options *options)
                 return e == ERR_EXISTS || e == ERR_DENIED || e == ERR_NOT_FOUND ? 2 : 1;
         nodekeeper_start(s);
         tailnetkeeper_follow(s);
+        tailnetpair_follow(s);
         loop_run(s->loop);
         keyholder_end(s);
         tailnetkeeper_end(s);

@@ -96,6 +96,19 @@ struct tailnetkeeper {
         struct message_tailnet ours; /* as it said last */
 };
 
+/* The tailnet's own certificate: tailnetpair.c. */
+struct tailnetpair {
+        struct reader reader; /* asks for it */
+        struct timer again;
+        int fd;             /* key and chain, never mapped here; -1: none yet */
+        uint8_t sha256[32]; /* of it, and its end in seconds since 1970 */
+        int64_t not_after;
+        bool is_new, is_read; /* no configuration in force has it; the one that is being read will */
+        bool asks_again;
+        uint32_t failures;
+        char said[200]; /* the problem that was logged last; empty: none */
+};
+
 struct supervisor {
         const struct gateway_options *options;
         struct loop *loop;
@@ -132,6 +145,7 @@ struct supervisor {
         struct keyholder keyholder;
         struct nodekeeper node;
         struct tailnetkeeper tailnet;
+        struct tailnetpair pair;
         int access_fd; /* the access log's file; -1: none */
 
         bool is_stopping, was_ready, is_reloading;
@@ -171,6 +185,14 @@ void tailnetkeeper_follow(
 int tailnetkeeper_channel(struct supervisor *s, unsigned worker);
 void tailnetkeeper_died(struct supervisor *s, int status);
 void tailnetkeeper_end(struct supervisor *s);
+
+/* ---- tailnetpair.c ---- */
+
+void tailnetpair_init(struct supervisor *s);
+void tailnetpair_follow(struct supervisor *s);   /* as tailnetkeeper_follow */
+void tailnetpair_ask(struct supervisor *s);      /* now: what tailscaled offers may have changed */
+void tailnetpair_read(struct supervisor *s);     /* a reload begins to read the files */
+void tailnetpair_in_force(struct supervisor *s); /* what it read is in force */
 
 /* ---- sockets.c ---- */
 

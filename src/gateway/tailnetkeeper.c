@@ -48,7 +48,8 @@ static _Noreturn void become_tailnet(struct supervisor *s, int mailbox_fd)
 {
         const struct tailnetproc_input input = { .mailbox_fd = mailbox_fd,
                                                  .socket = str_of(s->tailnet.socket),
-                                                 .user = s->user };
+                                                 .user = s->user,
+                                                 .board = s->board };
 
         child_forget(s, NULL);
         envkeeper_fini(&s->environment);
@@ -62,8 +63,15 @@ static void on_message(struct mailbox *m, uint32_t kind, struct str body, int *f
         (void)fds, (void)fds_count;
         if (kind != MESSAGE_TAILNET || body.len != sizeof(s->tailnet.ours) || s->is_stopping)
                 return;
+        const struct message_tailnet before = s->tailnet.ours;
+
         memcpy(&s->tailnet.ours, body.ptr, sizeof(s->tailnet.ours));
+        s->tailnet.ours.certificate[sizeof(s->tailnet.ours.certificate) - 1] = '\0';
+        board_tailnet_set(s->board, &s->tailnet.ours);
         reload_addresses(s);
+        if (s->tailnet.ours.is_running &&
+            (!before.is_running || strcmp(before.certificate, s->tailnet.ours.certificate) != 0))
+                tailnetpair_ask(s);
 }
 
 /* Its death is told by SIGCHLD. */
@@ -91,7 +99,7 @@ static void start(struct supervisor *s)
                 close(pair[0]);
                 goto fail;
         }
-        k->pid = pid;
+        k->pid = s->board->tailnet.pid = pid;
         k->started_at = loop_now(s->loop);
         if (mailbox_open(&k->mailbox, s->loop, pair[0], on_message, on_gone) == ERR_OK) {
                 workers_connect(s);
@@ -138,9 +146,10 @@ void tailnetkeeper_died(struct supervisor *s, int status)
         mono_ms now = loop_now(s->loop);
 
         mailbox_close(&k->mailbox);
-        k->pid = 0;
+        k->pid = s->board->tailnet.pid = 0;
         if (!is_wanted(s))
                 return;
+        s->board->tailnet.deaths++;
         k->deaths = now - k->started_at < SHORT_LIFE_MS ? k->deaths + 1 : 0;
         log_error("tailnet_process_died", LOG_N("signal", WIFSIGNALED(status) ? WTERMSIG(status) : 0),
                   LOG_N("status", WIFEXITED(status) ? WEXITSTATUS(status) : 0));
@@ -154,4 +163,6 @@ void tailnetkeeper_end(struct supervisor *s)
         timer_clear(&s->tailnet.restart);
         if (s->tailnet.pid)
                 kill(s->tailnet.pid, SIGKILL); /* it keeps nothing */
+        if (s->pair.reader.pid)
+                kill(s->pair.reader.pid, SIGKILL);
 }

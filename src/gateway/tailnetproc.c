@@ -381,6 +381,24 @@ static void gone(struct tailnetproc *p, enum err e)
         ours_tell(p, &m);
 }
 
+/* A name that can stand in a path and in a log; NUL-terminated, else left empty. */
+static void certificate_take(const struct mesh_tailnet_status *s, char out[256])
+{
+        struct str name = s->certificates_count ? s->certificates[0] : STR("");
+
+        if (name.len > 253)
+                return;
+        for (size_t i = 0; i < name.len; i++) {
+                char c = ascii_lower(name.ptr[i]);
+
+                if (!ascii_is_digit(c) && !ascii_is_alpha(c) && c != '-' && c != '.') {
+                        memset(out, 0, i);
+                        return;
+                }
+                out[i] = c;
+        }
+}
+
 static void on_status(struct mesh_localapi *c, enum err e)
 {
         struct tailnetproc *p = CONTAINER_OF(c, struct tailnetproc, status);
@@ -401,6 +419,7 @@ static void on_status(struct mesh_localapi *c, enum err e)
                 if (s.is_running) {
                         m.v4 = s.self.v4;
                         m.v6 = s.self.v6;
+                        certificate_take(&s, m.certificate);
                 }
                 if (!p->is_there)
                         log_info("tailnet_there", LOG_N("pid", getpid()), LOG_S("state", s.state),
@@ -480,6 +499,7 @@ static enum err close_in(const struct tailnetproc_input *in)
         }
         sandbox_filter(SANDBOX_NODE, &s);
         sandbox_log(&s, "tailnet");
+        in->board->tailnet.sandbox = s;
         return ERR_OK;
 }
 

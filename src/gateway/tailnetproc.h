@@ -9,6 +9,7 @@
 #pragma once
 
 #include "base/str.h"
+#include "gateway/board.h"
 #include "io/sandbox.h"
 
 enum { TAILNETPROC_LOOKUPS_MAX = 8, TAILNETPROC_ENTRIES_MAX = 4096, TAILNETPROC_CACHE_MS = 55 * 1000 };
@@ -17,6 +18,7 @@ struct tailnetproc_input {
         int mailbox_fd;
         struct str socket; /* tailscaled's */
         struct sandbox_user user;
+        struct board *board;
 };
 
 /* A new process's whole life; gives its exit status. */

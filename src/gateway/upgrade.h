@@ -9,7 +9,8 @@
  * Counters go on: the new one begins with the old one's (metrics_give), and gets what is counted there while it drains.
  *
  * Description: "SKUP1\n", the tickets' key, then entries {place 4 bytes, descriptor 4 bytes, text length 2, text}; place
- * UPGRADE_HANDED: a socket of the service manager, its text "NAME address"; UPGRADE_METRICS: a file of counters, no text. Machine's byte order: both are on one machine.
+ * UPGRADE_HANDED: a socket of the service manager, its text "NAME address"; UPGRADE_METRICS: a file of counters, no text;
+ * UPGRADE_PAIR: the tailnet's certificate, the text its SHA-256; UPGRADE_TAILNET: no descriptor, "V4 V6": our addresses there. Machine's byte order: both are on one machine.
  */
 #pragma once
 
@@ -19,7 +20,7 @@
 #include "io/tls.h"
 
 enum { UPGRADE_TEXT_BYTES_MAX = LISTEN_ADDRESS_TEXT_MAX + 64, UPGRADE_ENTRIES_MAX = 64 * 64 };
-enum { UPGRADE_HANDED = 0xffff, UPGRADE_METRICS = 0xfffe };
+enum { UPGRADE_HANDED = 0xffff, UPGRADE_METRICS = 0xfffe, UPGRADE_PAIR = 0xfffd, UPGRADE_TAILNET = 0xfffc };
 
 struct upgrade_entry {
         uint32_t place;

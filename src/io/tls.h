@@ -77,5 +77,8 @@ void tls_context_put(struct tls_context *c); /* NULL is fine */
 enum { TLS_TICKET_KEY_BYTES = 80 };
 void tls_ticket_key_set(struct tls_context *c, const uint8_t key[TLS_TICKET_KEY_BYTES]);
 
+/* Of a server: is there a certificate for who asks for this name, in lower case? */
+bool tls_context_has_name(const struct tls_context *c, struct str name);
+
 /* Earliest notAfter of the context's own certificates, unix seconds (INT64_MAX: it has none); for metrics and warnings. */
 int64_t tls_not_after(const struct tls_context *c);

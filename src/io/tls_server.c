@@ -300,3 +300,8 @@ fail:
         tls_context_put(c);
         return e;
 }
+
+bool tls_context_has_name(const struct tls_context *c, struct str name)
+{
+        return tls_vhost_find(c, name) != NULL;
+}

@@ -133,6 +133,21 @@ enum err mesh_tailnet_status_read(struct str body, struct arena *a, struct mesh_
         return a->full ? ERR_NO_MEMORY : e;
 }
 
+/* ---- certificates ---- */
+
+enum err mesh_tailnet_pair_split(struct str body, struct str *key, struct str *chain)
+{
+        const struct str private = STR("PRIVATE KEY-----");
+        size_t at = str_find(body, STR("-----BEGIN CERTIFICATE-----"));
+
+        *key = str_sub(body, 0, at);
+        *chain = str_from(body, at);
+        if (at == STR_NONE || !str_has_prefix(*key, STR("-----BEGIN ")) ||
+            str_find(*key, private) == STR_NONE || str_find(*chain, private) != STR_NONE)
+                return ERR_MALFORMED;
+        return ERR_OK;
+}
+
 /* ---- who ---- */
 
 enum err mesh_tailnet_owner_read(struct str body, struct arena *a, struct mesh_tailnet_owner *out)

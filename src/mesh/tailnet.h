@@ -48,6 +48,10 @@ struct mesh_tailnet_status {
 /* ERR_MALFORMED: it is no status; ERR_NO_MEMORY. */
 MUST_USE enum err mesh_tailnet_status_read(struct str body, struct arena *a, struct mesh_tailnet_status *out);
 
+/* What cert/NAME?type=pair answers: the key's PEM, then that of the chain. Slices of `body`; what is in them is not looked at. ERR_MALFORMED: it
+ * is not these two. */
+MUST_USE enum err mesh_tailnet_pair_split(struct str body, struct str *key, struct str *chain);
+
 /* Who a machine belongs to: a user, or nobody but its tags. Never both, never neither. */
 struct mesh_tailnet_owner {
         struct str login; /* "alice@example.com"; empty: a tagged machine */

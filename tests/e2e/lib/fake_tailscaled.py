@@ -13,7 +13,7 @@ import urllib.parse
 VERSION = "1.86.2-t1234567"
 
 
-def status(state="Running", name="gpu.tail1234.ts.net", v4="100.101.102.103", v6="fd7a:115c:a1e0::6735:6667"):
+def status(state="Running", name="gpu.tail1234.ts.net", v4="100.101.102.103", v6="fd7a:115c:a1e0::6735:6667", https=True):
     addresses = [a for a in (v4, v6) if a] if state == "Running" else []
     return {
         "Version": VERSION, "TUN": True, "BackendState": state, "HaveNodeKey": state == "Running", "AuthURL": "",
@@ -26,7 +26,7 @@ def status(state="Running", name="gpu.tail1234.ts.net", v4="100.101.102.103", v6
         },
         "Health": [], "MagicDNSSuffix": "tail1234.ts.net",
         "CurrentTailnet": {"Name": "someone@example.com", "MagicDNSSuffix": "tail1234.ts.net", "MagicDNSEnabled": True},
-        "CertDomains": [name] if name else None, "Peer": None, "User": {"123": {"ID": 123, "LoginName": "someone@example.com"}},
+        "CertDomains": [name] if name and https else None, "Peer": None, "User": {"123": {"ID": 123, "LoginName": "someone@example.com"}},
     }
 
 
@@ -58,11 +58,13 @@ def answer(code, body, kind="application/json", fields=""):
 
 
 class Daemon:
-    """`who`: {address: what whois says of it}, changed at will; `raw`: bytes in place of every whois; `hold`: an event that answers wait for."""
+    """`who`: {address: what whois says of it}, changed at will; `raw`: bytes in place of every whois; `hold`: an event that answers wait for.
+    `pair`: the (certificate, key) paths given for our name; `raw_pair`: bytes in their place."""
 
-    def __init__(self, t, path, who=None, pair=None, may_write=True, peers=(), **what):
+    def __init__(self, t, path, who=None, pair=None, may_write=True, may_have_keys=True, peers=(), **what):
         self.t, self.path, self.what, self.who, self.pair = t, str(path), what, dict(who or {}), pair
-        self.peers, self.may_write = list(peers), may_write
+        self.peers, self.may_write, self.may_have_keys = list(peers), may_write, may_have_keys
+        self.raw_pair = None
         self.raw, self.hold, self.serve, self.asked = None, None, {}, []
         self.is_gone = False
         self.most, self._now, self._lock = 0, 0, threading.Lock()
@@ -99,8 +101,8 @@ class Daemon:
             peer.send(answer(200, json.dumps(found, indent="\t")))
         elif path == "/localapi/v0/whois":
             self._whois(peer, urllib.parse.parse_qs(query).get("addr", [""])[0])
-        elif path.startswith("/localapi/v0/cert/") and self.pair:
-            peer.send(answer(200, self.pair(), "text/plain") if self.what.get("name") else answer(500, "no", "text/plain"))
+        elif path.startswith("/localapi/v0/cert/"):
+            self._cert(peer, path.rsplit("/", 1)[1], query)
         elif path == "/localapi/v0/serve-config":
             self._serve(peer, request, fields)
         else:
@@ -123,6 +125,24 @@ class Daemon:
             peer.send(answer(404, f"no match for {address}", "text/plain"))
         else:
             peer.send(answer(200, json.dumps(self.who[host])))
+
+    def pairs_count(self):
+        return sum(1 for a in self.asked if "/cert/" in a)
+
+    def _cert(self, peer, name, query):
+        offered = status(**self.what)["CertDomains"] or []
+        if self.raw_pair is not None:
+            peer.send(self.raw_pair)
+            peer.close()
+        elif not self.may_have_keys:
+            peer.send(answer(403, "cert access denied", "text/plain"))
+        elif name not in offered:
+            peer.send(answer(500, f'invalid domain "{name}"; must be one of {offered}\n', "text/plain"))
+        elif urllib.parse.parse_qs(query).get("type") != ["pair"] or not self.pair:
+            peer.send(answer(500, "acme: no certificate today\n", "text/plain"))
+        else:
+            cert, key = self.pair
+            peer.send(answer(200, key.read_text() + cert.read_text(), "text/plain"))
 
     def _serve(self, peer, request, fields):
         if request.method == "GET":

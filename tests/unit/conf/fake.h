@@ -18,6 +18,7 @@ struct fake {
         struct conf_source source;
         struct str text;
         unsigned mode;
+        const char *pair[2]; /* of the tailnet: certificate, key; NULL: none yet */
 };
 
 #define FAKE_NOW 1767225600000 /* 2026-01-01 */
@@ -50,6 +51,13 @@ static enum err fake_read(struct conf_source *s, enum conf_read_kind kind, struc
                 assert_str(name, s->file);
                 out->mode = f->mode;
                 buf_add(&out->bytes, f->text);
+                return out->bytes.full ? ERR_NO_MEMORY : ERR_OK;
+        }
+        bool is_key = kind == CONF_READ_KEY && str_eq(name, CONF_TAILNET_KEY);
+
+        if (f->pair[is_key] && (is_key || (kind == CONF_READ_FILE && str_eq(name, CONF_TAILNET_CERT)))) {
+                out->mode = 0600;
+                buf_add(&out->bytes, str_of(f->pair[is_key]));
                 return out->bytes.full ? ERR_NO_MEMORY : ERR_OK;
         }
         if (str_eq(name, STR("/etc/sekisho/denied.txt")))

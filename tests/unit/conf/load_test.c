@@ -581,6 +581,46 @@ static void the_files_of_the_repository(void **state)
         report_fini(&report);
 }
 
+static void the_tailnets_certificate(void **state)
+{
+        static const struct {
+                const char *why, *cert, *key;
+                int64_t now;
+                size_t count;
+                const char *warning;
+        } cases[] = {
+                { "not there yet: all else can be served", NULL, NULL, FAKE_NOW, 0, NULL },
+                { "there", pem_b_cert, pem_b_key, FAKE_NOW, 1, NULL },
+                { "ended: nobody has another", pem_b_cert, pem_b_key, 4102444800000, 1, "has ended" },
+                { "of another key", pem_b_cert, pem_a_key, FAKE_NOW, 0, "cannot be used" },
+                { "a certificate alone", pem_b_cert, NULL, FAKE_NOW, 0, NULL },
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                struct fake fake;
+                struct report report;
+                struct conf *c;
+
+                fake_init(
+                        &fake,
+                        STR("{\"gateway\": {\"auth\": false, \"listen\": [{\"address\": \"tailnet:443\", \"tls\": true}],"
+                            " \"certificates\": [\"tailnet\"]}}"));
+                fake.source.now = cases[i].now;
+                fake.pair[0] = cases[i].cert;
+                fake.pair[1] = cases[i].key;
+                report_init(&report, STR_NULL);
+                assert_err(conf_load(&fake.source, &report, &c), ERR_OK);
+                if (c->gateway.certificates_count != cases[i].count ||
+                    !c->gateway.tailnet.wants_certificate || !c->gateway.tailnet.is_used ||
+                    c->gateway.listens_count != 2)
+                        fail_msg("%s", cases[i].why);
+                if (cases[i].warning)
+                        assert_true(warns(&report, cases[i].warning));
+                conf_free(c);
+                report_fini(&report);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -588,6 +628,7 @@ int main(void)
                 cmocka_unit_test(the_example),
                 cmocka_unit_test(a_key_for_both_sides_is_with_the_workers),
                 cmocka_unit_test(the_predecessors_file),
+                cmocka_unit_test(the_tailnets_certificate),
                 cmocka_unit_test(paths_of_routes),
                 cmocka_unit_test(urls_of_targets),
                 cmocka_unit_test(secrets_from_files),
