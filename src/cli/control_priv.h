@@ -25,10 +25,7 @@ struct control_options {
                         "print the answer as it came"                                             \
         }
 
-#define TEXT_OPTION(name_, member_, value_, doc_)                                              \
-        {                                                                                      \
-                name_, 0, OPTION_TEXT, offsetof(struct control_options, member_), value_, doc_ \
-        }
+#define TEXT_OPTION(name, member, value, doc) OPTION_TEXT_OF(control_options, name, 0, member, value, doc)
 
 #define ONLY_SERVER             \
         (const struct option[]) \

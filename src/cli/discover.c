@@ -492,14 +492,8 @@ static enum exit_code discover_run(const struct command_call *call)
         return code;
 }
 
-#define TEXT_OPTION(name, member, value, doc)                                               \
-        {                                                                                   \
-                name, 0, OPTION_TEXT, offsetof(struct discover_options, member), value, doc \
-        }
-#define FLAG_OPTION(name, member, doc)                                                     \
-        {                                                                                  \
-                name, 0, OPTION_FLAG, offsetof(struct discover_options, member), NULL, doc \
-        }
+#define TEXT_OPTION(name, member, value, doc) OPTION_TEXT_OF(discover_options, name, 0, member, value, doc)
+#define FLAG_OPTION(name, member, doc)        OPTION_FLAG_OF(discover_options, name, member, doc)
 
 const struct command command_discover = {
         .name = "discover",

@@ -53,7 +53,7 @@ static bool fields_write(const struct option_texts *fields, struct json_writer *
         return true;
 }
 
-/* "text", "@file" or "-"; as text where it is, else as base64. */
+/* "text", "@file" or "@-"; as text where it is, else as base64. */
 static bool data_write(struct str data, struct json_writer *w)
 {
         struct buf text;
@@ -320,14 +320,9 @@ static enum exit_code execute_run(const struct command_call *call)
         return code;
 }
 
-#define TEXT(name_, letter_, member_, value_, doc_)                                                  \
-        {                                                                                            \
-                name_, letter_, OPTION_TEXT, offsetof(struct execute_options, member_), value_, doc_ \
-        }
-#define FLAG(name_, member_, doc_)                                                           \
-        {                                                                                    \
-                name_, 0, OPTION_FLAG, offsetof(struct execute_options, member_), NULL, doc_ \
-        }
+#define TEXT(name, letter, member, value, doc) \
+        OPTION_TEXT_OF(execute_options, name, letter, member, value, doc)
+#define FLAG(name, member, doc) OPTION_FLAG_OF(execute_options, name, member, doc)
 
 const struct command command_execute = {
         .name = "execute",

@@ -28,6 +28,16 @@ struct option {
         const char *doc;
 };
 
+/* The two usual kinds of row, for a member of struct `type`: a table's file makes macros of its own out of them. */
+#define OPTION_TEXT_OF(type, name, letter, member, value, doc)                       \
+        {                                                                            \
+                name, letter, OPTION_TEXT, offsetof(struct type, member), value, doc \
+        }
+#define OPTION_FLAG_OF(type, name, member, doc)                                \
+        {                                                                      \
+                name, 0, OPTION_FLAG, offsetof(struct type, member), NULL, doc \
+        }
+
 enum { OPTIONS_ARGUMENTS_MAX = 64, OPTION_TEXTS_MAX = 64 };
 
 struct option_texts {

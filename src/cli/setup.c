@@ -158,14 +158,9 @@ static enum exit_code setup_run(const struct command_call *call)
         return code;
 }
 
-#define TEXT_OPTION(name, letter, member, value, doc)                                         \
-        {                                                                                     \
-                name, letter, OPTION_TEXT, offsetof(struct setup_options, member), value, doc \
-        }
-#define FLAG_OPTION(name, member, doc)                                                  \
-        {                                                                               \
-                name, 0, OPTION_FLAG, offsetof(struct setup_options, member), NULL, doc \
-        }
+#define TEXT_OPTION(name, letter, member, value, doc) \
+        OPTION_TEXT_OF(setup_options, name, letter, member, value, doc)
+#define FLAG_OPTION(name, member, doc) OPTION_FLAG_OF(setup_options, name, member, doc)
 
 const struct command command_setup = {
         .name = "setup",
