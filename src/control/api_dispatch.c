@@ -115,15 +115,21 @@ static void refused(struct api_call *c, enum dispatch_start start, int64_t wait_
 
 static void execute_stream(struct api_call *c)
 {
-        struct dispatch_order order = *(struct dispatch_order *)c->prepared;
+        struct dispatch_order *order = c->prepared;
         int64_t wait_ms = 0;
-        enum dispatch_start start = dispatcher_execute(c->control->dispatcher, c->x, &order, &wait_ms);
+        enum dispatch_start start;
 
+        if (!c->x) { /* the caller left meanwhile: it was never a request */
+                arena_fini(&order->arena);
+                api_let_go(c);
+                return;
+        }
+        start = dispatcher_execute(c->control->dispatcher, c->x, order, &wait_ms);
         if (start == DISPATCH_STARTED) {
                 api_let_go(c);
                 return;
         }
-        arena_fini(&order.arena);
+        arena_fini(&order->arena);
         refused(c, start, wait_ms);
 }
 
@@ -280,7 +286,7 @@ const struct api_route dispatch_table[] = {
           .base = "/api",
           .path = "/execute",
           .scopes = IDENTITY_DISPATCH,
-          .flags = API_READS,
+          .flags = API_READS | API_ENDS,
           .status = 200,
           .run = dispatch_execute,
           .prepare = execute_prepare,
