@@ -34,8 +34,7 @@ static void record(struct execution *e)
                                      .answer_bytes = e->answer_bytes,
                                      .attempts = e->attempts };
 
-        r.url = arena_format(&e->order.arena, "%s://%.*s%.*s", ask->url.is_tls ? "https" : "http",
-                             STR_FMT(e->host), STR_FMT(ask->url.path));
+        r.url = dispatch_url_format(&ask->url, &e->order.arena);
         if (d->conf.on_done)
                 d->conf.on_done(d->conf.context, &r);
 }

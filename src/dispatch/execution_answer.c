@@ -63,8 +63,7 @@ static void result_of(const struct execution *e, struct dispatch_result *out)
                                          .begun = e->begun,
                                          .duration_ms = loop_now(e->d->w->loop) - e->begun_at,
                                          .attempts = e->attempts };
-        out->url = arena_format(a, "%s://%.*s%.*s", ask->url.is_tls ? "https" : "http", STR_FMT(e->host),
-                                STR_FMT(ask->url.path));
+        out->url = dispatch_url_format(&ask->url, a);
 }
 
 void execution_finish(struct execution *e)

@@ -21,12 +21,8 @@ static struct str field(const struct exchange *x, struct str name)
 
 static bool path_is_sendable(struct str path)
 {
-        if (path.len == 0 || path.ptr[0] != '/')
-                return false;
-        for (size_t i = 0; i < path.len; i++)
-                if (path.ptr[i] <= ' ' || path.ptr[i] >= 0x7f || path.ptr[i] == '#')
-                        return false;
-        return true;
+        return path.len && path.ptr[0] == '/' && dispatch_url_is_sendable(path) &&
+               str_find_char(path, '#') == STR_NONE;
 }
 
 static struct outward *fields_read(struct exchange *x)
@@ -44,7 +40,7 @@ static struct outward *fields_read(struct exchange *x)
             http_authority_parse(o->host, &x->arena, &o->to) != ERR_OK)
                 return NULL;
         if (o->to.port == 0)
-                o->to.port = o->is_tls ? 443 : 80;
+                o->to.port = dispatch_url_port(o->is_tls);
         return o;
 }
 

@@ -2,7 +2,7 @@
 
 enum { PORT_HTTP = 80, PORT_HTTPS = 443 };
 
-static uint16_t port_usual(bool is_tls)
+uint16_t dispatch_url_port(bool is_tls)
 {
         return is_tls ? PORT_HTTPS : PORT_HTTP;
 }
@@ -13,8 +13,8 @@ static enum err refuse(const char **problem, const char *text)
         return ERR_MALFORMED;
 }
 
-/* What may stand in a request line; everything else a caller has to escape. */
-static bool is_sendable(struct str s)
+/* Everything else a caller has to escape. */
+bool dispatch_url_is_sendable(struct str s)
 {
         for (size_t i = 0; i < s.len; i++)
                 if (s.ptr[i] <= ' ' || s.ptr[i] >= 0x7f)
@@ -73,7 +73,7 @@ static enum err rest_parse(struct str rest, struct arena *a, struct dispatch_url
         if (e != ERR_OK)
                 return e;
         if (out->authority.port == 0)
-                out->authority.port = port_usual(out->is_tls);
+                out->authority.port = dispatch_url_port(out->is_tls);
         out->path = path_make(str_from(rest, authority.len), a);
         return out->path.ptr ? ERR_OK : ERR_NO_MEMORY;
 }
@@ -83,7 +83,7 @@ enum err dispatch_url_parse(struct str text, struct arena *a, struct dispatch_ur
         *out = (struct dispatch_url){ 0 };
         if (text.len > DISPATCH_URL_BYTES_MAX)
                 return refuse(problem, "is longer than 16 KiB");
-        if (!is_sendable(text))
+        if (!dispatch_url_is_sendable(text))
                 return refuse(problem, "has spaces, controls or letters outside ASCII; escape them as %XX");
         if (!scheme_take(&text, &out->is_tls))
                 return refuse(problem, "must begin with http:// or https://");
@@ -94,9 +94,17 @@ struct str dispatch_url_host(const struct dispatch_url *u, struct arena *a)
 {
         const char *open = u->authority.is_ipv6 ? "[" : "", *close = u->authority.is_ipv6 ? "]" : "";
 
-        if (u->authority.port == port_usual(u->is_tls))
+        if (u->authority.port == dispatch_url_port(u->is_tls))
                 return arena_format(a, "%s%.*s%s", open, STR_FMT(u->authority.host), close);
         return arena_format(a, "%s%.*s%s:%u", open, STR_FMT(u->authority.host), close, u->authority.port);
+}
+
+struct str dispatch_url_format(const struct dispatch_url *u, struct arena *a)
+{
+        struct str host = dispatch_url_host(u, a);
+
+        return arena_format(a, "%s://%.*s%.*s", u->is_tls ? "https" : "http", STR_FMT(host),
+                            STR_FMT(u->path));
 }
 
 /* ---- redirects ---- */
@@ -159,7 +167,7 @@ enum err dispatch_url_resolve(const struct dispatch_url *base, struct str locati
 
         if (scheme_take(&rest, &is_tls))
                 return dispatch_url_parse(location, a, out, problem);
-        if (location.len > DISPATCH_URL_BYTES_MAX || !is_sendable(location))
+        if (location.len > DISPATCH_URL_BYTES_MAX || !dispatch_url_is_sendable(location))
                 return refuse(problem, "is no URL");
         *out = *base;
         if (str_has_prefix(location, STR("//")))

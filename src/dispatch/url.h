@@ -28,8 +28,16 @@ struct dispatch_url {
 MUST_USE enum err dispatch_url_parse(struct str text, struct arena *a, struct dispatch_url *out,
                                      const char **problem);
 
+/* The port a scheme has where none is given. */
+uint16_t dispatch_url_port(bool is_tls);
+/* No byte that a request line cannot hold. */
+bool dispatch_url_is_sendable(struct str text);
+
 /* The Host of such a request: without the port where it is the scheme's. NULL slice: no memory. */
 struct str dispatch_url_host(const struct dispatch_url *u, struct arena *a);
+
+/* As a text again. NULL slice: no memory. */
+struct str dispatch_url_format(const struct dispatch_url *u, struct arena *a);
 
 /* Where a Location leads, relative to `base` (RFC 3986 5.2 for what servers send: URL, "//host/…", "/path", "?query", "path"). */
 MUST_USE enum err dispatch_url_resolve(const struct dispatch_url *base, struct str location, struct arena *a,
