@@ -16,6 +16,8 @@ enum {
         FORGOTTEN_MAX = 64
 };
 
+#define COUNTS_KEPT_MS (INT64_C(365) * 86400 * 1000) /* of an address that nothing was sent from */
+
 struct batch {
         struct store_job job;
         struct arena arena;
@@ -199,23 +201,28 @@ static enum err restore_run(struct store_job *job, struct store_txn *t)
         struct restore_job *r = CONTAINER_OF(job, struct restore_job, job);
 
         arena_reset(&r->arena);
-        return store_dispatch_sources(t, STORE_ORG_DEFAULT, &r->arena, &r->rows, &r->count);
+        enum err e = store_dispatch_sources_prune(t, STORE_ORG_DEFAULT, store_now(t) - COUNTS_KEPT_MS);
+        return e == ERR_OK ? store_dispatch_sources(t, STORE_ORG_DEFAULT, &r->arena, &r->rows, &r->count) : e;
 }
 
 enum err dispatch_history_restore(struct dispatch_history *h)
 {
         struct sources *pool = dispatcher_sources(h->control->dispatcher);
-        struct restore_job r = { .job = { .run = restore_run, .is_read = true } };
+        struct restore_job r = { .job = { .run = restore_run } };
         struct ip ip;
 
         arena_init(&r.arena, NULL, 0, 64 << 20);
         enum err e = control_wait(h->control, &r.job);
-        for (size_t i = 0; e == ERR_OK && i < r.count; i++)
-                if (ip_parse(r.rows[i].address, &ip) == ERR_OK)
-                        e = sources_restore(pool, r.rows[i].agent, ip, (uint64_t)r.rows[i].requests,
-                                            (uint64_t)r.rows[i].failures, r.rows[i].used);
+        for (size_t i = 0; e == ERR_OK && i < r.count; i++) {
+                if (ip_parse(r.rows[i].address, &ip) != ERR_OK)
+                        continue;
+                e = sources_restore(pool, r.rows[i].agent, ip, (uint64_t)r.rows[i].requests,
+                                    (uint64_t)r.rows[i].failures, r.rows[i].used);
+                if (e == ERR_TOO_LARGE) /* one that went long ago; another agent may have room */
+                        e = ERR_OK;
+        }
         arena_fini(&r.arena);
-        return e == ERR_TOO_LARGE ? ERR_OK : e; /* more than there is room for now */
+        return e;
 }
 
 enum err dispatch_history_new(struct control *c, struct dispatch_history **out)

@@ -145,11 +145,16 @@ static struct source *source_find(const struct source_agent *a, struct ip ip)
         return NULL;
 }
 
+static bool is_full(const struct sources *s, const struct source_agent *a)
+{
+        return a->addresses_count >= SOURCES_OF_AGENT_MAX || s->addresses_count >= SOURCES_ADDRESSES_MAX;
+}
+
 static enum err source_get(struct sources *s, struct source_agent *a, struct ip ip, struct source **out)
 {
         if ((*out = source_find(a, ip)))
                 return ERR_OK;
-        if (a->addresses_count >= SOURCES_OF_AGENT_MAX || s->addresses_count >= SOURCES_ADDRESSES_MAX)
+        if (is_full(s, a))
                 return ERR_TOO_LARGE;
         if (!(*out = calloc(1, sizeof(**out))))
                 return ERR_NO_MEMORY;
@@ -162,7 +167,6 @@ static enum err source_get(struct sources *s, struct source_agent *a, struct ip 
         return ERR_OK;
 }
 
-/* One that is not told any more and was never used says nothing to anybody. */
 static void source_forget(struct sources *s, struct source *a)
 {
         list_remove(&a->turn);
@@ -171,6 +175,21 @@ static void source_forget(struct sources *s, struct source *a)
         a->agent->addresses_count--;
         s->addresses_count--;
         free(a);
+}
+
+/* A prefix of IPv6 that changes each day brings new addresses each day: room for them is where the oldest were. */
+static void room_make(struct sources *s, struct source_agent *a)
+{
+        struct source *oldest = NULL;
+
+        list_for_each(node, &a->addresses) {
+                struct source *source = sources_of(node);
+
+                if (!source->is_told && source->in_flight == 0 && (!oldest || source->used < oldest->used))
+                        oldest = source;
+        }
+        if (oldest)
+                source_forget(s, oldest);
 }
 
 static bool is_among(struct ip ip, const struct ip *all, size_t count)
@@ -192,16 +211,16 @@ enum err sources_tell(struct sources *s, struct str id, const struct ip *address
         list_for_each_safe(node, &a->addresses) {
                 struct source *source = sources_of(node);
 
-                if (is_among(source->ip, addresses, count))
-                        continue;
-                source->is_told = false;
+                source->is_told = is_among(source->ip, addresses, count);
                 turn_update(s, source);
-                if (source->requests == 0)
+                if (!source->is_told && source->requests == 0) /* that says nothing to anybody */
                         source_forget(s, source);
         }
         for (size_t i = 0; e == ERR_OK && i < count; i++) {
                 struct source *source;
 
+                if (is_full(s, a) && !source_find(a, addresses[i]))
+                        room_make(s, a);
                 if ((e = source_get(s, a, addresses[i], &source)) != ERR_OK)
                         break;
                 source->is_told = true;
@@ -371,6 +390,7 @@ enum sources_answer sources_take(struct sources *s, const struct sources_want *w
         found->used = now;
         found->agent->requests++;
         found->agent->in_flight++;
+        found->in_flight++;
         pace_count(s, found->agent, at);
         return SOURCES_FOUND;
 }
@@ -379,8 +399,9 @@ void sources_put(struct sources *s, struct source *taken, bool has_failed)
 {
         struct source_agent *a = taken->agent;
 
-        assert(a->in_flight > 0);
+        assert(a->in_flight > 0 && taken->in_flight > 0);
         a->in_flight--;
+        taken->in_flight--;
         taken->failures += has_failed;
         a->failures += has_failed;
         if (a->is_leaving && a->in_flight == 0)

@@ -2,7 +2,8 @@
  * dispatch/sources.h - the pool: the addresses of all agents that send requests, and whose turn it is.
  *
  * Does:   strict rotation over what is available: an address that was taken goes to the end. An agent's addresses are available
- *         while it has a link; what was counted of an address stays when it goes and comes back, and when the agent does. An agent
+ *         while it has a link; what was counted of an address stays when it goes and comes back, and when the agent does, as long as
+ *         there is room: of those that are not told any more the one used longest ago gives way to one that is. An agent
  *         has so many requests at a time, and so many in a time; names and tags are what its owner calls it.
  * Not:    links, connections; storing the counts (whoever owns the pool reads and restores them).
  * Thread: none; an engine of its owner.
@@ -47,6 +48,7 @@ struct source {
         struct source_agent *agent;
         struct ip ip;
         bool is_told; /* the agent has it now */
+        uint32_t in_flight;
         uint64_t requests, failures;
         unix_ms used; /* 0: never */
         /* private */
@@ -101,6 +103,7 @@ struct sources_counts {
 };
 struct sources_counts sources_count(const struct sources *s);
 
-/* From before a restart: counts of an address that may not have been told yet. ERR_TOO_LARGE, ERR_NO_MEMORY. */
+/* From before a restart: counts of an address that may not have been told yet, those used last first. ERR_TOO_LARGE: there is
+ * no room for this one. ERR_NO_MEMORY. */
 MUST_USE enum err sources_restore(struct sources *s, struct str id, struct ip ip, uint64_t requests,
                                   uint64_t failures, unix_ms used);

@@ -124,7 +124,7 @@ enum err store_dispatch_sources(struct store_txn *t, int64_t org, struct arena *
         e = STORE_ROWS_BEGIN(
                 t, &rows,
                 "SELECT agent, address, requests, failures, used FROM dispatch_sources WHERE org = $1 "
-                "ORDER BY agent, address LIMIT $2",
+                "ORDER BY used DESC, agent, address LIMIT $2",
                 VALUE_INT(org), VALUE_INT(total));
         while (e == ERR_OK && (e = store_rows_next(&rows, &has_row)) == ERR_OK && has_row)
                 (*out)[(*count)++] =
@@ -135,6 +135,12 @@ enum err store_dispatch_sources(struct store_txn *t, int64_t org, struct arena *
                                                         .failures = store_rows_number(&rows, 3),
                                                         .used = store_rows_number(&rows, 4) };
         return e == ERR_OK && a->full ? ERR_NO_MEMORY : e;
+}
+
+enum err store_dispatch_sources_prune(struct store_txn *t, int64_t org, unix_ms since)
+{
+        return STORE_EXEC(t, "DELETE FROM dispatch_sources WHERE org = $1 AND used < $2", NULL,
+                          VALUE_INT(org), VALUE_INT(since));
 }
 
 enum err store_dispatch_sources_remove(struct store_txn *t, int64_t org, struct str agent)

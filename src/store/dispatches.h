@@ -37,7 +37,10 @@ struct store_dispatch_source {
         unix_ms used;
 };
 MUST_USE enum err store_dispatch_source_put(struct store_txn *t, const struct store_dispatch_source *row);
+/* Those used last first. */
 MUST_USE enum err store_dispatch_sources(struct store_txn *t, int64_t org, struct arena *a,
                                          struct store_dispatch_source **out, size_t *count);
+/* Those not used at or after `since`. */
+MUST_USE enum err store_dispatch_sources_prune(struct store_txn *t, int64_t org, unix_ms since);
 /* All of an agent's. */
 MUST_USE enum err store_dispatch_sources_remove(struct store_txn *t, int64_t org, struct str agent);

@@ -180,6 +180,32 @@ static void counts_outlive_addresses_and_links(void **state)
         assert_int_equal(s->requests, 1);
 }
 
+/* New addresses each day, for years: the newest counts stay, and what is there now always has room. */
+static void addresses_that_come_and_go_leave_room(void **state)
+{
+        struct source *kept;
+
+        tell("a", 1, 2);
+        kept = take(NULL); /* in flight all the time */
+        for (uint32_t day = 1; day <= 2000; day++) {
+                tell("a", day * 2 + 1, 2);
+                struct source *out;
+
+                assert_int_equal(sources_take(pool, &(struct sources_want){ 0 }, 5, 10 + day, &out),
+                                 SOURCES_FOUND);
+                sources_put(pool, out, false);
+                assert_int_equal(sources_count(pool).available, 2);
+        }
+        struct source_agent *a = sources_find(pool, STR("a"));
+        assert_true(a->addresses_count <= SOURCES_OF_AGENT_MAX);
+        assert_int_equal(a->requests, 2001);
+        list_for_each(node, &a->addresses)
+                assert_true(sources_of(node) == kept || sources_of(node)->is_told ||
+                            sources_of(node)->used > 1000);
+        sources_put(pool, kept, true);
+        assert_int_equal(kept->failures, 1);
+}
+
 static void a_restart_restores_counts(void **state)
 {
         assert_err(sources_restore(pool, STR("a"), number(1), 7, 2, 99), ERR_OK);
@@ -317,6 +343,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(turns_go_on_while_agents_come_and_go, setup, teardown),
                 cmocka_unit_test_setup_teardown(a_dead_agent_leaves_at_once, setup, teardown),
                 cmocka_unit_test_setup_teardown(counts_outlive_addresses_and_links, setup, teardown),
+                cmocka_unit_test_setup_teardown(addresses_that_come_and_go_leave_room, setup, teardown),
                 cmocka_unit_test_setup_teardown(a_restart_restores_counts, setup, teardown),
                 cmocka_unit_test_setup_teardown(what_is_asked_for_is_given, setup, teardown),
                 cmocka_unit_test_setup_teardown(what_was_tried_is_not_taken_again, setup, teardown),

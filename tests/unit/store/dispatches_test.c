@@ -83,6 +83,7 @@ static enum err put_sources(struct store_txn *t, void *context)
         row.requests = 9;
         assert_err(store_dispatch_source_put(t, &row), ERR_OK);
         row.address = STR("2001:db8::1");
+        row.used = 70;
         assert_err(store_dispatch_source_put(t, &row), ERR_OK);
         row.agent = STR("ag-2");
         return store_dispatch_source_put(t, &row);
@@ -96,10 +97,24 @@ static enum err look_at_sources(struct store_txn *t, void *context)
 
         assert_err(store_dispatch_sources(t, 1, &k->arena, &rows, &count), ERR_OK);
         assert_int_equal(count, 3);
-        assert_str(rows[0].address, STR("192.0.2.1"));
+        assert_str(rows[0].address, STR("192.0.2.1")); /* used last */
+        assert_str(rows[1].address, STR("2001:db8::1"));
         assert_int_equal(rows[0].requests, 9);
         assert_int_equal(rows[0].failures, 1);
         assert_int_equal(rows[0].used, 77);
+        assert_err(store_dispatch_sources_prune(t, 1, 71), ERR_OK);
+        assert_err(store_dispatch_sources(t, 1, &k->arena, &rows, &count), ERR_OK);
+        assert_int_equal(count, 1);
+        assert_int_equal(rows[0].used, 77);
+        return ERR_OK;
+}
+
+static enum err remove_sources(struct store_txn *t, void *context)
+{
+        struct kit *k = context;
+        struct store_dispatch_source *rows;
+        size_t count;
+
         assert_err(store_dispatch_sources_remove(t, 1, STR("ag-1")), ERR_OK);
         assert_err(store_dispatch_sources(t, 1, &k->arena, &rows, &count), ERR_OK);
         assert_int_equal(count, 1);
@@ -114,6 +129,8 @@ static void test_counts_of_addresses_are_kept(void **state)
         kit_run(k, put_sources, NULL);
         kit_reopen(k);
         kit_run(k, look_at_sources, k);
+        kit_run(k, put_sources, NULL);
+        kit_run(k, remove_sources, k);
 }
 
 int dispatches_tests(void)
