@@ -3,6 +3,8 @@
 import http.client
 import json
 import shutil
+import socket
+import struct
 import threading
 import time
 
@@ -153,6 +155,21 @@ def story_as_it_comes_and_no_longer_than_wanted(t, seconds=120):
         assert closed.wait(patient(20)), "the target is still asked"
         eventually(lambda: s.pool()["in_flight"] == 0, 20, lambda: s.pool())
     eventually(lambda: [h["error"] for h in s.look("/history?limit=2")["history"]] == ["caller_left"] * 2, 20, lambda: s.look("/history?limit=2"))
+
+
+def story_gone_before_the_key_is_looked_up(t, seconds=90):
+    """Nothing is sent for them, and nothing of them stays (the sanitizer's leak check at control's end)."""
+    s = Senders(t, (("home", ["127.0.0.2"]),))
+    up = t.sample()
+    body = json.dumps({"url": f"http://127.0.0.1:{up.port}/bytes/1"})
+    for n in range(150):
+        c = http.client.HTTPSConnection("127.0.0.1", s.control.port, context=unverified(), timeout=patient(20))
+        c.request("POST", "/api/execute", body, {"Authorization": f"Bearer {s.control.key}", "Content-Type": "application/json"})
+        c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        time.sleep(n % 30 / 10000)  # a reset that comes sooner or later
+        socket.socket(fileno=c.sock.detach()).close()
+    same(s.execute(f"http://127.0.0.1:{up.port}/bytes/1")["success"], True)
+    eventually(lambda: s.pool()["in_flight"] == 0, 20, lambda: s.pool())
 
 
 def story_connections_are_kept_for_each_source(t, seconds=90):
