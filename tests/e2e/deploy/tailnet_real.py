@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 
+from gateway import websocket
 from lib.stage import eventually, free_port, same
 from lib.upstream import always, ok
 
@@ -99,6 +100,46 @@ def story_callers_of_a_real_tailnet(t, seconds=300, alone=True):
     same(gate.get("/app", token=False).status, 403, "from this machine, and not over the tailnet")
     host.process.stop()
     eventually(lambda: gate.get("/app", token=False).status == 503, 30, "tailscaled is gone, and somebody is let in")
+
+
+def story_a_tunnel_over_a_real_tailnet(t, seconds=300, alone=True):
+    """Who is at its other end is asked again while it is open: a real tailscaled knows a connection for as long as it lasts."""
+    found = programs(t)
+    scale = Headscale(t, found[0])
+    alice = scale.ask("users", "create", "alice")
+    host, laptop = Machine(t, scale, found, "gpu", scale.key(alice["id"])), Machine(t, scale, found, "laptop", scale.key(alice["id"]))
+    gate = t.gateway(gateway={"tailnet": {"socket": host.socket}},
+                     upstreams={"app": {"targets": [t.upstream(on_connect=websocket.echo).url], "protocol": "h1"}},
+                     routes=[{"path": "/", "respond": {"body": "hello"}, "access": {"tailnet": ["alice*"]}},
+                             {"path": "/chat", "upstream": "app", "access": {"tailnet": ["alice*"]}}])
+    url = f"http://{host.ip}:{gate.port}"
+    eventually(lambda: laptop.status_of(url + "/") == "200", 90, lambda: gate.text()[-2000:] + host.process.text()[-2000:])
+    before = gate.metrics()['sekisho_tailnet_lookups_total{result="ok"}']
+    tunnel = subprocess.Popen(["curl", "-s", "-N", "-o", "/dev/null", "--http1.1", "--socks5-hostname", f"127.0.0.1:{laptop.socks}", "-H",
+                               "Upgrade: websocket", "-H", "Connection: Upgrade", "-H", f"Sec-WebSocket-Key: {websocket.KEY}", "-H",
+                               "Sec-WebSocket-Version: 13", "-H", "Sec-WebSocket-Protocol: chat", url + "/chat"], stdin=subprocess.DEVNULL)
+    try:
+        eventually(lambda: gate.metrics()['sekisho_tailnet_lookups_total{result="ok"}'] >= before + 2, 120, "it is not asked about again")
+        same(tunnel.poll(), None, "the tunnel has ended")
+        same([x for x in gate.access_log() if x.get("reason") == "caller_revoked"], [])
+    finally:
+        tunnel.terminate()
+        tunnel.wait(30)
+
+
+def story_headscale_has_no_certificates(t, seconds=300, alone=True):
+    """What a real tailscaled says then, to us and to who asks for one all the same."""
+    found = programs(t)
+    scale = Headscale(t, found[0])
+    alice = scale.ask("users", "create", "alice")
+    host = Machine(t, scale, found, "gpu", scale.key(alice["id"]))
+    gate = t.gateway(gateway={"tailnet": {"socket": host.socket}, "certificates": ["tailnet"],
+                              "listen": [{"address": f"tailnet:{free_port()}", "tls": True}]})
+    (line,) = eventually(lambda: [x for x in gate.lines() if x.get("event") == "tailnet_certificate_not_offered"], 60, gate.text)
+    assert "headscale" in line["why"], line
+    asked = subprocess.run(["curl", "-s", "-m", "30", "-w", "\n%{http_code}", "--unix-socket", host.socket,
+                            "http://local-tailscaled.sock/localapi/v0/cert/gpu.tail.example.com?type=pair"], capture_output=True, text=True, timeout=60)
+    assert asked.stdout.endswith("\n500") and "acme" in asked.stdout, asked.stdout
 
 
 def story_serve_of_a_real_tailscaled(t, seconds=300, alone=True):

@@ -137,7 +137,7 @@ class Daemon:
         elif not self.may_have_keys:
             peer.send(answer(403, "cert access denied", "text/plain"))
         elif name not in offered:
-            peer.send(answer(500, f'invalid domain "{name}"; must be one of {offered}\n', "text/plain"))
+            peer.send(answer(500, "acme.GetReg: 404 Not Found\n", "text/plain"))  # the real one tries all the same
         elif urllib.parse.parse_qs(query).get("type") != ["pair"] or not self.pair:
             peer.send(answer(500, "acme: no certificate today\n", "text/plain"))
         else:
