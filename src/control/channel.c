@@ -394,23 +394,10 @@ static void on_open(struct task *t)
 {
         struct channel *ch = CONTAINER_OF(t, struct channel, open_task);
         struct exchange *x = ch->side.x;
-        struct http_field *fields = ARENA_ARRAY(&x->arena, struct http_field, 16);
-        char accept[WEBSOCKET_ACCEPT_TEXT_MAX];
-        struct http_head head = { .status = 101,
-                                  .reason = STR("Switching Protocols"),
-                                  .version_minor = 1,
-                                  .framing = HTTP_BODY_UNTIL_CLOSE,
-                                  .asks_upgrade = true,
-                                  .fields = fields,
-                                  .fields_max = 16 };
-        struct str key = http_value(&x->request, HTTP_FIELD_SEC_WEBSOCKET_KEY);
+        struct str protocol = subprotocol_is_offered(&x->request) ? SUBPROTOCOL : STR_NULL;
+        struct http_head head;
 
-        if (!fields || http_add(&head, STR("Connection"), STR("Upgrade")) != ERR_OK ||
-            http_add(&head, STR("Upgrade"), STR("websocket")) != ERR_OK ||
-            http_add(&head, STR("Sec-WebSocket-Accept"),
-                     arena_copy(&x->arena, websocket_accept_format(key, accept))) != ERR_OK ||
-            (subprotocol_is_offered(&x->request) &&
-             http_add(&head, STR("Sec-WebSocket-Protocol"), SUBPROTOCOL) != ERR_OK)) {
+        if (websocket_answer_make(&x->request, protocol, &x->arena, &head) != ERR_OK) {
                 exchange_abort(x);
                 return;
         }

@@ -14,7 +14,7 @@
  * other half is greeted like a connection that was accepted, here or in another worker. It ends with either half.
  */
 
-enum { CLOSE_MS = 2000, TURN_MAX = 16, FIELDS_MAX = 8 };
+enum { CLOSE_MS = 2000, TURN_MAX = 16 };
 
 struct linksocket {
         struct side side;
@@ -158,22 +158,9 @@ static void on_open(struct task *t)
 {
         struct linksocket *s = CONTAINER_OF(t, struct linksocket, open_task);
         struct exchange *x = s->side.x;
-        struct http_field *fields = ARENA_ARRAY(&x->arena, struct http_field, FIELDS_MAX);
-        char accept[WEBSOCKET_ACCEPT_TEXT_MAX];
-        struct http_head head = { .status = 101,
-                                  .reason = STR("Switching Protocols"),
-                                  .version_minor = 1,
-                                  .framing = HTTP_BODY_UNTIL_CLOSE,
-                                  .asks_upgrade = true,
-                                  .fields = fields,
-                                  .fields_max = FIELDS_MAX };
-        struct str key = http_value(&x->request, HTTP_FIELD_SEC_WEBSOCKET_KEY);
+        struct http_head head;
 
-        if (!fields || http_add(&head, STR("Connection"), STR("Upgrade")) != ERR_OK ||
-            http_add(&head, STR("Upgrade"), STR("websocket")) != ERR_OK ||
-            http_add(&head, STR("Sec-WebSocket-Accept"),
-                     arena_copy(&x->arena, websocket_accept_format(key, accept))) != ERR_OK ||
-            http_add(&head, STR("Sec-WebSocket-Protocol"), STR(LINK_WRAP_PROTOCOL)) != ERR_OK) {
+        if (websocket_answer_make(&x->request, STR(LINK_WRAP_PROTOCOL), &x->arena, &head) != ERR_OK) {
                 exchange_abort(x);
                 return;
         }

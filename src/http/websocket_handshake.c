@@ -4,8 +4,12 @@
 
 #include "crypto/sha1.h"
 #include "crypto/text.h"
+#include "http/status.h"
 
-enum { KEY_TEXT = 24 }; /* 16 bytes in base64 */
+enum {
+        KEY_TEXT = 24,         /* 16 bytes in base64 */
+        ANSWER_FIELDS_MAX = 16 /* ours, and what filters add */
+};
 
 static enum err refuse(struct http_refusal *refusal, uint16_t status, const char *reason)
 {
@@ -71,6 +75,30 @@ struct str websocket_accept_format(struct str key, char out[WEBSOCKET_ACCEPT_TEX
         memcpy(text + n, guid.ptr, guid.len);
         crypto_sha1((struct str){ text, n + guid.len }, hash);
         return crypto_base64_format((struct str){ (const char *)hash, sizeof(hash) }, out);
+}
+
+enum err websocket_answer_make(const struct http_head *request, struct str protocol, struct arena *a,
+                               struct http_head *out)
+{
+        struct str key = http_value(request, HTTP_FIELD_SEC_WEBSOCKET_KEY);
+        char accept[WEBSOCKET_ACCEPT_TEXT_MAX];
+        enum err e;
+
+        *out = (struct http_head){ .status = 101,
+                                   .reason = http_status_reason(101),
+                                   .version_minor = 1,
+                                   .framing = HTTP_BODY_UNTIL_CLOSE,
+                                   .asks_upgrade = true,
+                                   .fields = ARENA_ARRAY(a, struct http_field, ANSWER_FIELDS_MAX),
+                                   .fields_max = ANSWER_FIELDS_MAX };
+        struct str said = arena_copy(a, websocket_accept_format(key, accept));
+        if (!out->fields || a->full)
+                return ERR_NO_MEMORY;
+        if ((e = http_add(out, STR("Connection"), STR("Upgrade"))) == ERR_OK &&
+            (e = http_add(out, STR("Upgrade"), STR("websocket"))) == ERR_OK &&
+            (e = http_add(out, STR("Sec-WebSocket-Accept"), said)) == ERR_OK && protocol.len)
+                e = http_add(out, STR("Sec-WebSocket-Protocol"), protocol);
+        return e;
 }
 
 /* Each element of the answer's field, parameters aside, was in the request's. */

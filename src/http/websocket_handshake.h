@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "base/arena.h"
 #include "http/h1_read.h"
 
 /* The request names websocket in Upgrade. It may still be wrong: see the check. */
@@ -33,3 +34,11 @@ enum { WEBSOCKET_KEY_BYTES = 16, WEBSOCKET_ACCEPT_TEXT_MAX = 29 };
 
 /* The value of Sec-WebSocket-Accept for a key as it stands in the request. */
 struct str websocket_accept_format(struct str key, char out[WEBSOCKET_ACCEPT_TEXT_MAX]);
+
+/*
+ * The 101 answer to a request that passed, with this subprotocol (empty: none is chosen). Its fields and their texts lie in `a`;
+ * borrows `protocol`. ERR_NO_MEMORY.
+ */
+MUST_USE
+enum err websocket_answer_make(const struct http_head *request, struct str protocol, struct arena *a,
+                               struct http_head *out);

@@ -154,12 +154,57 @@ static void test_accept(void **state)
                    STR("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
 }
 
+/* What is made passes the check of who asked. */
+static void test_answers_made(void **state)
+{
+        static const struct {
+                const char *why, *wanted, *chosen;
+                enum err err;
+        } cases[] = {
+                { "no subprotocol", "", "", ERR_OK },
+                { "the one that was asked for", "Sec-WebSocket-Protocol: a.1\r\n", "a.1", ERR_OK },
+                { "one of two", "Sec-WebSocket-Protocol: a.2, a.1\r\n", "a.1", ERR_OK },
+                { "asked for, not chosen", "Sec-WebSocket-Protocol: a.1\r\n", "", ERR_OK },
+                { "chosen unasked: the asker refuses", "", "a.1", ERR_MALFORMED },
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                struct http_head request, answer;
+                struct http_refusal refusal;
+                struct arena arena;
+                char text[512];
+
+                print_message("%s\n", cases[i].why);
+                arena_init(&arena, NULL, 0, 64 * 1024);
+                snprintf(text, sizeof(text), START UPGRADE VERSION13 KEY "%s" END, cases[i].wanted);
+                request = request_of(text);
+                assert_err(websocket_answer_make(&request, str_of(cases[i].chosen), &arena, &answer), ERR_OK);
+                assert_str(http_value(&answer, HTTP_FIELD_SEC_WEBSOCKET_ACCEPT),
+                           STR("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
+                assert_str(answer.reason, STR("Switching Protocols"));
+                assert_err(websocket_answer_check(&request, &answer, &refusal), cases[i].err);
+                arena_fini(&arena);
+        }
+}
+
+static void test_no_memory_for_an_answer(void **state)
+{
+        struct http_head request = request_of(START UPGRADE VERSION13 KEY END), answer;
+        struct arena arena;
+
+        arena_init(&arena, NULL, 0, 64);
+        assert_err(websocket_answer_make(&request, STR_NULL, &arena, &answer), ERR_NO_MEMORY);
+        arena_fini(&arena);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_requests),
                 cmocka_unit_test(test_answers),
                 cmocka_unit_test(test_accept),
+                cmocka_unit_test(test_answers_made),
+                cmocka_unit_test(test_no_memory_for_an_answer),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
