@@ -23,7 +23,7 @@
  * socket closes it ends.
  */
 
-enum operation { DO_ADDRESS, DO_ROUTE, DO_MTU, DO_UP, DO_SOCKET, DO_SPAWN, DO_LOOK };
+enum operation { DO_ADDRESS, DO_ROUTE, DO_MTU, DO_UP, DO_SOCKET, DO_SPAWN, DO_LOOK, DO_FORBID };
 
 struct request {
         enum operation what;
@@ -220,6 +220,7 @@ static bool has_connections(const char *path)
 /* Gives a descriptor for the answer, or -1. */
 static enum err work(const struct request *r, const struct tun *tun, int *out, int listen_fd)
 {
+        static bool is_forbidden; /* to start programs: one a process */
         uint32_t index = netif_index(tun->name);
         int fds[2];
 
@@ -236,7 +237,10 @@ static enum err work(const struct request *r, const struct tun *tun, int *out, i
                 return has_connections("/proc/self/net/tcp") || has_connections("/proc/self/net/tcp6")
                                ? ERR_OK
                                : ERR_NOT_FOUND;
+        case DO_FORBID: is_forbidden = true; return ERR_OK;
         case DO_SPAWN:
+                if (is_forbidden)
+                        return ERR_DENIED;
                 if (pipe2(fds, O_CLOEXEC) != 0)
                         return err_from_errno(errno);
                 pid_t child = fork();
@@ -388,6 +392,11 @@ enum err broker_socket(struct broker *b, int family, int type, int protocol, int
         struct request r = { .what = DO_SOCKET, .family = family, .type = type, .protocol = protocol };
 
         return call(b, &r, fd);
+}
+
+void broker_forbid_programs(struct broker *b)
+{
+        (void)call_simple(b, DO_FORBID, NULL, 0); /* a child that does not answer starts none either */
 }
 
 bool broker_has_connections(struct broker *b)

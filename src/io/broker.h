@@ -47,12 +47,16 @@ MUST_USE enum err broker_set_up(struct broker *b);
 /* A non-blocking, close-on-exec socket of the private network, as socket(2). Gives *fd. */
 MUST_USE enum err broker_socket(struct broker *b, int family, int type, int protocol, int *fd);
 
+/* No program is started in there any more, whoever asks: for one who speaks with strangers from here on. */
+void broker_forbid_programs(struct broker *b);
+
 /* Are there TCP connections in there that still have something to say or to hear, whoever made them? */
 bool broker_has_connections(struct broker *b);
 
 /*
  * Starts a program in there, with our standard input and outputs. Gives *fd, from which one byte can be read when it has ended: its
- * exit code (127: it could not be started; 128 and more: a signal ended it). ERR_TOO_LARGE: more arguments than fit.
+ * exit code (127: it could not be started; 128 and more: a signal ended it). ERR_TOO_LARGE: more arguments than fit. ERR_DENIED:
+ * broker_forbid_programs.
  */
 MUST_USE enum err broker_spawn(struct broker *b, const struct str *arguments, size_t arguments_count,
                                int *fd);

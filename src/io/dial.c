@@ -110,18 +110,19 @@ static int open_socket(const struct dial_target *target)
         return fd;
 }
 
-/* ERR_AGAIN: under way. */
-static enum err start(struct dial *d, const struct dial_target *target)
+/* ERR_AGAIN: under way. `fd`: -1, make one. */
+static enum err start(struct dial *d, const struct dial_target *target, int fd)
 {
         union address address;
         socklen_t len;
         enum err e;
 
+        d->fd = fd;
         if (target->ip.family != 0)
                 len = address_of_ip(&address, target->ip, target->port);
         else if (address_of_path(&address, target->path, &len) != ERR_OK)
                 return ERR_UNREACHABLE;
-        if ((d->fd = open_socket(target)) < 0)
+        if (d->fd < 0 && (d->fd = open_socket(target)) < 0)
                 return result_of(errno);
         if (connect(d->fd, &address.any, len) == 0)
                 return ERR_OK;
@@ -131,20 +132,35 @@ static enum err start(struct dial *d, const struct dial_target *target)
         return e == ERR_OK ? ERR_AGAIN : ERR_NO_MEMORY;
 }
 
-void dial_start(struct dial *d, struct loop *l, const struct dial_target *target, int64_t timeout_ms,
-                dial_fn *fn)
+static void begin(struct dial *d, struct loop *l, int fd, const struct dial_target *target,
+                  int64_t timeout_ms, dial_fn *fn)
 {
         d->fn = fn;
         d->loop = l;
-        d->watch.fd = d->fd = -1;
+        d->watch.fd = -1;
         d->check_echo = ip_is_loopback(target->ip) && target->port >= EPHEMERAL_PORT_LEAST;
         timer_init(&d->timer, expired);
         task_init(&d->task, known_at_once);
-        d->result = start(d, target);
+        d->result = start(d, target, fd);
         if (d->result == ERR_AGAIN)
                 timer_set(l, &d->timer, loop_now(l) + timeout_ms);
         else
                 loop_post(l, &d->task);
+}
+
+void dial_start(struct dial *d, struct loop *l, const struct dial_target *target, int64_t timeout_ms,
+                dial_fn *fn)
+{
+        begin(d, l, -1, target, timeout_ms, fn);
+}
+
+void dial_start_on(struct dial *d, struct loop *l, int fd, const struct dial_target *target,
+                   int64_t timeout_ms, dial_fn *fn)
+{
+        int yes = 1;
+
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
+        begin(d, l, fd, target, timeout_ms, fn);
 }
 
 void dial_cancel(struct dial *d)

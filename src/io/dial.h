@@ -38,4 +38,8 @@ struct dial_target {
 /* fn is called in a later turn, never inside this call. */
 void dial_start(struct dial *d, struct loop *l, const struct dial_target *target, int64_t timeout_ms,
                 dial_fn *fn);
+/* The same over a socket that somebody else made, in another network perhaps (io/broker.h): non-blocking; takes fd. Of `target`
+ * address and port count. */
+void dial_start_on(struct dial *d, struct loop *l, int fd, const struct dial_target *target,
+                   int64_t timeout_ms, dial_fn *fn);
 void dial_cancel(struct dial *d); /* no call will come; may have ended already */

@@ -130,6 +130,19 @@ static void test_programs(void **state)
         broker_stop(b);
 }
 
+static void test_no_programs_any_more(void **state)
+{
+        struct broker *b = start();
+        struct str argv[] = { STR("true") };
+        int fd;
+
+        broker_forbid_programs(b);
+        assert_err(broker_spawn(b, argv, 1, &fd), ERR_DENIED);
+        assert_err(broker_socket(b, AF_INET, SOCK_STREAM, 0, &fd), ERR_OK);
+        close(fd);
+        broker_stop(b);
+}
+
 static void test_names(void **state)
 {
         struct broker *b;
@@ -144,7 +157,9 @@ int main(void)
 {
         const struct CMUnitTest tests[] = { cmocka_unit_test(test_sockets_are_of_another_network),
                                             cmocka_unit_test(test_packets_come_out),
-                                            cmocka_unit_test(test_programs), cmocka_unit_test(test_names) };
+                                            cmocka_unit_test(test_programs),
+                                            cmocka_unit_test(test_no_programs_any_more),
+                                            cmocka_unit_test(test_names) };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -49,6 +49,17 @@ static struct ip ip_of(const char *text)
         return ip;
 }
 
+static void run_on(struct attempt *a, int fd, const struct dial_target *target, int64_t timeout_ms)
+{
+        *a = (struct attempt){ .fd = -2 };
+        dial_start_on(&a->dial, loop, fd, target, timeout_ms, ended);
+        assert_int_equal(a->calls, 0);
+        for (int i = 0; i < 300 && !a->calls; i++)
+                loop_turn(loop, 10);
+        assert_int_equal(a->calls, 1);
+        dial_cancel(&a->dial);
+}
+
 static int listen_on(const char *text, uint16_t *port)
 {
         struct listen_address a;
@@ -85,6 +96,37 @@ static void test_connects(void **state)
         close(accepted);
         close(a.fd);
         close(listener);
+}
+
+/* Over a socket made elsewhere, and bound there: it is that one that is connected, and closed when it is not. */
+static void test_over_a_given_socket(void **state)
+{
+        struct dial_target t = { .ip = ip_of("127.0.0.1") };
+        struct sockaddr_in own = { .sin_family = AF_INET, .sin_addr = { htonl(0x7f00004e) } }, from;
+        socklen_t len = sizeof(from);
+        int listener = listen_on("127.0.0.1:0", &t.port), nodelay = 0;
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        struct attempt a;
+
+        assert_int_equal(bind(fd, (struct sockaddr *)&own, sizeof(own)), 0);
+        run_on(&a, fd, &t, 1000);
+        assert_err(a.e, ERR_OK);
+        assert_int_equal(a.fd, fd);
+        int accepted = accept(listener, (struct sockaddr *)&from, &len);
+        assert_true(accepted >= 0);
+        assert_int_equal(ntohl(from.sin_addr.s_addr), 0x7f00004e);
+        len = sizeof(nodelay);
+        assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &nodelay, &len), 0);
+        assert_true(nodelay);
+        close(accepted);
+        close(fd);
+        close(listener);
+
+        fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        run_on(&a, fd, &t, 1000);
+        assert_err(a.e, ERR_REFUSED);
+        assert_int_equal(a.fd, -1);
+        assert_int_equal(fcntl(fd, F_GETFD), -1);
 }
 
 static void test_refused(void **state)
@@ -245,13 +287,10 @@ static void test_does_not_connect_to_itself(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                T(test_connects),
-                T(test_refused),
-                T(test_unreachable),
-                T(test_unix),
-                T(test_times_out),
-                T(test_cancel),
-                T(test_does_not_connect_to_itself),
+                T(test_connects), T(test_over_a_given_socket),
+                T(test_refused),  T(test_unreachable),
+                T(test_unix),     T(test_times_out),
+                T(test_cancel),   T(test_does_not_connect_to_itself),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
