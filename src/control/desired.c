@@ -134,13 +134,28 @@ static void addresses_write(struct reading *r, const struct store_node *n, struc
         json_write_member_int(w, STR("links"), links);
 }
 
-static enum err node_items(struct reading *r, const struct store_node *n, const struct desired_node *d)
+/* Its own place in the overlay, which the lists of others do not say. */
+static enum err self_item(struct reading *r, const struct store_node *n, struct desired_node *d)
+{
+        struct json_writer w;
+        struct buf json;
+
+        item_begin(&w, &json);
+        json_write_member_str(&w, STR("address4"), text_ip(r->a, n->address4));
+        json_write_member_str(&w, STR("address6"), text_ip(r->a, n->address6));
+        return item_end(r, &w, &json, &d->own, "self", str_of(d->id));
+}
+
+static enum err node_items(struct reading *r, const struct store_node *n, struct desired_node *d)
 {
         struct json_writer w;
         struct buf json;
 
         if (!is_in_force(n))
                 return ERR_OK;
+        enum err e = self_item(r, n, d);
+        if (e != ERR_OK)
+                return e;
         item_begin(&w, &json);
         json_write_member_str(&w, STR("name"), n->name);
         if (n->kind == STORE_AGENT)
