@@ -60,7 +60,7 @@ static bool on_link(struct keeper *k, struct keeper_link *kept, struct stream *s
         }
         list_add_last(&a->all, &o->node);
         log_info("link_open", LOG_S("gateway", node_id(keeper_link_gateway(kept))),
-                 LOG_C("way", keeper_link_is_websocket(kept) ? "websocket" : "tls"));
+                 LOG_C("way", keeper_way_text(keeper_link_way(kept))));
         return true;
 }
 
@@ -234,6 +234,14 @@ enum err agent_links_set(struct agent_links *a, const struct conf *conf)
         enum err e = gateways_set(a, conf, &arena);
         arena_fini(&arena);
         return e;
+}
+
+void agent_links_take(struct agent_links *a, struct str gateway, int fd)
+{
+        enum err e = keeper_take(a->keeper, gateway, fd);
+
+        if (e != ERR_OK)
+                log_warning("overlay_link_not_taken", LOG_S("gateway", gateway), LOG_E(e));
 }
 
 size_t agent_links_look(const struct agent_links *a, struct keeper_standing *out, size_t max)

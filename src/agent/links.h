@@ -20,6 +20,8 @@ MUST_USE enum err agent_links_set(struct agent_links *a, const struct conf *conf
 size_t agent_links_look(const struct agent_links *a, struct keeper_standing *out, size_t max);
 /* Each gateway has all the links it is to have, or the last attempt failed; and at least one gateway was reached. */
 bool agent_links_are_settled(const struct agent_links *a);
+/* A connection that was made to us over the overlay, as by that gateway (keeper_take). Takes fd. */
+void agent_links_take(struct agent_links *a, struct str gateway, int fd);
 /* Nothing more is dialled; what is open ends with the worker's drain. */
 void agent_links_stop(struct agent_links *a);
 

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "crypto/random.h"
@@ -15,7 +16,8 @@ enum {
         RETRY_MS_MOST = 30 * 1000,
         AGAIN_MS = 200,     /* after a good link ended: a random part of it */
         GOOD_MS = 5 * 1000, /* a link that lived so long was one */
-        DOUBLINGS_MAX = 6
+        DOUBLINGS_MAX = 6,
+        OVERLAY_LINKS_MAX = KEEPER_WORKERS_MAX /* of one gateway: one from each worker, and what is ending */
 };
 
 #define TO(s) (1u << KEPT_##s)
@@ -28,6 +30,7 @@ static const struct {
         [KEPT_DIALLING] = { "dialling", TO(ASKING) | TO(WRAPPING) | TO(OPENING) | TO(ENDED) },
         [KEPT_ASKING] = { "asking", TO(WRAPPING) | TO(OPENING) | TO(ENDED) },
         [KEPT_WRAPPING] = { "wrapping", TO(OPENING) | TO(ENDED) },
+        [KEPT_TAKEN] = { "taken", TO(OPENING) | TO(ENDED) },
         [KEPT_OPENING] = { "opening", TO(OPEN) | TO(ENDED) },
         [KEPT_OPEN] = { "open", TO(LEAVING) | TO(ENDED) },
         [KEPT_LEAVING] = { "leaving", TO(ENDED) },
@@ -45,6 +48,11 @@ void keeper_link_enter(struct keeper_link *l, enum keeper_link_state next)
 static void look_later(struct kept *g)
 {
         loop_post(g->keeper->loop, &g->task);
+}
+
+static bool is_own(const struct keeper_link *l)
+{
+        return l->way != KEEPER_OVER_OVERLAY;
 }
 
 static bool is_open(const struct keeper_link *l)
@@ -65,17 +73,21 @@ static unsigned links_to(const struct kept *g, int worker)
         list_for_each(node, &g->links) {
                 const struct keeper_link *l = CONTAINER_OF(node, struct keeper_link, node);
 
-                count += (is_open(l) || is_coming(l)) && (worker == KEEPER_NO_WORKER || l->worker == worker);
+                count += is_own(l) && (is_open(l) || is_coming(l)) &&
+                         (worker == KEEPER_NO_WORKER || l->worker == worker);
         }
         return count;
 }
 
-static unsigned links_open(const struct kept *g)
+static unsigned links_open(const struct kept *g, bool are_own)
 {
         unsigned count = 0;
 
-        list_for_each(node, &g->links)
-                count += is_open(CONTAINER_OF(node, struct keeper_link, node));
+        list_for_each(node, &g->links) {
+                const struct keeper_link *l = CONTAINER_OF(node, struct keeper_link, node);
+
+                count += is_open(l) && is_own(l) == are_own;
+        }
         return count;
 }
 
@@ -100,7 +112,7 @@ static void look(struct task *t)
         }
         if (g->is_waiting)
                 return;
-        if (links_open(g) == 0)
+        if (links_open(g, true) == 0)
                 g->workers = 0; /* it may have other ones when it comes back */
         if (g->workers == 0) {
                 if (links_to(g, KEEPER_NO_WORKER) == 0)
@@ -144,7 +156,8 @@ static void way_next(struct kept *g)
         if (g->keeper->websocket == KEEPER_WEBSOCKET_FALLBACK && g->was_met) {
                 g->as_websocket = !g->as_websocket;
                 log_info("gateway_way", LOG_S("gateway", str_of(g->places[0].host)),
-                         LOG_C("way", g->as_websocket ? "websocket" : "tls"),
+                         LOG_C("way",
+                               keeper_way_text(g->as_websocket ? KEEPER_AS_WEBSOCKET : KEEPER_STRAIGHT)),
                          LOG_C("reason", g->problem ? g->problem : ""));
         }
         g->was_met = false;
@@ -169,7 +182,10 @@ void keeper_link_failed(struct keeper_link *l, const char *problem)
         struct kept *g = l->gateway;
 
         list_remove(&l->node);
-        if (problem) {
+        if (problem && !is_own(l)) {
+                log_warning("overlay_link_not_opened", LOG_S("gateway", str_of(g->id)),
+                            LOG_S("problem", str_of(problem)));
+        } else if (problem) {
                 bool is_news = !g->problem || strcmp(g->problem, problem) != 0;
 
                 g->problem = problem;
@@ -196,6 +212,11 @@ void keeper_told(struct keeper_link *l, unsigned worker, unsigned workers, bool 
 
         l->is_told = true;
         l->worker = (int)worker;
+        if (!is_own(l)) {
+                if (is_leaving)
+                        keeper_link_enter(l, KEPT_LEAVING);
+                return;
+        }
         if (is_leaving) {
                 keeper_link_enter(l, KEPT_LEAVING); /* its streams go on; another takes its place */
         } else {
@@ -217,7 +238,7 @@ void keeper_ended(struct keeper_link *l)
 
         keeper_link_enter(l, KEPT_ENDED);
         list_remove(&l->node);
-        if (!was_expected && !k->is_stopped && !g->is_gone && !g->is_waiting) {
+        if (is_own(l) && !was_expected && !k->is_stopped && !g->is_gone && !g->is_waiting) {
                 if (was_good)
                         wait_before(g, AGAIN_MS);
                 else
@@ -462,7 +483,8 @@ size_t keeper_look(const struct keeper *k, struct keeper_standing *out, size_t m
                                 .wanted = str_of(g->id),
                                 .id = g->is_found ? node_id(&g->found) : STR_NULL,
                                 .workers = g->workers,
-                                .links = links_open(g),
+                                .links = links_open(g, true),
+                                .overlay_links = links_open(g, false),
                                 .problem = g->problem,
                                 .as_websocket = g->as_websocket,
                         };
@@ -470,7 +492,47 @@ size_t keeper_look(const struct keeper *k, struct keeper_standing *out, size_t m
         return count;
 }
 
-bool keeper_link_is_websocket(const struct keeper_link *l)
+enum keeper_way keeper_link_way(const struct keeper_link *l)
 {
-        return l->as_websocket;
+        return l->way;
+}
+
+const char *keeper_way_text(enum keeper_way way)
+{
+        static const char *const texts[] = { [KEEPER_STRAIGHT] = "straight",
+                                             [KEEPER_AS_WEBSOCKET] = "websocket",
+                                             [KEEPER_OVER_OVERLAY] = "overlay" };
+
+        return texts[way];
+}
+
+/* ---- links that gateways make ---- */
+
+static struct kept *kept_of_id(struct keeper *k, struct str id)
+{
+        list_for_each(node, &k->gateways) {
+                struct kept *g = CONTAINER_OF(node, struct kept, node);
+
+                if (!g->is_gone && id.len && str_eq(str_of(g->id), id))
+                        return g;
+        }
+        return NULL;
+}
+
+enum err keeper_take(struct keeper *k, struct str gateway, int fd)
+{
+        struct kept *g = k->is_stopped ? NULL : kept_of_id(k, gateway);
+        unsigned count = 0;
+
+        if (g)
+                list_for_each(node, &g->links)
+                        count += !is_own(CONTAINER_OF(node, struct keeper_link, node));
+        if (!g || count >= OVERLAY_LINKS_MAX) {
+                close(fd);
+                return g ? ERR_TOO_LARGE : ERR_NOT_FOUND;
+        }
+        if (keeper_dial_taken(g, fd))
+                return ERR_OK;
+        close(fd);
+        return ERR_NO_MEMORY;
 }

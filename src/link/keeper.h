@@ -11,6 +11,9 @@
  * as a WebSocket of HTTPS to the same address, with the same TLS inside of it: the outer one proves nothing and is not asked to
  * (docs/decisions/0077). Which way worked stays, too.
  *
+ * A gateway may also make a connection to us, over the overlay (keeper_take). What is spoken on it is the same, from TLS on; such links are beside
+ * those that are wanted, and neither count for them nor are missed when they end.
+ *
  * Not:    what is spoken on a link, which gateways there are.
  * Thread: the loop's. Source: docs/protocol/nodes.md 5; RFC 9110 9.3.6 (CONNECT).
  */
@@ -41,6 +44,8 @@ enum keeper_websocket {
         KEEPER_WEBSOCKET_ALWAYS,
         KEEPER_WEBSOCKET_NEVER
 };
+
+enum keeper_way { KEEPER_STRAIGHT, KEEPER_AS_WEBSOCKET, KEEPER_OVER_OVERLAY };
 
 struct keeper_conf {
         struct tls_context
@@ -77,7 +82,15 @@ void keeper_ended(struct keeper_link *l);
 
 /* Whose link it is, as its certificate says. */
 const struct node_name *keeper_link_gateway(const struct keeper_link *l);
-bool keeper_link_is_websocket(const struct keeper_link *l);
+enum keeper_way keeper_link_way(const struct keeper_link *l);
+/* "straight", "websocket", "overlay". */
+const char *keeper_way_text(enum keeper_way way);
+
+/*
+ * A connection that was made to us as by the gateway of this id, which has to prove that it is. on_link follows, or nothing. Takes fd.
+ * ERR_NOT_FOUND: none of that id is wanted; ERR_TOO_LARGE: it has more of these than it may have; ERR_NO_MEMORY.
+ */
+MUST_USE enum err keeper_take(struct keeper *k, struct str gateway, int fd);
 
 /* Nothing more is dialled. What is open stays until it ends. */
 void keeper_stop(struct keeper *k);
@@ -89,6 +102,7 @@ struct keeper_standing {
         struct keeper_address at;
         struct str wanted, id;   /* asked for, may be empty; as found, empty: never reached */
         unsigned workers, links; /* of the gateway; open */
+        unsigned overlay_links;  /* beside them */
         const char *problem;     /* why the last attempt failed, or NULL */
         bool as_websocket;       /* how it is dialled */
 };

@@ -38,7 +38,8 @@ static void fail(struct keeper_link *l, const char *problem)
 {
         bool has_stream = l->state == KEPT_OPENING;
 
-        l->gateway->was_met |= l->state == KEPT_WRAPPING || l->state == KEPT_OPENING;
+        if (l->way != KEEPER_OVER_OVERLAY)
+                l->gateway->was_met |= l->state == KEPT_WRAPPING || l->state == KEPT_OPENING;
 
         held_drop(l);
         keeper_link_enter(l, KEPT_ENDED);
@@ -107,9 +108,11 @@ static void on_open(struct stream *s, enum err e)
         timer_clear(&l->timer);
         l->gateway->found = l->name;
         l->gateway->is_found = true;
-        l->gateway->problem = NULL;
-        l->gateway->tried = 0;
-        l->gateway->was_met = false;
+        if (l->way != KEEPER_OVER_OVERLAY) {
+                l->gateway->problem = NULL;
+                l->gateway->tried = 0;
+                l->gateway->was_met = false;
+        }
         l->since = loop_now(k->loop);
         if (!k->events->on_link(k, l, s))
                 fail(l, "there is no memory for it");
@@ -146,7 +149,7 @@ static void tls_open(struct keeper_link *l, int fd)
 
 static void connected(struct keeper_link *l, int fd)
 {
-        if (!l->as_websocket) {
+        if (l->way == KEEPER_STRAIGHT) {
                 tls_open(l, fd);
                 return;
         }
@@ -269,7 +272,7 @@ static void on_resolved(struct resolver_query *q, enum err e, const struct ip *a
                 dial_begin(l, addresses[l->gateway->address_next++ % count], first_hop(l)->port);
 }
 
-struct keeper_link *keeper_dial(struct kept *g, int worker)
+static struct keeper_link *link_new(struct kept *g, int worker, enum keeper_way way)
 {
         struct keeper *k = g->keeper;
         struct keeper_link *l = calloc(1, sizeof(*l));
@@ -279,12 +282,33 @@ struct keeper_link *keeper_dial(struct kept *g, int worker)
         l->gateway = g;
         l->at = &g->places[g->place];
         l->worker = worker;
-        l->as_websocket = g->as_websocket;
+        l->way = way;
         l->fd = -1;
         timer_init(&l->timer, on_late);
         timer_set(k->loop, &l->timer, loop_now(k->loop) + KEEPER_OPENING_MS);
         task_init(&l->task, free_task);
         list_add_last(&g->links, &l->node);
+        return l;
+}
+
+struct keeper_link *keeper_dial_taken(struct kept *g, int fd)
+{
+        struct keeper_link *l = link_new(g, KEEPER_NO_WORKER, KEEPER_OVER_OVERLAY);
+
+        if (!l)
+                return NULL;
+        l->state = KEPT_TAKEN;
+        tls_open(l, fd);
+        return l;
+}
+
+struct keeper_link *keeper_dial(struct kept *g, int worker)
+{
+        struct keeper *k = g->keeper;
+        struct keeper_link *l = link_new(g, worker, g->as_websocket ? KEEPER_AS_WEBSOCKET : KEEPER_STRAIGHT);
+
+        if (!l)
+                return NULL;
         const struct keeper_place *to = first_hop(l);
         if (to->ip.family)
                 dial_begin(l, to->ip, to->port);

@@ -66,6 +66,7 @@ enum keeper_link_state {
         KEPT_DIALLING,
         KEPT_ASKING,
         KEPT_WRAPPING, /* a WebSocket */
+        KEPT_TAKEN,    /* made by the gateway, over the overlay */
         KEPT_OPENING,
         KEPT_OPEN,
         KEPT_LEAVING,
@@ -79,7 +80,8 @@ struct keeper_link {
         struct list node;
         uint8_t state;
         int worker; /* asked for, then told; KEEPER_NO_WORKER: whichever accepts */
-        bool is_told, as_websocket;
+        bool is_told;
+        enum keeper_way way;
         mono_ms since;
         struct node_name name;
 
@@ -101,6 +103,9 @@ void keeper_link_enter(struct keeper_link *l, enum keeper_link_state next);
 struct keeper_link *keeper_dial(struct kept *g, int worker);
 /* Gives up what is under way; keeper_link_over follows, inside or later. */
 void keeper_dial_cancel(struct keeper_link *l);
+
+/* keeper_dial.c: a connection that is there, from TLS on. Takes fd. NULL: no memory. */
+struct keeper_link *keeper_dial_taken(struct kept *g, int fd);
 
 /* Told by keeper_socket.c, once. */
 void keeper_dial_wrapped(struct keeper_link *l, int fd); /* takes fd: the connection from here on */

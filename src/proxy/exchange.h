@@ -112,10 +112,10 @@ struct exchange {
         mono_ms caller_at;                /* when the network last said so; 0: not the network */
         struct upstream *upstream;
         struct target *target_in_use;
-        const char *way;        /* of the link it went over, see link_way; else NULL */
-        struct target *entered; /* whose load it is part of, or NULL */
-        bool is_probe;          /* it tries a target that was ejected */
-        struct target **tried;  /* failed targets, not to be picked again; in the arena when there are any */
+        const char *way, *way_reason; /* of the link it went over and why that one, see links.h; else NULL */
+        struct target *entered;       /* whose load it is part of, or NULL */
+        bool is_probe;                /* it tries a target that was ejected */
+        struct target **tried; /* failed targets, not to be picked again; in the arena when there are any */
         uint8_t tried_count;
         const char *refused; /* the reason word of our own answer, or NULL */
         const char *label;   /* names the route's kind in the log: a model, … ; empty */

@@ -173,26 +173,58 @@ static enum err wait_for(struct links *l, struct exchange *x, struct str id)
         return ERR_OK;
 }
 
-/* The link with the fewest streams, of those that take one more. */
-static struct up_h2 *conn_find(const struct link_agent *a, bool needs_tunnel)
+bool links_has_overlay(const struct links *l, struct str agent)
+{
+        const struct link_agent *a = agent_find(l, agent);
+
+        if (a)
+                list_for_each(node, &a->links)
+                        if (CONTAINER_OF(node, struct link, agent_node)->way == LINK_OVERLAY)
+                                return true;
+        return false;
+}
+
+/* The link with the fewest streams, of those that take one more. *has_any: there are some, which may be full. */
+static struct up_h2 *conn_find(const struct link_agent *a, bool of_overlay, bool needs_tunnel, bool *has_any)
 {
         struct up_h2 *best = NULL;
 
+        *has_any = false;
         list_for_each(node, &a->links) {
                 const struct link *link = CONTAINER_OF(node, struct link, agent_node);
-                struct up_h2 *h = up_h2_find(&link->target, needs_tunnel);
 
+                if ((link->way == LINK_OVERLAY) != of_overlay || link->state != LINK_SERVING)
+                        continue;
+                struct up_h2 *h = up_h2_find(&link->target, needs_tunnel);
+                *has_any = true;
                 if (h && (!best || up_h2_streams_count(h) < up_h2_streams_count(best)))
                         best = h;
         }
         return best;
 }
 
+/* Over the overlay or over a link of the agent's own, and why. */
+static struct up_h2 *conn_choose(const struct link_agent *a, const struct links_conf *conf, bool needs_tunnel,
+                                 const char **reason)
+{
+        bool has_overlay, has_own;
+        struct up_h2 *overlay = conn_find(a, true, needs_tunnel, &has_overlay),
+                     *own = conn_find(a, false, needs_tunnel, &has_own),
+                     *first = conf->prefers_overlay ? overlay : own;
+
+        *reason = !has_own       ? "no_own_link"
+                  : !has_overlay ? conf->has_overlay ? "overlay_down" : "no_overlay"
+                  : first        ? "preferred"
+                                 : "preferred_full";
+        return first ? first : conf->prefers_overlay ? own : overlay;
+}
+
 enum err links_connect(struct exchange *x, struct target *t)
 {
         struct links *l = x->w->links;
         struct link_agent *a = agent_find(l, t->agent);
-        struct up_h2 *h = a ? conn_find(a, x->is_websocket || x->request.is_datagram) : NULL;
+        bool needs_tunnel = x->is_websocket || x->request.is_datagram;
+        struct up_h2 *h = a ? conn_choose(a, &x->snap->links, needs_tunnel, &x->way_reason) : NULL;
 
         return h ? up_h2_begin(h, x) : wait_for(l, x, t->agent);
 }
@@ -294,7 +326,8 @@ enum err link_serve(struct link *link)
                 count++;
         if (count >= AGENT_LINKS_MAX)
                 return ERR_TOO_LARGE;
-        link->is_websocket = stream_peer_address(&link->stream, &port).family == 0; /* a half of a pair */
+        if (stream_peer_address(&link->stream, &port).family == 0) /* a half of a pair */
+                link->way = LINK_WEBSOCKET;
         stand_in_make(link);
         if ((e = up_h2_adopt_link(l->w, &link->target, link, &link->stream, &link->conn)) != ERR_OK)
                 return e;
@@ -316,7 +349,11 @@ enum err link_serve(struct link *link)
 
 const char *link_way(const struct link *link)
 {
-        return link->is_websocket ? "websocket" : "tls";
+        static const char *const ways[] = {
+                [LINK_STRAIGHT] = "straight", [LINK_WEBSOCKET] = "websocket", [LINK_OVERLAY] = "overlay"
+        };
+
+        return ways[link->way];
 }
 
 void link_lost(struct link *link, enum err e)

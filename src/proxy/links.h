@@ -28,6 +28,11 @@ void links_free(struct links *l);                   /* NULL is fine */
 
 /* An agent's connection, as its first message said (greeting.h), here or in the worker that accepted it. Takes fd. */
 void links_take(struct links *l, int fd);
+/*
+ * A connection that was made to this agent's address in the overlay. From here on it is like one that an agent made, and whoever is at
+ * its other end has to be that agent: nothing is believed because of the address. Takes fd.
+ */
+void links_take_overlay(struct links *l, struct str agent, int fd);
 
 /* The worker ends: agents are told to look elsewhere; what has links goes on with them. */
 void links_leave(struct links *l);
@@ -38,9 +43,18 @@ void links_judge(struct links *l);
 
 bool links_has(const struct links *l, struct str agent);     /* l may be NULL: no */
 bool links_expects(const struct links *l, struct str agent); /* has, or soon */
+bool links_has_overlay(const struct links *l,
+                       struct str agent); /* one that serves and came over the overlay */
 size_t links_count(const struct links *l);
 
-/* up_connect for a target behind a link. */
+/*
+ * up_connect for a target behind a link. Says in x->way_reason why over that one:
+ *   no_overlay     this gateway has none
+ *   overlay_down   it has, and no link of this agent's goes over it now
+ *   no_own_link    the agent has none that it made itself
+ *   preferred      there are both, and the configuration says which goes first
+ *   preferred_full there are both, and those that go first take no more streams
+ */
 MUST_USE enum err links_connect(struct exchange *x, struct target *t);
 
 /* ---- from the connection (up_h2.c) ---- */
@@ -49,5 +63,5 @@ MUST_USE enum err links_connect(struct exchange *x, struct target *t);
 void link_lost(struct link *link, enum err e);
 /* Nothing refers to it any more. */
 void link_closed(struct link *link);
-/* How it came: "tls", "websocket". */
+/* How it came: "straight", "websocket", "overlay". */
 const char *link_way(const struct link *link);

@@ -11,6 +11,8 @@
 #include "proxy/up_h2.h"
 #include "proxy/worker.h"
 
+enum link_way { LINK_STRAIGHT, LINK_WEBSOCKET, LINK_OVERLAY };
+
 enum link_state { LINK_OPENING, LINK_SERVING, LINK_LEAVING, LINK_CLOSED, LINK_STATES };
 
 /* An agent, while it has links, had some lately, or is waited for. */
@@ -33,7 +35,9 @@ struct link {
         struct list node; /* links.all */
         struct list agent_node;
         uint8_t state;
-        bool is_websocket;
+        uint8_t way;
+        uint8_t wanted_len; /* of the overlay's: whose it has to be */
+        char wanted[NODE_ID_BYTES_MAX];
 
         struct stream stream; /* while opening */
         struct up_h2 *conn;   /* NULL: not yet, or no more */

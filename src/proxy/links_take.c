@@ -41,6 +41,8 @@ static const char *name_find(struct link *link)
                 return "link_name";
         if (!conf->tls)
                 return "link_off";
+        if (link->wanted_len && !str_eq(node_id(&link->name), (struct str){ link->wanted, link->wanted_len }))
+                return "link_other_agent";
         link->authority_key = conf->authority_key;
         return link_refusal(conf, &link->name, link->identity) ? "link_agent" : NULL;
 }
@@ -82,7 +84,7 @@ static void on_closed(struct stream *s)
 
 static const struct stream_events opening_events = { on_open, on_ready, on_closed };
 
-void links_take(struct links *l, int fd)
+static struct link *link_new(struct links *l, int fd)
 {
         struct link *link =
                 l->w->snap->links.tls && l->opening_count < OPENING_MAX ? calloc(1, sizeof(*link)) : NULL;
@@ -90,14 +92,41 @@ void links_take(struct links *l, int fd)
         if (!link) {
                 measure_refused(l->w, "link_limit");
                 close(fd);
-                return;
+                return NULL;
         }
         link->links = l;
         list_init(&link->agent_node);
         list_add_last(&l->all, &link->node);
+        return link;
+}
+
+static void link_open(struct link *link, int fd)
+{
+        struct links *l = link->links;
+
         if (stream_open_tls_server(&link->stream, l->w->loop, fd, &opening_events, l->w->snap->links.tls) !=
             ERR_OK)
                 link_free(link);
         else
                 l->opening_count++;
+}
+
+void links_take(struct links *l, int fd)
+{
+        struct link *link = link_new(l, fd);
+
+        if (link)
+                link_open(link, fd);
+}
+
+void links_take_overlay(struct links *l, struct str agent, int fd)
+{
+        struct link *link = link_new(l, fd);
+
+        if (!link)
+                return;
+        link->way = LINK_OVERLAY;
+        link->wanted_len = (uint8_t)MIN(agent.len, sizeof(link->wanted));
+        memcpy(link->wanted, agent.ptr, link->wanted_len);
+        link_open(link, fd);
 }

@@ -121,6 +121,8 @@ static void add_upstream(struct buf *b, const struct exchange *x)
                 add_text(b, STR(",\"target\":\""), x->target_in_use->url);
         if (x->way)
                 add_text(b, STR(",\"way\":\""), str_of(x->way));
+        if (x->way && x->way_reason)
+                add_text(b, STR(",\"way_reason\":\""), str_of(x->way_reason));
         add_named_number(b, STR(",\"attempts\":"), x->attempts);
         if (x->first_byte_us)
                 add_ms(b, STR(",\"first_byte_ms\":"), x->first_byte_us - x->up_start_us);

@@ -31,7 +31,8 @@ struct links_conf {
         const struct link_agent_conf *agents; /* is_listed: nobody else */
         size_t agents_count;
         bool is_listed;
-        uint64_t authority_key; /* tells one authority from another */
+        bool has_overlay, prefers_overlay; /* agents are dialled there, too; and go first */
+        uint64_t authority_key;            /* tells one authority from another */
 };
 
 struct proxy_limits {

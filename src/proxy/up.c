@@ -251,7 +251,7 @@ enum err up_connect(struct exchange *x, struct target *t)
         struct up_h2 *h;
 
         x->target_in_use = t;
-        x->way = NULL;
+        x->way = x->way_reason = NULL;
         if (t->agent.len)
                 return links_connect(x, t);
         if (x->request.is_raw)

@@ -149,9 +149,9 @@ def story_the_straight_way_is_tried_first_and_then_the_other(t):
     other = links.gateway(t, nodes, ["ag-two/tg-app"], name="gw-two")
     second = links.agent(t, nodes, [other], {"tg-app": t.sample().url}, name="ag-two")
     links.links_open(other, 1)
-    same((ways(second), second.events("gateway_way")), ({"tls"}, []))
+    same((ways(second), second.events("gateway_way")), ({"straight"}, []))
     same(other.get("/bytes/3", token=False).status, 200)
-    eventually(lambda: [x["way"] for x in other.access_log() if "target" in x] == ["tls"], 10, lambda: f"{other.access_log()}")
+    eventually(lambda: [x["way"] for x in other.access_log() if "target" in x] == ["straight"], 10, lambda: f"{other.access_log()}")
 
 
 def story_a_gateway_that_is_down_is_not_asked_another_way(t):
