@@ -10,6 +10,7 @@
 #include "agent/joined.h"
 #include "agent/links.h"
 #include "agent/offered.h"
+#include "agent/overlay.h"
 #include "agent/sender.h"
 #include "agent/tell.h"
 #include "conf/reach.h"
@@ -40,6 +41,7 @@ struct agent {
         struct signals signals;
         struct log_sink log, access;
         struct agent_links *links;
+        struct agent_overlay overlay; /* joined.is_on */
         struct joined joined;
         struct handover handover;
         struct sender sender;
@@ -231,6 +233,7 @@ static void reload(struct agent *a)
                 access_log_place(a);
                 servers_place(a);
                 docker_place(a);
+                agent_overlay_read(&a->overlay);
                 log_info("config_applied", LOG_N("number", a->number), LOG_S("config", conf->version));
         }
         service_say("READY=1");
@@ -318,6 +321,7 @@ static void stop(struct agent *a, bool is_succeeded)
         if (!is_succeeded)
                 service_say("STOPPING=1");
         agent_links_stop(a->links);
+        agent_overlay_stop(&a->overlay);
         if (a->is_begun)
                 tell_stop(&a->tell);
         servers_stop(&a->servers);
@@ -381,6 +385,10 @@ static enum err joined_begin(struct agent *a, bool is_heir)
         tell_start(&a->tell, &a->joined, a->links, &a->sender, &a->servers, &a->docker, &a->worker);
         a->is_begun = true;
         docker_place(a);
+        /* Two with one key would take the tunnel from each other: the one before has ended by then. */
+        agent_overlay_start(&a->overlay, &a->worker, a->links, a->joined.folder,
+                            (uint16_t)conf_now(a)->agent.overlay,
+                            is_heir ? conf_now(a)->gateway.drain_timeout : 0);
         return joined_start(&a->joined, &(struct joined_conf){ .loop = a->loop,
                                                                .join = a->options->join,
                                                                .name = a->options->name,
@@ -470,6 +478,8 @@ static enum err start(struct agent *a, struct conf *conf, struct report *r)
         if ((e = agent_links_set(a->links, conf)) != ERR_OK)
                 return e;
         a->health = health_start(&a->worker, snap);
+        if (a->joined.is_on && conf->agent.overlay)
+                agent_overlay_open(&a->overlay, a->loop);
         if ((e = close_in(a)) != ERR_OK)
                 return e;
         if ((e = handover_open(&a->handover, a->loop, &handover_events, a)) != ERR_OK)
@@ -511,6 +521,7 @@ int agent_run(const struct agent_options *options)
         loop_run(a->loop);
         if (a->is_begun)
                 joined_end(&a->joined);
+        agent_overlay_free(&a->overlay);
         log_info("agent_stopped", LOG_N("status", a->exit_status));
         log_sink_close(&a->access);
         return a->exit_status;

@@ -11,6 +11,15 @@ enum {
         BYTES_MAX = 256 * 1024
 };
 
+static struct str detail_of(struct arena *arena, const struct keeper_standing *s)
+{
+        const char *own = s->problem ? s->problem : s->as_websocket ? "as WebSocket" : "";
+
+        if (!s->overlay_links)
+                return str_of(own);
+        return arena_format(arena, "%s%s%u over the overlay", own, own[0] ? ", " : "", s->overlay_links);
+}
+
 static void links_look(struct tell *t, const struct conf_agent *c, struct arena *arena, struct buf *text,
                        struct wire_report *r)
 {
@@ -28,9 +37,7 @@ static void links_look(struct tell *t, const struct conf_agent *c, struct arena 
                 *l = (struct wire_link_report){ .peer = arena_copy(arena, peer),
                                                 .up = s->links,
                                                 .wanted = MAX(s->workers, 1u) * (uint32_t)c->links,
-                                                .detail = s->problem        ? str_of(s->problem)
-                                                          : s->as_websocket ? STR("as WebSocket")
-                                                                            : STR("") };
+                                                .detail = detail_of(arena, s) };
                 buf_addf(text, "%.*s %u %u %.*s\n", STR_FMT(l->peer), l->up, l->wanted, STR_FMT(l->detail));
         }
         r->links = links;

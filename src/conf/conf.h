@@ -143,6 +143,15 @@ struct conf_links {
         bool is_listed;
 };
 
+/* Which link to an agent goes first where it has some of its own and some over the overlay. */
+enum conf_overlay_use { CONF_OVERLAY_SPARE, CONF_OVERLAY_PREFER };
+
+/* This gateway's place in the fleet's overlay. */
+struct conf_overlay {
+        uint64_t port; /* of UDP; 0: it has none */
+        enum conf_overlay_use use;
+};
+
 /* This machine's place in a tailnet. */
 struct conf_tailnet {
         struct str socket;      /* tailscaled's */
@@ -188,6 +197,7 @@ struct conf_gateway {
         struct str client_crl_pem; /* revoked ones; empty: not looked at */
         bool client_certificate_is_required;
         struct conf_links links;
+        struct conf_overlay overlay;
 };
 
 /* ---- shared by providers, upstreams and routes ---- */
@@ -454,6 +464,7 @@ struct conf_agent {
         size_t allow_count;
         uint64_t links; /* to each worker of a gateway */
         enum conf_websocket websocket;
+        uint64_t overlay;     /* gateways' UDP port of the overlay; 0: not used */
         struct str docker;    /* the Engine's socket; empty: not asked */
         struct str inference; /* "offer", "off", or places as find/server.h reads them */
         struct conf_dispatch dispatch;

@@ -249,6 +249,28 @@ static const struct conf_table conf_table_links = {
                "`link://AGENT/TARGET` of `upstreams`. Visitors never get there.",
 };
 
+static const struct conf_word overlay_words[] = {
+        { "spare", CONF_OVERLAY_SPARE, "the overlay where the agent has no link of its own here" },
+        { "prefer", CONF_OVERLAY_PREFER, "the overlay while it is up" },
+        { NULL },
+};
+static const struct conf_key overlay_keys[] = {
+        { "port", CONF_TYPE_NUMBER, 0, AT(draft_gateway, gateway.overlay.port), "0", 0, 65535,
+          .doc = "The UDP port where agents reach this gateway for the overlay, the same at all gateways; 51820 is usual. 0: there is none." },
+        { "use", CONF_TYPE_WORD, 0, AT(draft_gateway, gateway.overlay.use), "\"spare\"",
+          .words = overlay_words,
+          .doc = "What goes first where an agent has links of its own here and can be dialled over the overlay, too. What goes over the overlay is "
+                 "encrypted twice and costs more; it needs no way out for TCP." },
+};
+static const struct conf_table conf_table_overlay = {
+        "gateway.overlay",
+        .keys = overlay_keys,
+        .keys_count = ARRAY_SIZE(overlay_keys),
+        .short_key = "port",
+        .doc = "Agents' addresses in the overlay that control gives out are dialled as well. For a gateway that has joined a control; the tunnel "
+               "is in a private network of the process and changes nothing of this host.",
+};
+
 static const struct conf_key tailnet_keys[] = {
         { "socket", CONF_TYPE_TEXT, 0, AT(draft_gateway, tailnet_socket),
           "\"/var/run/tailscale/tailscaled.sock\"", .doc = "Where tailscaled listens." },
@@ -341,6 +363,8 @@ static const struct conf_key gateway_keys[] = {
         { "clientCertificates", CONF_TYPE_TABLE, 0, .table = &conf_table_client_certificates,
           .doc = "Certificates of clients, on every TLS listener." },
         { "links", CONF_TYPE_TABLE, 0, .table = &conf_table_links, .doc = "Agents that dial in." },
+        { "overlay", CONF_TYPE_TABLE, 0, .table = &conf_table_overlay,
+          .doc = "Agents that are dialled over the overlay." },
         { "tailnet", CONF_TYPE_TABLE, 0, .table = &conf_table_tailnet, .doc = "This machine's tailnet." },
         { "ai", CONF_TYPE_TABLE, 0, .table = &conf_table_ai, .doc = "Callers of the model APIs." },
         { "errorPages", CONF_TYPE_LIST, 0, AT(draft_gateway, error_pages), "[]",

@@ -299,6 +299,8 @@ static enum err links_build(struct build *b)
         links->agents = agents;
         links->agents_count = c->agents_count;
         links->is_listed = c->is_listed;
+        links->has_overlay = b->conf->gateway.overlay.port != 0;
+        links->prefers_overlay = b->conf->gateway.overlay.use == CONF_OVERLAY_PREFER;
         links->authority_key = build_key(b, c->authority_pem);
         return ERR_OK;
 }

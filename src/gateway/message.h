@@ -35,6 +35,9 @@ enum message_kind {
         /* tailnet process → supervisor; MESSAGE_CHANNEL the other way */
         MESSAGE_TAILNET,       /* struct message_tailnet: from now on; again every few seconds */
         MESSAGE_WHOIS_CHANNEL, /* supervisor → worker: as MESSAGE_CHANNEL, to the tailnet process */
+        /* supervisor → overlay process; MESSAGE_CHANNEL, too */
+        MESSAGE_MESH_READ, /* no body: what is stored may say something else now */
+        MESSAGE_MESH_CHANNEL, /* supervisor → worker: as MESSAGE_CHANNEL, to the overlay process (mesh_message.h) */
         /* reader → supervisor (reader.h) */
         MESSAGE_READ, /* struct message_read; fds where it went well: the bundle (only when it read the configuration), the keys or the tailnet's pair */
         /* an old supervisor → the one that took over */

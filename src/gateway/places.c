@@ -33,6 +33,8 @@ void child_forget(struct supervisor *s, const struct place *kept)
                 mailbox_forget(&s->node.mailbox);
         if (s->tailnet.pid)
                 mailbox_forget(&s->tailnet.mailbox);
+        if (s->mesh.pid)
+                mailbox_forget(&s->mesh.mailbox);
         if (s->pair.reader.pid)
                 mailbox_forget(&s->pair.reader.mailbox);
         fds_close((int[]){ s->succession.predecessor_fd, s->succession.metrics_fd, s->bundle_fd, s->pair.fd },
@@ -49,7 +51,7 @@ void child_forget(struct supervisor *s, const struct place *kept)
 
 /* In the child: forget what is the supervisor's, and be a worker. */
 static _Noreturn void become_worker(struct supervisor *s, struct place *p, int mailbox_fd, int keys_fd,
-                                    int whois_fd)
+                                    int whois_fd, int mesh_fd)
 {
         int fds[LISTENS_MAX];
         struct workproc_input input = { .index = p->index,
@@ -64,6 +66,7 @@ static _Noreturn void become_worker(struct supervisor *s, struct place *p, int m
                                         .mailbox_fd = mailbox_fd,
                                         .keys_fd = keys_fd,
                                         .whois_fd = whois_fd,
+                                        .mesh_fd = mesh_fd,
                                         .access_fd = s->access_fd,
                                         .user = s->user,
                                         .watchdog = &s->watchdog,
@@ -95,17 +98,18 @@ enum err worker_start(struct supervisor *s, struct place *p)
 
         if (e != ERR_OK)
                 return e;
-        int keys_fd = keyholder_channel(s, p->index), whois_fd = tailnetkeeper_channel(s, p->index);
+        int keys_fd = keyholder_channel(s, p->index), whois_fd = tailnetkeeper_channel(s, p->index),
+            mesh_fd = meshkeeper_channel(s, p->index);
         pid_t pid = fork();
         if (pid < 0) {
-                fds_close((int[]){ pair[0], pair[1], keys_fd, whois_fd }, 4);
+                fds_close((int[]){ pair[0], pair[1], keys_fd, whois_fd, mesh_fd }, 5);
                 return ERR_NO_MEMORY;
         }
         if (pid == 0) {
                 close(pair[0]);
-                become_worker(s, p, pair[1], keys_fd, whois_fd);
+                become_worker(s, p, pair[1], keys_fd, whois_fd, mesh_fd);
         }
-        fds_close((int[]){ pair[1], keys_fd, whois_fd }, 3);
+        fds_close((int[]){ pair[1], keys_fd, whois_fd, mesh_fd }, 4);
         p->pid = pid;
         p->started_at = loop_now(s->loop);
         p->applied = 0;
@@ -185,6 +189,8 @@ void children_reap(struct supervisor *s)
                         nodekeeper_died(s, status);
                 else if (pid == s->tailnet.pid)
                         tailnetkeeper_died(s, status);
+                else if (pid == s->mesh.pid)
+                        meshkeeper_died(s, status);
         }
 }
 

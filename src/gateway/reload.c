@@ -81,6 +81,7 @@ static void come_into_force(struct supervisor *s, struct reading *what)
         tailnetkeeper_follow(s);
         tailnetpair_in_force(s);
         tailnetpair_follow(s);
+        meshkeeper_follow(s);
         hand_over(s);
         again(s);
 }

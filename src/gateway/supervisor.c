@@ -26,8 +26,10 @@ void supervisor_drain(struct supervisor *s, bool is_patient)
         log_info("draining", LOG_N("timeout_ms", m.timeout_ms));
         s->is_stopping = true;
         nodekeeper_end(s);
-        if (s->running_count == 0)
+        if (s->running_count == 0) {
                 tailnetkeeper_end(s);
+                meshkeeper_end(s);
+        }
         if (!s->succession.is_done)
                 service_say("STOPPING=1\nSTATUS=Finishing what is under way, at most %lld s",
                             (long long)(m.timeout_ms / 1000));
@@ -243,6 +245,7 @@ int gateway_run(const struct gateway_options *options)
         keyholder_init(s);
         tailnetkeeper_init(s);
         tailnetpair_init(s);
+        meshkeeper_init(s);
         timer_init(&s->kill_timer, on_kill);
         timer_init(&s->alive_timer, on_alive);
         timer_init(&s->tickets_timer, on_tickets);
@@ -258,9 +261,11 @@ int gateway_run(const struct gateway_options *options)
         nodekeeper_start(s);
         tailnetkeeper_follow(s);
         tailnetpair_follow(s);
+        meshkeeper_follow(s);
         loop_run(s->loop);
         keyholder_end(s);
         tailnetkeeper_end(s);
+        meshkeeper_end(s);
         succession_end(s);
         log_info("gateway_stopped", LOG_N("status", s->exit_status));
         return s->exit_status;

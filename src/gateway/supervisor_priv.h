@@ -109,6 +109,17 @@ struct tailnetpair {
         char said[200]; /* the problem that was logged last; empty: none */
 };
 
+/* The process that has our place in the overlay: meshkeeper.c. */
+struct meshkeeper {
+        struct mailbox mailbox;
+        struct timer restart;
+        uint16_t port;
+        bool is_impossible; /* on this system; said in the log */
+        pid_t pid;          /* 0: none */
+        uint32_t deaths;
+        mono_ms started_at;
+};
+
 struct supervisor {
         const struct gateway_options *options;
         struct loop *loop;
@@ -146,6 +157,7 @@ struct supervisor {
         struct nodekeeper node;
         struct tailnetkeeper tailnet;
         struct tailnetpair pair;
+        struct meshkeeper mesh;
         int access_fd; /* the access log's file; -1: none */
 
         bool is_stopping, was_ready, is_reloading;
@@ -193,6 +205,15 @@ void tailnetpair_follow(struct supervisor *s);   /* as tailnetkeeper_follow */
 void tailnetpair_ask(struct supervisor *s);      /* now: what tailscaled offers may have changed */
 void tailnetpair_read(struct supervisor *s);     /* a reload begins to read the files */
 void tailnetpair_in_force(struct supervisor *s); /* what it read is in force */
+
+/* ---- meshkeeper.c ---- */
+
+void meshkeeper_init(struct supervisor *s);
+void meshkeeper_follow(struct supervisor *s); /* a configuration is in force, and with it what is stored */
+/* A worker's end of a new channel; -1: there is none. */
+int meshkeeper_channel(struct supervisor *s, unsigned worker);
+void meshkeeper_died(struct supervisor *s, int status);
+void meshkeeper_end(struct supervisor *s);
 
 /* ---- sockets.c ---- */
 

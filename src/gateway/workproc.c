@@ -7,6 +7,7 @@
 #include "gateway/build.h"
 #include "gateway/builtin.h"
 #include "gateway/keyclient.h"
+#include "gateway/meshclient.h"
 #include "gateway/message.h"
 #include "gateway/reader.h"
 #include "gateway/whoisclient.h"
@@ -32,6 +33,7 @@ struct workproc {
         struct mailbox mailbox;
         struct keyclient keys;
         struct whoisclient whois;
+        struct meshclient mesh;
         struct shared *shared;
         struct llm_shared *llm_shared;
         uint8_t ticket_keys[2][TLS_TICKET_KEY_BYTES]; /* the present one, the one before */
@@ -341,6 +343,9 @@ static void on_message(struct mailbox *m, uint32_t kind, struct str body, int *f
         } else if (kind == MESSAGE_WHOIS_CHANNEL && fds_count == 1) {
                 whoisclient_channel_set(&p->whois, fds[0]);
                 fds[0] = -1;
+        } else if (kind == MESSAGE_MESH_CHANNEL && fds_count == 1) {
+                meshclient_channel_set(&p->mesh, fds[0]);
+                fds[0] = -1;
         } else if (kind == MESSAGE_HANDOVER && fds_count == 1) {
                 worker_accept_link(&p->worker, fds[0]);
                 fds[0] = -1;
@@ -381,6 +386,7 @@ int workproc_run(const struct workproc_input *in)
                 return 1;
         }
         keyclient_measure(&p->keys, &p->worker);
+        meshclient_init(&p->mesh, &p->worker, in->mesh_fd);
         p->worker.callers = &p->whois.asker;
         p->worker.on_drained = on_drained;
         p->worker.on_closed_doors = on_closed_doors;

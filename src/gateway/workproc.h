@@ -23,6 +23,7 @@ struct workproc_input {
         int mailbox_fd; /* taken */
         int keys_fd;    /* the channel to the key holder, taken; -1: there is none now */
         int whois_fd;   /* the channel to the tailnet process, taken; -1: there is none now */
+        int mesh_fd;    /* the channel to the overlay process, taken; -1: there is none now */
         int access_fd;  /* the access log's file, taken; -1: there is none */
         struct sandbox_user user;
         const struct watchdog *watchdog;
