@@ -116,25 +116,41 @@ static void gateways_end(struct agent_overlay *o)
         o->stored = (struct node_overlay){ 0 };
 }
 
+static enum err private_set(struct agent_overlay *o)
+{
+        const struct node_overlay *s = &o->stored;
+        struct mesh_private_peer *peers = calloc(s->peers_count + 1, sizeof(*peers));
+        const struct mesh_private_conf conf = { s->key, s->v4, s->v6, peers, s->peers_count };
+
+        if (!peers)
+                return ERR_NO_MEMORY;
+        for (size_t i = 0; i < s->peers_count; i++) {
+                peers[i].v4 = s->peers[i].v4;
+                peers[i].v6 = s->peers[i].v6;
+                memcpy(peers[i].key, s->peers[i].key, sizeof(peers[i].key));
+        }
+        enum err e = mesh_private_set(o->private, &conf);
+        free(peers);
+        return e;
+}
+
 /* Which of them answer is still known by their keys: those are not called anew. */
 static void gateways_begin(struct agent_overlay *o)
 {
-        struct node_overlay *s = &o->stored;
-        struct mesh_private_peer *peers = calloc(s->peers_count + 1, sizeof(*peers));
+        const struct node_overlay *s = &o->stored;
+        enum err e = private_set(o);
 
-        o->gateways = calloc(s->peers_count + 1, sizeof(*o->gateways));
-        for (size_t i = 0; peers && o->gateways && i < s->peers_count; i++) {
-                peers[i] = (struct mesh_private_peer){ .v4 = s->peers[i].v4, .v6 = s->peers[i].v6 };
-                memcpy(peers[i].key, s->peers[i].key, sizeof(peers[i].key));
-                o->gateways[i] = (struct agent_overlay_gateway){ .overlay = o, .peer = &s->peers[i] };
-                o->gateways[i].is_up = mesh_private_has_session(o->private, s->peers[i].key);
-        }
-        const struct mesh_private_conf conf = { s->key, s->v4, s->v6, peers, s->peers_count };
-        enum err e = peers && o->gateways ? mesh_private_set(o->private, &conf) : ERR_NO_MEMORY;
+        if (!(o->gateways = calloc(s->peers_count + 1, sizeof(*o->gateways))))
+                e = ERR_NO_MEMORY;
+        for (size_t i = 0; o->gateways && i < s->peers_count; i++)
+                o->gateways[i] = (struct agent_overlay_gateway){
+                        .overlay = o,
+                        .peer = &s->peers[i],
+                        .is_up = mesh_private_has_session(o->private, s->peers[i].key),
+                };
         if (e != ERR_OK)
                 log_error("overlay_not_set", LOG_E(e),
                           LOG_C("meaning", "some gateways cannot dial this agent"));
-        free(peers);
 }
 
 void agent_overlay_read(struct agent_overlay *o)
