@@ -441,6 +441,8 @@ struct conf_dispatch {
         int64_t waiting_ms;
         uint64_t history_rows;
         int64_t history_ms;
+        uint64_t history_body_bytes, history_bodies_bytes; /* of one body (0: none is kept), of all */
+        int64_t history_bodies_ms;
 };
 
 /* Links as WebSockets. */

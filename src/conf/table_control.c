@@ -55,6 +55,15 @@ static const struct conf_key dispatch_keys[] = {
           10000000, .doc = "Requests that `/api/history` keeps, the newest ones; 0: none." },
         { "historyAge", CONF_TYPE_DURATION, 0, AT(draft_control, control.dispatch.history_ms), "\"30d\"",
           60 * 1000, INT64_C(3660) * 86400 * 1000, .doc = "How long they are kept." },
+        { "historyBodies", CONF_TYPE_BYTES, 0, AT(draft_control, control.dispatch.history_body_bytes), "0", 0,
+          64 << 10,
+          .doc = "How much of each request's body and of each answer's is kept with them, from its beginning; 0: nothing. Whoever "
+                 "reads the database or a backup reads them." },
+        { "historyBodiesTotal", CONF_TYPE_BYTES, 0, AT(draft_control, control.dispatch.history_bodies_bytes),
+          "\"256MiB\"", 0, INT64_C(1) << 40, .doc = "How much of all bodies is kept, the newest ones." },
+        { "historyBodiesAge", CONF_TYPE_DURATION, 0, AT(draft_control, control.dispatch.history_bodies_ms),
+          "\"1d\"", 60 * 1000, INT64_C(3660) * 86400 * 1000,
+          .doc = "How long bodies are kept, where their requests are." },
         { "answerBytes", CONF_TYPE_BYTES, 0, AT(draft_control, control.dispatch.answer_bytes), "\"8MiB\"",
           1024, 256 << 20, .doc = "The longest body of an answer in JSON; raw answers have no bound." },
 };

@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -5,6 +6,7 @@
 #include "control/control_priv.h"
 #include "control/dispatch.h"
 #include "control/routes_priv.h"
+#include "crypto/text.h"
 #include "dispatch/dispatcher.h"
 #include "proxy/reply.h"
 #include "store/dispatches.h"
@@ -144,6 +146,29 @@ static API_RUN(agent_register)
 
 /* ---- history, the stored default ---- */
 
+enum { BODIES_PAGE_MAX = 20 }; /* two of 64 KiB each, each byte six of JSON: no more than an answer may be */
+
+/* As text where it is, else as base64. */
+static void body_write(struct json_writer *w, const char *prefix, struct str body, int64_t whole_bytes)
+{
+        bool is_text = str_is_utf8(body);
+        char name[32], *text = is_text ? NULL : malloc(CRYPTO_BASE64_SIZE(body.len));
+
+        snprintf(name, sizeof(name), "%sbody", prefix);
+        json_write_key(w, str_of(name));
+        if (is_text)
+                json_write_str(w, body);
+        else if (text)
+                json_write_str(w, crypto_base64_format(body, text));
+        else
+                json_write_null(w);
+        free(text);
+        snprintf(name, sizeof(name), "%sbody_encoding", prefix);
+        json_write_member_str(w, str_of(name), is_text ? STR("text") : STR("base64"));
+        snprintf(name, sizeof(name), "%sbody_is_cut", prefix);
+        json_write_member_bool(w, str_of(name), (int64_t)body.len < whole_bytes);
+}
+
 static void dispatch_write(struct json_writer *w, const struct store_dispatch *d)
 {
         json_write_object_begin(w);
@@ -164,6 +189,10 @@ static void dispatch_write(struct json_writer *w, const struct store_dispatch *d
         json_write_member_str(w, STR("url"), d->url);
         json_write_member_str(w, STR("caller"), d->caller);
         json_write_member_int(w, STR("answer_bytes"), d->answer_bytes);
+        if (d->has_bodies) {
+                body_write(w, "request_", d->asked, d->asked_bytes);
+                body_write(w, "", d->answered, d->answer_bytes);
+        }
         json_write_key(w, STR("metadata"));
         json_write_object_begin(w);
         json_write_member_str(w, STR("agent_id"), d->agent);
@@ -203,19 +232,24 @@ static enum err history_write(struct api_call *c, const struct store_dispatch *r
 static API_RUN(dispatch_history_get)
 {
         struct str limit_text = api_query(c, "limit"), before_text = api_query(c, "before");
-        uint64_t limit = API_PAGE_DEFAULT, before = 0;
+        bool wants_bodies = str_eq(api_query(c, "bodies"), STR("true"));
+        uint64_t limit_max = wants_bodies ? BODIES_PAGE_MAX : STORE_DISPATCH_PAGE_MAX, before = 0;
+        uint64_t limit = MIN((uint64_t)API_PAGE_DEFAULT, limit_max);
         struct store_dispatch *rows;
         size_t count;
         enum err e;
 
-        if (limit_text.len &&
-            (units_parse_u64(limit_text, STORE_DISPATCH_PAGE_MAX, &limit) != ERR_OK || !limit))
-                return api_fail(c, 400, NULL, "\"limit\" must be a number from 1 to %d.",
-                                STORE_DISPATCH_PAGE_MAX);
+        if (limit_text.len && (units_parse_u64(limit_text, limit_max, &limit) != ERR_OK || !limit))
+                return api_fail(c, 400, NULL, "\"limit\" must be a number from 1 to %d%s.", (int)limit_max,
+                                wants_bodies ? " with bodies" : "");
+        if (wants_bodies && !(identity_permit_caller(permit)->scopes & (IDENTITY_DISPATCH | IDENTITY_ADMIN)))
+                return api_fail(c, 403, NULL, "Bodies are shown to keys of the scope dispatch.");
         if (before_text.len && units_parse_u64(before_text, INT64_MAX, &before) != ERR_OK)
                 return api_fail(c, 400, NULL, "\"before\" must be the \"next\" of the page before.");
         e = store_dispatch_list(t, identity_permit_org(permit), (int64_t)before, (unsigned)limit, &c->work,
                                 &rows, &count);
+        if (e == ERR_OK && wants_bodies)
+                e = store_dispatch_bodies(t, &c->work, rows, count);
         return e == ERR_OK ? history_write(c, rows, count, count == limit) : e;
 }
 
@@ -270,6 +304,9 @@ static const struct schema ask_schema = { "DispatchRequest", 1, NULL, 0, "docs/p
 static const struct api_parameter history_query[] = {
         { "limit", "requests of a page, 1 to 1000; 100 when not given" },
         { "before", "the `next` of the page before" },
+        { "bodies",
+          "`true`: with the bodies that are kept (control.dispatch.historyBodies), 20 requests a page at most; needs the "
+          "scope `dispatch`" },
         { NULL },
 };
 

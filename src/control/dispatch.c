@@ -46,6 +46,7 @@ enum err dispatch_start(struct control *c)
                                                  .waiting_max = conf->waiting,
                                                  .waiting_ms = conf->waiting_ms,
                                                  .answer_bytes = conf->answer_bytes,
+                                                 .body_bytes_kept = (size_t)conf->history_body_bytes,
                                                  .on_done = on_done,
                                                  .context = c };
         enum err e;

@@ -11,7 +11,9 @@ enum {
         ROWS_MAX = 2000, /* of a batch: written at once when it is full */
         BATCHES_MAX = 4, /* that wait for the store */
         WRITE_MS = 500,
-        PRUNED_MAX = 2 * ROWS_MAX, /* at a time */
+        PRUNED_MAX = 2 * ROWS_MAX,  /* at a time */
+        BODIES_BYTES_MAX = 8 << 20, /* of a batch, likewise */
+        PRUNE_MS = 10 * 60 * 1000,  /* where nothing is written */
         COUNTS_MS = 5 * 1000,
         FORGOTTEN_MAX = 64
 };
@@ -21,8 +23,9 @@ enum {
 struct batch {
         struct store_job job;
         struct arena arena;
-        int64_t rows_max;
-        int64_t kept_ms;
+        int64_t rows_max, bodies_max;
+        int64_t kept_ms, bodies_kept_ms;
+        size_t bodies_bytes; /* in rows */
         struct store_dispatch rows[ROWS_MAX];
         size_t count;
         struct store_dispatch_source *sources; /* changed ones; NULL: not now */
@@ -36,7 +39,7 @@ struct dispatch_history {
         struct batch *batch; /* being filled; NULL: empty */
         struct timer timer;
         unsigned writing_count; /* batches the store has */
-        uint64_t left_out;
+        uint64_t left_out, bodies_left_out;
         unix_ms counted; /* addresses used since then are not written yet */
 };
 
@@ -52,9 +55,11 @@ static enum err batch_run(struct store_job *job, struct store_txn *t)
                 e = store_dispatch_source_put(t, &b->sources[i]);
         for (size_t i = 0; i < b->forgotten_count && e == ERR_OK; i++)
                 e = store_dispatch_sources_remove(t, STORE_ORG_DEFAULT, b->forgotten[i]);
-        return e == ERR_OK
-                       ? store_dispatch_prune(t, store_now(t) - b->kept_ms, b->rows_max, PRUNED_MAX, &removed)
-                       : e;
+        if (e == ERR_OK)
+                e = store_dispatch_prune(t, store_now(t) - b->kept_ms, b->rows_max, PRUNED_MAX, &removed);
+        return e == ERR_OK ? store_dispatch_bodies_prune(t, store_now(t) - MIN(b->kept_ms, b->bodies_kept_ms),
+                                                         b->rows_max, b->bodies_max, PRUNED_MAX)
+                           : e;
 }
 
 /* The one being filled. NULL: no memory. */
@@ -68,6 +73,8 @@ static struct batch *batch_get(struct dispatch_history *h)
         arena_init(&b->arena, NULL, 0, 64 << 20);
         b->rows_max = (int64_t)conf->history_rows;
         b->kept_ms = conf->history_ms;
+        b->bodies_max = conf->history_body_bytes ? (int64_t)conf->history_bodies_bytes : 0;
+        b->bodies_kept_ms = conf->history_bodies_ms;
         h->batch = b;
         timer_set(h->control->loop, &h->timer, loop_now(h->control->loop) + WRITE_MS);
         return b;
@@ -142,12 +149,14 @@ static void on_time(struct timer *t)
 {
         struct dispatch_history *h = CONTAINER_OF(t, struct dispatch_history, timer);
 
+        if (!h->batch) /* for what has grown old since the last one */
+                (void)batch_get(h);
         write_down(h);
-        if (h->batch)
-                timer_set(h->control->loop, t, loop_now(h->control->loop) + WRITE_MS);
-        if (h->left_out)
-                log_warning("dispatch_history_left_out", LOG_N("requests", h->left_out));
-        h->left_out = 0;
+        timer_set(h->control->loop, t, loop_now(h->control->loop) + (h->batch ? WRITE_MS : PRUNE_MS));
+        if (h->left_out || h->bodies_left_out)
+                log_warning("dispatch_history_left_out", LOG_N("requests", h->left_out),
+                            LOG_N("bodies", h->bodies_left_out));
+        h->left_out = h->bodies_left_out = 0;
 }
 
 void dispatch_history_forget(struct dispatch_history *h, struct str agent)
@@ -156,6 +165,22 @@ void dispatch_history_forget(struct dispatch_history *h, struct str agent)
 
         if (b && b->forgotten_count < FORGOTTEN_MAX) /* more are found again at the next start */
                 b->forgotten[b->forgotten_count++] = arena_copy(&b->arena, agent);
+}
+
+static void bodies_take(struct dispatch_history *h, struct batch *b, struct store_dispatch *row,
+                        const struct dispatch_record *r)
+{
+        if (b->bodies_max == 0)
+                return;
+        if (b->bodies_bytes >= BODIES_BYTES_MAX) { /* the store is slow */
+                h->bodies_left_out++;
+                return;
+        }
+        row->has_bodies = true;
+        row->asked = arena_copy(&b->arena, r->asked);
+        row->asked_bytes = (int64_t)r->asked_bytes;
+        row->answered = arena_copy(&b->arena, r->answered);
+        b->bodies_bytes += row->asked.len + row->answered.len;
 }
 
 void dispatch_history_add(struct dispatch_history *h, const struct dispatch_record *r)
@@ -168,22 +193,23 @@ void dispatch_history_add(struct dispatch_history *h, const struct dispatch_reco
                 h->left_out++;
                 return;
         }
-        b->rows[b->count++] =
-                (struct store_dispatch){ .org = STORE_ORG_DEFAULT,
-                                         .request = arena_copy(&b->arena, r->id),
-                                         .caller = arena_copy(&b->arena, r->caller),
-                                         .method = arena_copy(&b->arena, r->method),
-                                         .url = arena_copy(&b->arena,
-                                                           str_sub(r->url, 0, STORE_DISPATCH_URL_MAX)),
-                                         .agent = arena_copy(&b->arena, r->agent_id),
-                                         .source = arena_copy(&b->arena, r->source_ip),
-                                         .error = arena_copy(&b->arena, str_of(r->error)),
-                                         .begun = r->begun,
-                                         .status = r->status,
-                                         .duration_ms = r->duration_ms,
-                                         .answer_bytes = (int64_t)r->answer_bytes,
-                                         .attempts = (int64_t)r->attempts };
-        if (b->count == ROWS_MAX)
+        struct store_dispatch *row = &b->rows[b->count++];
+        *row = (struct store_dispatch){ .org = STORE_ORG_DEFAULT,
+                                        .request = arena_copy(&b->arena, r->id),
+                                        .caller = arena_copy(&b->arena, r->caller),
+                                        .method = arena_copy(&b->arena, r->method),
+                                        .url = arena_copy(&b->arena,
+                                                          str_sub(r->url, 0, STORE_DISPATCH_URL_MAX)),
+                                        .agent = arena_copy(&b->arena, r->agent_id),
+                                        .source = arena_copy(&b->arena, r->source_ip),
+                                        .error = arena_copy(&b->arena, str_of(r->error)),
+                                        .begun = r->begun,
+                                        .status = r->status,
+                                        .duration_ms = r->duration_ms,
+                                        .answer_bytes = (int64_t)r->answer_bytes,
+                                        .attempts = (int64_t)r->attempts };
+        bodies_take(h, b, row, r);
+        if (b->count == ROWS_MAX || b->bodies_bytes >= BODIES_BYTES_MAX)
                 write_down(h);
 }
 
@@ -234,6 +260,7 @@ enum err dispatch_history_new(struct control *c, struct dispatch_history **out)
         h->control = c;
         h->counted = loop_wall(c->loop);
         timer_init(&h->timer, on_time);
+        timer_set(c->loop, &h->timer, loop_now(c->loop) + WRITE_MS);
         writing = h;
         *out = h;
         return ERR_OK;

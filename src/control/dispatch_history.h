@@ -2,7 +2,8 @@
  * control/dispatch_history.h - what became of requests that were sent out, written down together, and the counts of addresses.
  *
  * A request that is over waits in memory for at most half a second; what does not fit (the store is slow) is counted and left out, so
- * that no request waits for the disk. Kept: `control.dispatch.history` and `historyAge`. Thread: the loop's.
+ * that no request waits for the disk. Kept: `control.dispatch.history` and `historyAge`, bodies only where `historyBodies` asks for
+ * them, and no longer than its neighbours say, whether requests come or not. Thread: the loop's.
  */
 #pragma once
 

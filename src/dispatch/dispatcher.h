@@ -27,6 +27,8 @@ struct dispatch_record {
         int64_t duration_ms;
         uint64_t answer_bytes;
         unsigned attempts;
+        struct str asked, answered; /* the bodies, each up to body_bytes_kept */
+        uint64_t asked_bytes;       /* of the whole */
 };
 
 struct dispatcher_conf {
@@ -34,8 +36,9 @@ struct dispatcher_conf {
         uint32_t agent_requests, caller_requests;  /* at a time; a caller's waiting ones too */
         struct units_rate agent_rate, caller_rate; /* count 0: none */
         size_t waiting_max;
-        int64_t waiting_ms;    /* for a turn */
-        uint64_t answer_bytes; /* held of one answer */
+        int64_t waiting_ms;     /* for a turn */
+        uint64_t answer_bytes;  /* held of one answer */
+        size_t body_bytes_kept; /* for the record, of each body; 0: nothing */
         void (*on_done)(void *context, const struct dispatch_record *r);
         void *context;
 };

@@ -64,6 +64,8 @@ struct execution {
         size_t fields_count;
         struct buf body; /* JSON: of the answer; raw: what the caller has not taken */
         uint64_t answer_bytes;
+        struct str asked;    /* the body as its caller sent it */
+        struct buf answered; /* for the record: the answer's beginning */
 
         /* the answer on its way out */
         bool head_is_out, is_whole; /* nothing more comes */

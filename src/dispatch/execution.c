@@ -32,7 +32,10 @@ static void record(struct execution *e)
                                      .begun = e->begun,
                                      .duration_ms = loop_now(d->w->loop) - e->begun_at,
                                      .answer_bytes = e->answer_bytes,
-                                     .attempts = e->attempts };
+                                     .attempts = e->attempts,
+                                     .asked = str_sub(e->asked, 0, d->conf.body_bytes_kept),
+                                     .asked_bytes = e->asked.len,
+                                     .answered = buf_str(&e->answered) };
 
         r.url = dispatch_url_format(&ask->url, &e->order.arena);
         if (d->conf.on_done)
@@ -95,6 +98,7 @@ static void on_gone(struct task *t)
         struct execution *e = CONTAINER_OF(t, struct execution, gone);
 
         buf_fini(&e->body);
+        buf_fini(&e->answered);
         arena_fini(&e->order.arena);
         free(e);
 }
@@ -290,6 +294,7 @@ static void on_head(struct call *call, const struct http_head *head)
 
         e->error = NULL;
         buf_clear(&e->body);
+        buf_clear(&e->answered);
         if (own || call_is_refused(call)) {
                 e->error = error_word(own ? own->value : str_of(call->side.x->refused));
                 return;
@@ -311,8 +316,10 @@ static size_t on_data(struct call *call, const struct side_data *d)
                 return len;
         if (e->order.is_raw && e->body.len)
                 return 0; /* the caller has not taken what is there */
-        for (size_t i = 0; i < d->slices_count; i++)
+        for (size_t i = 0; i < d->slices_count; i++) {
                 buf_add(&e->body, d->slices[i]);
+                buf_add(&e->answered, str_sub(d->slices[i], 0, e->d->conf.body_bytes_kept - e->answered.len));
+        }
         e->answer_bytes += len;
         if (e->body.full)
                 cut(e, "answer_too_large");
@@ -499,6 +506,8 @@ enum dispatch_start dispatcher_execute(struct dispatcher *d, struct exchange *x,
         list_init(&e->node);
         timer_init(&e->timer, on_late);
         task_init(&e->gone, on_gone);
+        e->asked = e->order.ask.body;
+        buf_init(&e->answered, d->conf.body_bytes_kept);
         buf_init(&e->body, order->is_raw ? SIZE_MAX / 2 : d->conf.answer_bytes);
         timer_set(d->w->loop, &e->timer, e->deadline);
         x->up = &e->side;

@@ -18,6 +18,23 @@ static enum err row_add(struct store_txn *t, const struct store_dispatch *row)
                 VALUE_INT(row->attempts));
 }
 
+static enum err bodies_add(struct store_txn *t, const struct store_dispatch *row)
+{
+        int64_t bytes = (int64_t)(row->asked.len + row->answered.len), kept;
+        enum err e =
+                STORE_NUMBER_OF(t, "UPDATE counters SET value = value + $2 WHERE name = $1 RETURNING value",
+                                &kept, VALUE_TEXT(STR("dispatch_bodies")), VALUE_INT(bytes));
+
+        if (e != ERR_OK)
+                return e;
+        return STORE_EXEC(t,
+                          "INSERT INTO dispatch_bodies (id, org, begun, past, asked, asked_bytes, answered) "
+                          "VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                          NULL, VALUE_INT(row->id), VALUE_INT(row->org), VALUE_INT(row->begun),
+                          VALUE_INT(kept - bytes), VALUE_BYTES(row->asked), VALUE_INT(row->asked_bytes),
+                          VALUE_BYTES(row->answered));
+}
+
 enum err store_dispatch_add(struct store_txn *t, struct store_dispatch *rows, size_t count)
 {
         int64_t last;
@@ -27,7 +44,8 @@ enum err store_dispatch_add(struct store_txn *t, struct store_dispatch *rows, si
 
         for (size_t i = 0; i < count && e == ERR_OK; i++) {
                 rows[i].id = last - (int64_t)count + 1 + (int64_t)i;
-                e = row_add(t, &rows[i]);
+                if ((e = row_add(t, &rows[i])) == ERR_OK && rows[i].has_bodies)
+                        e = bodies_add(t, &rows[i]);
         }
         return e;
 }
@@ -69,6 +87,30 @@ enum err store_dispatch_list(struct store_txn *t, int64_t org, int64_t before, u
         return e == ERR_OK && a->full ? ERR_NO_MEMORY : e;
 }
 
+enum err store_dispatch_bodies(struct store_txn *t, struct arena *a, struct store_dispatch *rows,
+                               size_t count)
+{
+        enum err e = ERR_OK;
+
+        for (size_t i = 0; i < count && e == ERR_OK; i++) {
+                struct store_dispatch *row = &rows[i];
+                struct store_rows found;
+                bool has_row = false;
+
+                e = STORE_ROWS_BEGIN(
+                        t, &found,
+                        "SELECT asked, asked_bytes, answered FROM dispatch_bodies WHERE org = $1 AND id = $2",
+                        VALUE_INT(row->org), VALUE_INT(row->id));
+                while (e == ERR_OK && (e = store_rows_next(&found, &has_row)) == ERR_OK && has_row) {
+                        row->has_bodies = true;
+                        row->asked = arena_copy(a, store_rows_text(&found, 0));
+                        row->asked_bytes = store_rows_number(&found, 1);
+                        row->answered = arena_copy(a, store_rows_text(&found, 2));
+                }
+        }
+        return e == ERR_OK && a->full ? ERR_NO_MEMORY : e;
+}
+
 enum err store_dispatch_prune(struct store_txn *t, unix_ms since, int64_t rows_max, unsigned limit,
                               int64_t *removed)
 {
@@ -89,6 +131,37 @@ enum err store_dispatch_prune(struct store_txn *t, unix_ms since, int64_t rows_m
                         "ORDER BY begun LIMIT $2)",
                         &old, VALUE_INT(since), VALUE_INT(limit));
         *removed = many + old;
+        return e;
+}
+
+enum err store_dispatch_bodies_prune(struct store_txn *t, unix_ms since, int64_t rows_max, int64_t bytes_max,
+                                     unsigned limit)
+{
+        int64_t last, kept;
+        enum err e = STORE_NUMBER_OF(t, "SELECT value FROM counters WHERE name = $1", &last,
+                                     VALUE_TEXT(STR("dispatch")));
+
+        if (e == ERR_OK)
+                e = STORE_NUMBER_OF(t, "SELECT value FROM counters WHERE name = $1", &kept,
+                                    VALUE_TEXT(STR("dispatch_bodies")));
+        if (e == ERR_OK)
+                e = STORE_EXEC(
+                        t,
+                        "DELETE FROM dispatch_bodies WHERE id IN (SELECT id FROM dispatch_bodies WHERE "
+                        "id <= $1 ORDER BY id LIMIT $2)",
+                        NULL, VALUE_INT(last - rows_max), VALUE_INT(limit));
+        if (e == ERR_OK)
+                e = STORE_EXEC(
+                        t,
+                        "DELETE FROM dispatch_bodies WHERE id IN (SELECT id FROM dispatch_bodies WHERE "
+                        "begun < $1 ORDER BY begun LIMIT $2)",
+                        NULL, VALUE_INT(since), VALUE_INT(limit));
+        if (e == ERR_OK)
+                e = STORE_EXEC(
+                        t,
+                        "DELETE FROM dispatch_bodies WHERE id IN (SELECT id FROM dispatch_bodies WHERE "
+                        "past < $1 ORDER BY past LIMIT $2)",
+                        NULL, VALUE_INT(bytes_max ? kept - bytes_max : INT64_MAX), VALUE_INT(limit));
         return e;
 }
 

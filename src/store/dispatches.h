@@ -16,18 +16,29 @@ struct store_dispatch {
         struct str request, caller, method, url, agent, source, error; /* error empty: an answer came */
         unix_ms begun;
         int64_t status, duration_ms, answer_bytes, attempts;
+        /* Beginnings of the bodies, where they are kept: what was asked with, and the answer's. */
+        bool has_bodies;
+        struct str asked, answered;
+        int64_t asked_bytes; /* of the whole */
 };
 
 /* Gives the rows their ids, in their order. A longer URL is cut. */
 MUST_USE enum err store_dispatch_add(struct store_txn *t, struct store_dispatch *rows, size_t count);
 
-/* The newest first; `before` 0: from the end. `limit` up to STORE_DISPATCH_PAGE_MAX. */
+/* The newest first; `before` 0: from the end. `limit` up to STORE_DISPATCH_PAGE_MAX. Without bodies. */
 MUST_USE enum err store_dispatch_list(struct store_txn *t, int64_t org, int64_t before, unsigned limit,
                                       struct arena *a, struct store_dispatch **out, size_t *count);
+/* Those of rows that were listed, where they are kept. */
+MUST_USE enum err store_dispatch_bodies(struct store_txn *t, struct arena *a, struct store_dispatch *rows,
+                                        size_t count);
 
 /* Keeps the newest `rows_max` that began at or after `since`; removes at most twice `limit` of the others at a time. */
 MUST_USE enum err store_dispatch_prune(struct store_txn *t, unix_ms since, int64_t rows_max, unsigned limit,
                                        int64_t *removed);
+
+/* The same for bodies: the newest of `bytes_max` in all, of rows that are kept. */
+MUST_USE enum err store_dispatch_bodies_prune(struct store_txn *t, unix_ms since, int64_t rows_max,
+                                              int64_t bytes_max, unsigned limit);
 
 /* What was counted of one address of one agent. */
 struct store_dispatch_source {

@@ -124,10 +124,19 @@ static const char dispatches[] =
         " PRIMARY KEY (org, agent, address)) {strict};"
         "INSERT INTO counters (name, value) VALUES ('dispatch', 0);";
 
+/* `past`: how many bytes of bodies were ever kept before this row's: what is too much goes by it, without a sum. */
+static const char bodies[] =
+        "CREATE TABLE dispatch_bodies (id {int} PRIMARY KEY, org {int} NOT NULL, begun {int} NOT NULL, past {int} NOT NULL,"
+        " asked {bytes} NOT NULL, asked_bytes {int} NOT NULL, answered {bytes} NOT NULL) {strict};"
+        "CREATE INDEX dispatch_bodies_begun ON dispatch_bodies (begun);"
+        "CREATE INDEX dispatch_bodies_past ON dispatch_bodies (past);"
+        "INSERT INTO counters (name, value) VALUES ('dispatch_bodies', 0);";
+
 const struct store_step store_steps[] = {
         { "the first tables", first },
         { "which control leads", leader },
         { "which controls there are, and who is at which", controls },
         { "requests that agents sent out", dispatches },
+        { "their bodies, where they are kept", bodies },
 };
 const int store_steps_count = ARRAY_SIZE(store_steps);

@@ -25,6 +25,7 @@ const struct store_listed store_listed[] = {
         { "dispatches", NULL,
           "id, org, request, caller, method, url, agent, source, error, begun, status, duration_ms, answer_bytes, attempts",
           "id", "n", false },
+        { "dispatch_bodies", NULL, "id, org, begun, past, asked, asked_bytes, answered", "id", "n", false },
         { "dispatch_sources", NULL, "org, agent, address, requests, failures, used", "org, agent, address",
           "ntt", false },
 };

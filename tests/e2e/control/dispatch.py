@@ -180,6 +180,43 @@ def story_history_and_counts_outlive_a_restart(t, seconds=120):
     same(s.control.ask("GET", "/api/history?limit=0").status, 400)
 
 
+def story_bodies_are_kept_if_asked(t, seconds=120):
+    """Off at first; then bounded, and shown to who may send."""
+    s = Senders(t)
+
+    def script(c, request):
+        if "/bin" in request.target:
+            c.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n\xff\x00\x01\x02")
+        else:
+            c.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\n" + b"a" * 2000)
+
+    up = t.upstream(script)
+    base = f"http://127.0.0.1:{up.port}"
+    s.execute(f"{base}/x", method="POST", body="never kept")
+    eventually(lambda: s.look("/history?bodies=true")["history"], 20, "no history")
+    assert not [k for k in s.look("/history?bodies=true")["history"][0] if "body" in k]
+    s.control.stop()
+    again = Control(t, "control-again", s.control.port, dispatch={"allow": LOOPBACK, "historyBodies": 1024, "historyBodiesTotal": 4000})
+    again.key, s.control = s.control.key, again
+    s.wait_available(2)
+    s.execute(f"{base}/x", method="POST", body="p" * 1500)
+    s.execute(f"{base}/bin")
+    raw = s.control.ask("POST", "/api/execute", {"url": f"{base}/x"}, headers={"Accept": "application/octet-stream"})
+    same(raw.data, b"a" * 2000)
+    found = eventually(lambda: (h := s.look("/history?bodies=true")["history"]) and len(h) == 4 and h, 20, lambda: s.look("/history"))
+    same([(h.get("request_body"), h.get("request_body_is_cut")) for h in found], [("", False), ("", False), ("p" * 1024, True), (None, None)])
+    same([(h.get("body"), h.get("body_encoding"), h.get("body_is_cut")) for h in found],
+         [("a" * 1024, "text", True), (base64.b64encode(b"\xff\x00\x01\x02").decode(), "base64", False), ("a" * 1024, "text", True), (None, None, None)])
+    assert not [k for k in s.look("/history")["history"][0] if "body" in k]  # asked for, each time
+    reader = s.control.new_key("reader", "read")
+    same(s.control.ask("GET", "/api/history", key=reader).status, 200)
+    same(s.control.ask("GET", "/api/history?bodies=true", key=reader).status, 403)
+    same(s.control.ask("GET", "/api/history?bodies=true&limit=21").status, 400)
+    for _ in range(3):  # the newest of 4000 bytes
+        s.execute(f"{base}/x")
+    eventually(lambda: ["body" in h for h in s.look("/history?bodies=true")["history"]] == [True] * 3 + [False] * 4, 20, lambda: s.look("/history?bodies=true"))
+
+
 def story_agents_by_name_and_tag(t, seconds=120):
     s = Senders(t, (("home", ["127.0.0.2"]), ("work", ["127.0.0.4"]), ("attic", ["127.0.0.6"])))
     up = t.sample()

@@ -75,6 +75,107 @@ static void test_history_is_newest_first_and_bounded(void **state)
         kit_run(k, prune_some, k);
 }
 
+/* Five requests, of which the even ones have bodies of 10 bytes together. */
+static enum err add_bodies(struct store_txn *t, void *context)
+{
+        struct store_dispatch rows[5] = { 0 };
+
+        for (int i = 0; i < 5; i++) {
+                rows[i] = (struct store_dispatch){ .org = 1,
+                                                   .request = STR("r"),
+                                                   .caller = STR("sender"),
+                                                   .method = STR("POST"),
+                                                   .url = STR("https://example.com/"),
+                                                   .agent = STR("ag-1"),
+                                                   .source = STR("192.0.2.1"),
+                                                   .begun = 100 + i,
+                                                   .answer_bytes = 1000 };
+                if (i % 2 == 0) {
+                        rows[i].has_bodies = true;
+                        rows[i].asked = STR("as\0ed");
+                        rows[i].asked_bytes = 70;
+                        rows[i].answered = i == 4 ? STR("") : STR("\xff\x00\x01\x02z");
+                }
+        }
+        return store_dispatch_add(t, rows, ARRAY_SIZE(rows));
+}
+
+static size_t bodies_count(struct store_txn *t, struct kit *k, struct store_dispatch **rows)
+{
+        size_t count, with = 0;
+
+        assert_err(store_dispatch_list(t, 1, 0, 100, &k->arena, rows, &count), ERR_OK);
+        assert_err(store_dispatch_bodies(t, &k->arena, *rows, count), ERR_OK);
+        for (size_t i = 0; i < count; i++)
+                with += (*rows)[i].has_bodies;
+        return with;
+}
+
+static enum err look_at_bodies(struct store_txn *t, void *context)
+{
+        struct kit *k = context;
+        struct store_dispatch *rows;
+
+        assert_int_equal(bodies_count(t, k, &rows), 3);
+        assert_true(rows[0].has_bodies && !rows[1].has_bodies && rows[2].has_bodies);
+        assert_str(rows[2].asked, STR("as\0ed"));
+        assert_int_equal(rows[2].asked_bytes, 70);
+        assert_str(rows[2].answered, STR("\xff\x00\x01\x02z"));
+        assert_int_equal(rows[0].answered.len, 0);
+        return ERR_OK;
+}
+
+static enum err prune_bodies(struct store_txn *t, void *context)
+{
+        static const struct {
+                const char *why;
+                unix_ms since;
+                int64_t rows_max, bytes_max;
+                size_t left;
+        } cases[] = {
+                { "all within all bounds", 0, 100, 100, 3 },
+                { "what is exactly the bound stays", 0, 100, 25, 3 },
+                { "by bytes: the oldest goes", 0, 100, 24, 2 },
+                { "by age", 103, 100, 100, 1 },
+                { "its request goes: so does it", 0, 0, 100, 0 },
+        };
+        struct kit *k = context;
+        struct store_dispatch *rows;
+
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                assert_err(store_dispatch_bodies_prune(t, cases[i].since, cases[i].rows_max,
+                                                       cases[i].bytes_max, 10),
+                           ERR_OK);
+                if (bodies_count(t, k, &rows) != cases[i].left)
+                        fail_msg("%s: %zu", cases[i].why, bodies_count(t, k, &rows));
+        }
+        return ERR_OK;
+}
+
+static enum err switch_bodies_off(struct store_txn *t, void *context)
+{
+        struct kit *k = context;
+        struct store_dispatch *rows;
+
+        assert_err(store_dispatch_bodies_prune(t, 0, 100, 0, 2), ERR_OK);
+        assert_int_equal(bodies_count(t, k, &rows), 1); /* so many at a time */
+        assert_err(store_dispatch_bodies_prune(t, 0, 100, 0, 2), ERR_OK);
+        assert_int_equal(bodies_count(t, k, &rows), 0);
+        return ERR_OK;
+}
+
+static void test_bodies_are_bounded_by_age_and_bytes(void **state)
+{
+        struct kit *k = *state;
+
+        kit_run(k, add_bodies, NULL);
+        kit_reopen(k);
+        kit_run(k, look_at_bodies, k);
+        kit_run(k, prune_bodies, k);
+        kit_run(k, add_bodies, NULL);
+        kit_run(k, switch_bodies_off, k);
+}
+
 static enum err put_sources(struct store_txn *t, void *context)
 {
         struct store_dispatch_source row = { 1, STR("ag-1"), STR("192.0.2.1"), 5, 1, 77 };
@@ -137,6 +238,7 @@ int dispatches_tests(void)
 {
         const struct CMUnitTest tests[] = {
                 KIT_TEST(test_history_is_newest_first_and_bounded),
+                KIT_TEST(test_bodies_are_bounded_by_age_and_bytes),
                 KIT_TEST(test_counts_of_addresses_are_kept),
         };
 
