@@ -60,10 +60,10 @@ class Visitors:
 
 
 class Agent(Program):
-    def __init__(self, t, name, state, join=None, config=None):
+    def __init__(self, t, name, state, join=None, config=None, env=None):
         self.state, self.config_path = state, config or t.folder / "no-such.json"
         more = ["--join", join, "--name", name] if join else []
-        super().__init__(t, t._name(f"agent-{name}"), [t.sekisho, "agent", "--config", self.config_path, *more], {"SEKISHO_STATE": str(state)})
+        super().__init__(t, t._name(f"agent-{name}"), [t.sekisho, "agent", "--config", self.config_path, *more], {"SEKISHO_STATE": str(state), **(env or {})})
         self.node_name = name
         t.programs.append(self)
 

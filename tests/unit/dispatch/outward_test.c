@@ -255,10 +255,6 @@ static void peer_is(int fd, const char *address)
         socklen_t len = sizeof(at);
         char text[INET_ADDRSTRLEN];
 
-        if (fd < 0) {
-                fail_msg("nobody came");
-                return;
-        }
         assert_int_equal(getpeername(fd, (struct sockaddr *)&at, &len), 0);
         assert_non_null(inet_ntop(AF_INET, &at.sin_addr, text, sizeof(text)));
         assert_string_equal(text, address);
@@ -277,7 +273,10 @@ static void it_goes_as_it_says(void **state)
         char bytes[2048];
         int fd = asked("127.0.0.1", "http", "/a;b?c=%2F", "127.0.0.5");
 
-        assert_true(fd >= 0);
+        if (fd < 0) {
+                fail_msg("nobody came");
+                return;
+        }
         peer_is(fd, "127.0.0.5");
         struct str head = read_head(fd, bytes, sizeof(bytes));
         assert_true(str_has_prefix(head, STR("GET /a;b?c=%2F HTTP/1.1\r\n")));
@@ -291,7 +290,10 @@ static void it_goes_as_it_says(void **state)
 
         /* another address of ours has a connection of its own */
         int other = asked("127.0.0.1", "http", "/", "127.0.0.6");
-        assert_true(other >= 0);
+        if (other < 0) {
+                fail_msg("nobody came");
+                return;
+        }
         peer_is(other, "127.0.0.6");
         read_head(other, bytes, sizeof(bytes));
         answer(other, "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n");
