@@ -1,6 +1,6 @@
 """What other stories play on SQLite, on PostgreSQL."""
 
-from control import api, gateways, join, push
+from control import api, dispatch, gateways, join, push
 from lib.postgres import Postgres
 
 
@@ -47,3 +47,11 @@ def story_killed_and_back(t, seconds=120):
 
 def story_every_route_and_role(t, seconds=120):
     on_postgres(t, api.story_every_route_and_role_and_foreign_object)
+
+
+def story_history_outlives_a_restart(t, seconds=150):
+    on_postgres(t, dispatch.story_history_and_counts_outlive_a_restart)
+
+
+def story_bodies_are_kept_if_asked(t, seconds=150):
+    on_postgres(t, dispatch.story_bodies_are_kept_if_asked)
