@@ -45,7 +45,7 @@ static struct {
         unsigned calls_count;
         enum err call_result;
         struct dispatch_record done; /* the last one; its texts are gone */
-        char done_error[32];
+        char done_error[32], done_bodies[32];
         unsigned done_count;
 } f;
 
@@ -169,6 +169,7 @@ static void on_done(void *context, const struct dispatch_record *r)
 {
         f.done = *r;
         copy(f.done_error, sizeof(f.done_error), str_of(r->error));
+        snprintf(f.done_bodies, sizeof(f.done_bodies), "%.*s %.*s", STR_FMT(r->asked), STR_FMT(r->answered));
         f.done_count++;
 }
 
@@ -689,6 +690,42 @@ static void raw_answers_pass_as_they_come(void **state)
         assert_int_equal(f.calls_count, 2);
 }
 
+/* Beginnings of both bodies, where they are asked for; of a request that was tried again the last answer's. */
+static void bodies_for_the_record(void **state)
+{
+        static const char json[] = "{\"url\":\"http://h/\",\"method\":\"PUT\",\"body\":\"a body\"}";
+
+        agent("ag-1", "192.0.2.1 192.0.2.2");
+        ask(json);
+        answer(0, "hello");
+        turn();
+        assert_int_equal(f.done.asked.len + f.done.answered.len, 0); /* off */
+        f.conf.body_bytes_kept = 4;
+        dispatcher_make();
+        agent("ag-1", "192.0.2.1 192.0.2.2");
+        ask(json);
+        refusal(1, "upstream_closed");
+        head_comes(2, 200, NULL, NULL);
+        data_comes(2, "h");
+        data_comes(2, "ello");
+        end_comes(2, ERR_OK);
+        turn();
+        assert_string_equal(f.done_bodies, "a bo hell");
+        assert_int_equal(f.done.asked_bytes, 6);
+        assert_int_equal(f.done.answer_bytes, 5);
+        struct caller *raw = ask_by(1, json, true); /* a slow caller's bytes are counted once */
+        raw->takes = 1;
+        head_comes(3, 200, NULL, NULL);
+        data_comes(3, "wor");
+        assert_int_equal(data_comes(3, "ld"), 0);
+        raw->takes = SIZE_MAX;
+        exchange_down_room(raw->side.x);
+        data_comes(3, "ld");
+        end_comes(3, ERR_OK);
+        turn();
+        assert_string_equal(f.done_bodies, "a bo worl");
+}
+
 static void an_agent_that_is_removed(void **state)
 {
         agent("ag-1", "192.0.2.1");
@@ -699,6 +736,33 @@ static void an_agent_that_is_removed(void **state)
         answer(0, "it ends as it may");
         expect(c, 200, "it ends as it may");
         expect(ask(URL), 404, "no_such_address");
+}
+
+/* It is told apart by its link, whatever it says of itself: what it answers is put down to it. */
+static void an_agent_that_claims_anothers_address(void **state)
+{
+        agent("ag-home", "192.0.2.1");
+        agent("ag-evil", "192.0.2.1");
+        struct caller *home = ask("{\"url\":\"http://h/\",\"agent\":\"ag-home\"}");
+        struct caller *evil = ask("{\"url\":\"http://h/\",\"agent\":\"ag-evil\"}");
+
+        assert_string_equal(call(0)->agent, "ag-home");
+        assert_string_equal(call(1)->agent, "ag-evil");
+        head_comes(1, 200, NULL, NULL);
+        data_comes(1, "forged");
+        end_comes(1, ERR_OK);
+        assert_int_equal(home->status, 0); /* what another answers is nothing to it */
+        expect(evil, 200, "\"agent_id\":\"ag-evil\"");
+        answer(0, "true");
+        expect(home, 200, "\"agent_id\":\"ag-home\"");
+        expect(home, 200, "\"true\"");
+        /* and it takes nothing with it when it goes */
+        dispatcher_removed(f.d, STR("ag-evil"));
+        for (unsigned i = 2; i < 5; i++) {
+                home = ask("{\"url\":\"http://h/\",\"sourceAddress\":\"192.0.2.1\"}");
+                assert_string_equal(call(i)->agent, "ag-home");
+                answer(i, "");
+        }
 }
 
 static void no_memory_for_a_call(void **state)
@@ -726,7 +790,9 @@ int main(void)
                 T(who_leaves_is_not_sent_for),
                 T(an_answer_that_is_too_large_ends_at_once),
                 T(raw_answers_pass_as_they_come),
+                T(bodies_for_the_record),
                 T(an_agent_that_is_removed),
+                T(an_agent_that_claims_anothers_address),
                 T(no_memory_for_a_call),
         };
 
