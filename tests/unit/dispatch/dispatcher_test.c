@@ -4,6 +4,8 @@
  */
 #include "../test.h"
 
+#include <malloc.h>
+
 #include "dispatch/dispatcher.h"
 #include "http/h1_read.h"
 #include "proxy/call.h"
@@ -59,12 +61,17 @@ static void copy(char *to, size_t size, struct str s)
 enum err call_start(struct call *c, struct worker *w, const struct call_request *request,
                     const struct call_events *events)
 {
-        struct asked *a = &f.calls[f.calls_count];
+        unsigned n = f.calls_count;
+        struct asked *a;
 
-        assert_true(f.calls_count < CALLS_MAX);
         if (f.call_result != ERR_OK)
                 return f.call_result;
-        f.calls_count++;
+        if (n == CALLS_MAX) /* a long play: the place of one that is over */
+                for (n = 0; n < CALLS_MAX && !f.calls[n].is_over; n++)
+                        ;
+        assert_true(n < CALLS_MAX);
+        a = &f.calls[n];
+        f.calls_count = MAX(f.calls_count, n + 1);
         *c = (struct call){ .events = events, .w = w };
         *a = (struct asked){ .call = c, .events = events };
         copy(a->agent, sizeof(a->agent), request->upstream->targets[0].agent);
@@ -250,11 +257,23 @@ static void agent(const char *id, const char *addresses)
 static enum dispatch_start started;
 static int64_t wait_ms;
 
+static struct caller *caller_place(void)
+{
+        unsigned n = f.callers_count;
+
+        if (n == CALLERS_MAX)
+                for (n = 0; n < CALLERS_MAX && f.callers[n].side.x; n++)
+                        ;
+        assert_true(n < CALLERS_MAX);
+        f.callers_count = MAX(f.callers_count, n + 1);
+        return &f.callers[n];
+}
+
 /* "{…}" by the key of that number; NULL: it was not taken, `started` says why. */
 static struct caller *ask_by(uint64_t key, const char *json, bool is_raw)
 {
         static char bytes[] = "POST /api/execute HTTP/1.1\r\nHost: control\r\n\r\n";
-        struct caller *c = &f.callers[f.callers_count++];
+        struct caller *c = caller_place();
         struct http_field fields[HTTP_FIELDS_MAX];
         struct http_head head = { .fields = fields, .fields_max = HTTP_FIELDS_MAX };
         const struct h1_limits limits = { 4096, 1024, 50 };
@@ -264,7 +283,6 @@ static struct caller *ask_by(uint64_t key, const char *json, bool is_raw)
         struct buf problem;
         size_t scanned = 0;
 
-        assert_true(f.callers_count <= CALLERS_MAX);
         *c = (struct caller){ .side = { .ops = &ops, .has_room = true }, .takes = SIZE_MAX };
         assert_err(h1_request_parse(str_of(bytes), &limits, &scanned, &head, &refusal), ERR_OK);
         struct exchange *x = exchange_new(&f.w, &c->side, &f.origin, &head);
@@ -765,6 +783,84 @@ static void an_agent_that_claims_anothers_address(void **state)
         }
 }
 
+static uint32_t random_below(uint32_t n) /* xorshift64 */
+{
+        static uint64_t seed = UINT64_C(0x0d15bac4e5);
+
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        return (uint32_t)(seed >> 32) % n;
+}
+
+size_t __sanitizer_get_current_allocated_bytes(void) __attribute__((weak));
+
+static size_t allocated(void)
+{
+        return __sanitizer_get_current_allocated_bytes ? __sanitizer_get_current_allocated_bytes()
+                                                       : mallinfo2().uordblks;
+}
+
+/* One step of a long play: somebody asks, or whatever call is drawn ends, well or not. */
+static void play_on(unsigned under_way_max, unsigned *asked_count)
+{
+        unsigned under_way = sources_count(dispatcher_sources(f.d)).in_flight;
+        unsigned n = f.calls_count ? random_below(f.calls_count) : 0;
+
+        if (under_way < under_way_max && random_below(2)) {
+                ask(URL);
+                ++*asked_count;
+        } else if (f.calls_count && !f.calls[n].is_over) {
+                switch (random_below(10)) {
+                case 0: refusal(n, "upstream_unreachable"); break; /* another address tries */
+                case 1: end_comes(n, ERR_CLOSED); break;
+                default: answer(n, "well");
+                }
+        }
+        turn();
+}
+
+/* 1,000 addresses of 100 agents, of which each may do two things at a time: even turns, and no byte more after all of it. */
+static void a_long_play_is_even_and_stays_small(void **state)
+{
+        enum { WARM = 2000, ASKED = 20 * 1000, UNDER_WAY = 40 };
+        uint64_t least = UINT64_MAX, most = 0;
+        unsigned count = 0;
+        size_t before;
+
+        f.conf.agent_requests = 2;
+        dispatcher_make();
+        for (int a = 0; a < 100; a++) {
+                char id[16];
+                struct ip all[10];
+
+                snprintf(id, sizeof(id), "ag-%d", a);
+                for (int i = 0; i < 10; i++)
+                        all[i] = (struct ip){ 4, { 198, 18, (uint8_t)a, (uint8_t)i } };
+                dispatcher_told(f.d, str_of(id), all, ARRAY_SIZE(all));
+                dispatcher_linked(f.d, str_of(id), true);
+        }
+        while (count < WARM)
+                play_on(UNDER_WAY, &count);
+        while (sources_count(dispatcher_sources(f.d)).in_flight)
+                play_on(0, &count);
+        turn();
+        before = allocated();
+        while (count < WARM + ASKED)
+                play_on(UNDER_WAY, &count);
+        while (sources_count(dispatcher_sources(f.d)).in_flight)
+                play_on(0, &count);
+        turn();
+        assert_in_range(allocated(), 0, before + 4096);
+        assert_int_equal(f.done_count, WARM + ASKED);
+        list_for_each(node, sources_agents(dispatcher_sources(f.d)))
+                list_for_each(inner, &sources_agent_of(node)->addresses) {
+                        least = MIN(least, sources_of(inner)->requests);
+                        most = MAX(most, sources_of(inner)->requests);
+                }
+        assert_in_range(most - least, 0, 2);
+}
+
 static void no_memory_for_a_call(void **state)
 {
         agent("ag-1", "192.0.2.1");
@@ -793,6 +889,7 @@ int main(void)
                 T(bodies_for_the_record),
                 T(an_agent_that_is_removed),
                 T(an_agent_that_claims_anothers_address),
+                T(a_long_play_is_even_and_stays_small),
                 T(no_memory_for_a_call),
         };
 
