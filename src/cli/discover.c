@@ -54,11 +54,12 @@ struct probe {
         struct search *search;
         const struct mesh_tailnet_machine *machine;
         struct ip ip;
-        struct tls_context *tls; /* of the second connection */
-        bool is_proof;           /* on it */
-        enum err result;         /* ERR_OK: it is control */
+        struct tls_context *tls;      /* of the second connection */
+        bool is_proof;                /* on it */
+        enum err result;              /* ERR_OK: it is control */
+        uint8_t proven[SHA256_BYTES]; /* what the second connection's root begins with */
+        size_t proven_len;
         uint8_t claimed[SHA256_BYTES];
-        size_t claimed_len;
         struct str version;
 };
 
@@ -78,8 +79,8 @@ static enum err document_read(struct probe *p)
         p->version = arena_copy(&p->search->arena, json_str(json_find(root, STR("version"))));
         if (sha256.len != 2 * SHA256_BYTES || crypto_hex_parse(sha256, p->claimed, SHA256_BYTES) != ERR_OK)
                 return ERR_MALFORMED;
-        p->claimed_len = SHA256_BYTES;
-        return ERR_OK;
+        /* What is shown, and remembered, is what was proven: it may say something else by now. */
+        return p->is_proof && memcmp(p->claimed, p->proven, p->proven_len) != 0 ? ERR_TLS : ERR_OK;
 }
 
 static void on_answer(struct mesh_localapi *c, enum err e);
@@ -100,11 +101,13 @@ static void ask(struct probe *p)
 
 static enum err prove(struct probe *p, const uint8_t *fingerprint, size_t len)
 {
-        const struct tls_client_conf conf = { .root_sha256 = { (const char *)fingerprint, len },
+        const struct tls_client_conf conf = { .root_sha256 = { (const char *)p->proven, len },
                                               .uri_name = STR("sekisho://*/control") };
         struct report report;
         enum err e;
 
+        memcpy(p->proven, fingerprint, len);
+        p->proven_len = len;
         report_init(&report, STR(""));
         e = tls_client_new(&conf, &report, &p->tls);
         report_fini(&report);
@@ -120,7 +123,7 @@ static void on_answer(struct mesh_localapi *c, enum err e)
         if (e == ERR_OK && (e = mesh_localapi_err(c->status)) == ERR_OK)
                 e = document_read(p);
         mesh_localapi_fini(c);
-        if (e == ERR_OK && !p->is_proof && (e = prove(p, p->claimed, p->claimed_len)) == ERR_OK) {
+        if (e == ERR_OK && !p->is_proof && (e = prove(p, p->claimed, SHA256_BYTES)) == ERR_OK) {
                 ask(p);
                 return;
         }

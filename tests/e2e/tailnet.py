@@ -1,7 +1,10 @@
 """Commands on a tailnet: control is found among its machines, and Serve is put in front."""
 
+import hashlib
 import json
+import ssl
 
+from gateway.keys import openssl
 from lib import fake_tailscaled
 from lib.control_role import Control
 from lib.fake_tailscaled import machine
@@ -41,6 +44,31 @@ def story_control_is_found(t, seconds=90):
     liar = t.upstream(always(ok(b'{"sekisho":"control","authority":"' + b"0" * 64 + b'"}')))
     same(discover(t, daemon, liar.port).returncode, 4, "no TLS")
     same(discover(t, tailscaled_gone(t), 1).returncode, 6)
+
+
+def story_it_proves_what_it_says(t):
+    """A machine with an authority of its own, which says on the second connection that it is somebody else's."""
+    folder = t.certs().folder
+    key, request, cert, extra = (folder / f"liar.{end}" for end in ("key", "csr", "pem", "ext"))
+    extra.write_text("subjectAltName=URI:sekisho://liar/control\n")
+    openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=liar", "-keyout", key, "-out", request)
+    openssl("x509", "-req", "-in", request, "-CA", t.certs().cert, "-CAkey", t.certs().key, "-CAcreateserial", "-days", "2", "-extfile", extra,
+            "-out", cert)
+    chain = folder / "chain.pem"
+    chain.write_text(cert.read_text() + t.certs().cert.read_text())
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(chain, key)
+    own = hashlib.sha256(ssl.PEM_cert_to_DER_cert(t.certs().cert.read_text())).hexdigest()
+    says = [own, own]
+    document = lambda peer, request: peer.send(ok(json.dumps(  # noqa: E731
+        {"sekisho": "control", "authority": says[len(server.requests) % 2 - 1]}).encode()))
+    server = t.upstream(document, tls=context)
+    daemon = tailscaled(t, machine("control", "127.0.0.1"))
+    same(discover(t, daemon, server.port, "--json", "--yes").returncode, 0, "an authority is anybody's to make")
+    says[1] = "0" * 64
+    done = discover(t, daemon, server.port, "--json", "--yes")
+    same(done.returncode, 4, done.stdout)
+    assert "0" * 64 not in done.stdout, done.stdout
 
 
 def tailscaled_gone(t):
