@@ -1,9 +1,8 @@
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "dispatch/dispatcher_priv.h"
-#include "proxy/reply.h"
+#include "dispatch/words.h"
 
 /*
  * Theory of operation. An execution is the side that answers its caller's exchange, and the client of a call to an agent. While the
@@ -136,45 +135,14 @@ static void on_late(struct timer *t)
 
 /* ---- an attempt ---- */
 
-/* The words of an agent's own errors, and of ours on the way to it. */
-static const char *error_word(struct str refused)
-{
-        static const struct {
-                struct str refused;
-                const char *word;
-        } words[] = {
-                { STR_INIT("address_denied"), "destination_denied" },
-                { STR_INIT("upstream_timeout"), "timeout" },
-                { STR_INIT("upstream_tls"), "tls" },
-                { STR_INIT("upstream_closed"), "closed" },
-                { STR_INIT("upstream_malformed"), "malformed_answer" },
-                { STR_INIT("upstream_connections"), "agent_busy" },
-                { STR_INIT("dispatch_fields"), "not_sendable" },
-                { STR_INIT("link_target"), "agent_does_not_send" },
-                { STR_INIT("no_target"), "agent_gone" },
-                { STR_INIT("upstream_unreachable"), "unreachable" },
-        };
-
-        for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-                if (str_eq(refused, words[i].refused))
-                        return words[i].word;
-        return "failed";
-}
-
-/* Nothing reached the target, or doing it twice does no harm. */
 static bool may_try_again(const struct execution *e)
 {
-        static const char *const unsent[] = { "agent_gone", "unreachable", "agent_busy",
-                                              "agent_does_not_send" };
         struct str method = e->order.ask.method;
+        bool is_safe = !str_eq(method, STR("POST")) && !str_eq(method, STR("PATCH"));
 
         if (e->status || e->attempts >= TRIES_MAX || !e->error)
                 return false; /* the target has begun to answer */
-        for (size_t i = 0; i < ARRAY_SIZE(unsent); i++)
-                if (strcmp(e->error, unsent[i]) == 0)
-                        return true;
-        return (strcmp(e->error, "closed") == 0 || strcmp(e->error, "tls") == 0) &&
-               !str_eq(method, STR("POST")) && !str_eq(method, STR("PATCH"));
+        return words_again(e->error) >= (is_safe ? WORDS_SAFE : WORDS_UNSENT);
 }
 
 static enum err call_begin(struct execution *e, struct upstream *u)
@@ -296,7 +264,7 @@ static void on_head(struct call *call, const struct http_head *head)
         buf_clear(&e->body);
         buf_clear(&e->answered);
         if (own || call_is_refused(call)) {
-                e->error = error_word(own ? own->value : str_of(call->side.x->refused));
+                e->error = words_of_refusal(own ? own->value : str_of(call->side.x->refused));
                 return;
         }
         e->status = head->status;

@@ -3,28 +3,10 @@
 #include <string.h>
 
 #include "dispatch/dispatcher_priv.h"
+#include "dispatch/words.h"
 #include "http/head.h"
 
 enum { RESULT_BYTES_MAX = 1 << 30, RAW_FIELDS_OWN = 8, NAME_BYTES_MAX = 512 };
-
-/* Of an answer of ours that has no answer of a target in it. */
-static uint16_t status_of(const char *error)
-{
-        static const struct {
-                const char *error;
-                uint16_t status;
-        } rows[] = {
-                { "destination_denied", 403 },   { "no_such_address", 404 },
-                { "no_address_available", 503 }, { "timeout", 504 },
-                { "queue_timeout", 503 },        { "no_memory", 503 },
-                { "agent_busy", 503 },           { "queue_full", 503 },
-        };
-
-        for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-                if (strcmp(error, rows[i].error) == 0)
-                        return rows[i].status;
-        return 502;
-}
 
 void execution_give(struct execution *e)
 {
@@ -70,7 +52,7 @@ void execution_finish(struct execution *e)
 {
         struct exchange *x = e->side.x;
         struct http_field fields[4];
-        struct http_head head = { .status = e->error ? status_of(e->error) : 200,
+        struct http_head head = { .status = e->error ? words_status(e->error) : 200,
                                   .version_minor = 1,
                                   .framing = HTTP_BODY_LENGTH,
                                   .keeps_alive = true,
