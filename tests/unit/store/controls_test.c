@@ -13,6 +13,8 @@
 #include "store/tokens.h"
 #include "store/txn_priv.h"
 
+enum { NOTICED_MS = 60 * 1000 };
+
 /* Controls of their own: a store each, threads and all, on one loop. */
 struct control {
         struct store *store;
@@ -186,8 +188,9 @@ static void test_the_lead_moves_with_the_session(void **state)
         assert_true(leads(&a, &second));
         assert_int_equal(second, first);
         store_close(a.store); /* gone, as by a crash */
-        for (int i = 0; i < 600 && !leads(&b, &second); i++)
-                loop_turn(loop, 50); /* until the server has noticed */
+        mono_ms end = loop_now(loop) + NOTICED_MS;
+        while (!leads(&b, &second) && loop_now(loop) < end) /* until the server has noticed */
+                loop_turn(loop, 50);
         assert_int_equal(second, first + 1);
         control_begin(&a, *state, "a, again");
         assert_false(leads(&a, &third));
