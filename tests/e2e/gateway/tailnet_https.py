@@ -7,8 +7,9 @@ import signal
 import socket
 import ssl
 import threading
+import time
 
-from gateway.keys import events, holds, secrets_of, status
+from gateway.keys import events, holds, openssl, secrets_of, status
 from gateway.upgrade import Line
 from lib import fake_tailscaled
 from lib.stage import eventually, free_port, same
@@ -92,6 +93,31 @@ def story_it_is_issued_renewed_and_outlives_tailscaled(t, seconds=120):
     os.kill(status(gate)["keyHolder"]["pid"], signal.SIGKILL)
     eventually(lambda: events(gate, "key_holder_back"), 20, "no key holder")
     same(serial(t, gate.here), number(second))
+
+
+def short(t, seconds):
+    """A pair whose certificate ends soon, as the openssl command makes one only with a folder of its own."""
+    ca, folder = t.certs(), t.folder / "short"
+    folder.mkdir()
+    key, request, cert, config, index = (folder / name for name in ("key", "csr", "pem", "cnf", "index"))
+    index.write_text("")
+    config.write_text(f"[ca]\ndefault_ca=it\n[it]\ndatabase={index}\nnew_certs_dir={folder}\nrand_serial=yes\ndefault_md=sha256\npolicy=any\n"
+                      f"[any]\ncommonName=supplied\n[ext]\nsubjectAltName=DNS:{NAME}\n")
+    when = lambda s: time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + s))  # noqa: E731
+    openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={NAME}", "-keyout", key, "-out", request)
+    openssl("ca", "-batch", "-notext", "-config", config, "-keyfile", ca.key, "-cert", ca.cert, "-in", request, "-out", cert, "-extensions", "ext",
+            "-startdate", when(-60), "-enddate", when(seconds))
+    return cert, key
+
+
+def story_it_is_renewed_in_time(t, seconds=120):
+    """Nobody asks for a reload: a twentieth of what is left of its life, and tailscaled is asked whether there is another."""
+    first, second = short(t, 300), issue(t, "second")
+    gate, daemon = serve(t, pair=first)
+    same(serial(t, gate.there), number(first))
+    daemon.pair = second
+    eventually(lambda: serial(t, gate.there) == number(second), 60, "it is not asked for again")
+    same(status(gate)["tailnet"]["certificate"]["problem"], None)
 
 
 def story_https_is_not_offered(t, seconds=90):
