@@ -327,6 +327,7 @@ void broker_stop(struct broker *b)
                 return;
         if (b->tun_fd >= 0)
                 close(b->tun_fd);
+        (void)shutdown(b->fd, SHUT_RDWR); /* children that were forked meanwhile have it, too */
         close(b->fd);
         if (b->child > 0)
                 while (waitpid(b->child, NULL, 0) < 0 && errno == EINTR)

@@ -143,6 +143,18 @@ static void test_no_programs_any_more(void **state)
         broker_stop(b);
 }
 
+/* The child of the second was forked while the first one's end was open here. */
+static void test_the_first_of_two_ends(void **state)
+{
+        struct broker *first = start(), *second = start();
+        int fd;
+
+        broker_stop(first);
+        assert_err(broker_socket(second, AF_INET, SOCK_STREAM, 0, &fd), ERR_OK);
+        close(fd);
+        broker_stop(second);
+}
+
 static void test_names(void **state)
 {
         struct broker *b;
@@ -159,6 +171,7 @@ int main(void)
                                             cmocka_unit_test(test_packets_come_out),
                                             cmocka_unit_test(test_programs),
                                             cmocka_unit_test(test_no_programs_any_more),
+                                            cmocka_unit_test(test_the_first_of_two_ends),
                                             cmocka_unit_test(test_names) };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
