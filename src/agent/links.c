@@ -249,6 +249,17 @@ size_t agent_links_look(const struct agent_links *a, struct keeper_standing *out
         return keeper_look(a->keeper, out, max);
 }
 
+unsigned agent_links_taken(const struct agent_links *a, struct str gateway)
+{
+        struct keeper_standing found[STANDINGS_MAX];
+        size_t count = agent_links_look(a, found, STANDINGS_MAX);
+
+        for (size_t i = 0; i < MIN(count, (size_t)STANDINGS_MAX); i++)
+                if (str_eq(found[i].wanted, gateway))
+                        return found[i].overlay_links;
+        return 0;
+}
+
 bool agent_links_are_settled(const struct agent_links *a)
 {
         struct keeper_standing found[STANDINGS_MAX];

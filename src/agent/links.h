@@ -22,6 +22,8 @@ size_t agent_links_look(const struct agent_links *a, struct keeper_standing *out
 bool agent_links_are_settled(const struct agent_links *a);
 /* A connection that was made to us over the overlay, as by that gateway (keeper_take). Takes fd. */
 void agent_links_take(struct agent_links *a, struct str gateway, int fd);
+/* How many links of that gateway's there are now. */
+unsigned agent_links_taken(const struct agent_links *a, struct str gateway);
 /* Nothing more is dialled; what is open ends with the worker's drain. */
 void agent_links_stop(struct agent_links *a);
 

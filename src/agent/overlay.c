@@ -8,15 +8,17 @@
 
 enum {
         LOOK_MS = 1000,
-        CALL_MS = 6000 /* for one address; a handshake is tried after five seconds again */
+        CALL_MS = 6000, /* for one address; a handshake is tried after five seconds again */
+        UNLINKED_MS = 10 * 1000
 };
 
 struct agent_overlay_gateway {
         struct agent_overlay *overlay;
         const struct node_overlay_peer *peer;
         struct resolver_query query;
-        size_t place;    /* called next */
-        mono_ms call_at; /* not before */
+        size_t place;      /* called last, or first */
+        mono_ms call_at;   /* again, not before; 0: not called yet */
+        mono_ms linked_at; /* when a link of it was seen last, or it was called */
         bool is_up, is_asking;
 };
 
@@ -62,13 +64,23 @@ static void on_accept(struct listener *l, int fd)
 
 /* ---- gateways that are called ---- */
 
+static struct mesh_private_peer inside_of(const struct node_overlay_peer *peer)
+{
+        struct mesh_private_peer p = { .v4 = peer->v4, .v6 = peer->v6 };
+
+        memcpy(p.key, peer->key, sizeof(p.key));
+        return p;
+}
+
 static void on_resolved(struct resolver_query *q, enum err e, const struct ip *addresses, size_t count)
 {
         struct agent_overlay_gateway *g = CONTAINER_OF(q, struct agent_overlay_gateway, query);
 
         g->is_asking = false;
-        if (e == ERR_OK && count)
-                mesh_private_call(g->overlay->private, g->peer->key, addresses[0], g->overlay->port);
+        if (e != ERR_OK || count == 0)
+                return;
+        struct mesh_private_peer peer = inside_of(g->peer);
+        mesh_private_call(g->overlay->private, &peer, addresses[0], g->overlay->port);
 }
 
 /* "gw.example.com:443", "[2001:db8::1]:443": what is before the port. */
@@ -85,22 +97,32 @@ static struct str host_of(struct str place)
 
 static void call(struct agent_overlay_gateway *g, mono_ms now)
 {
-        struct str host = host_of(g->peer->places[g->place++ % g->peer->places_count]);
+        struct str host = host_of(g->peer->places[g->place % g->peer->places_count]);
 
         g->call_at = now + CALL_MS;
         g->is_asking = true;
         resolver_find(g->overlay->worker->resolver, &g->query, host, on_resolved);
 }
 
+/* A gateway dials whom it knows to be there: where it does not for so long it began anew, and has lost the keys that we have. */
 static void gateway_look(struct agent_overlay_gateway *g, mono_ms now)
 {
-        bool is_up = mesh_private_has_session(g->overlay->private, g->peer->key);
+        struct agent_overlay *o = g->overlay;
+        bool is_up = mesh_private_has_session(o->private, g->peer->key);
 
         if (is_up != g->is_up)
                 log_info(is_up ? "overlay_up" : "overlay_down", LOG_S("gateway", g->peer->id));
         g->is_up = is_up;
-        if (!is_up && !g->is_asking && now >= g->call_at && g->peer->places_count)
-                call(g, now);
+        if (!is_up || agent_links_taken(o->links, g->peer->id))
+                g->linked_at = now;
+        if (g->is_asking || now < g->call_at || !g->peer->places_count)
+                return;
+        if (is_up && now - g->linked_at < UNLINKED_MS)
+                return;
+        if (!is_up && g->call_at)
+                g->place++; /* nobody answered there */
+        g->linked_at = now;
+        call(g, now);
 }
 
 /* ---- what is stored ---- */
@@ -124,11 +146,8 @@ static enum err private_set(struct agent_overlay *o)
 
         if (!peers)
                 return ERR_NO_MEMORY;
-        for (size_t i = 0; i < s->peers_count; i++) {
-                peers[i].v4 = s->peers[i].v4;
-                peers[i].v6 = s->peers[i].v6;
-                memcpy(peers[i].key, s->peers[i].key, sizeof(peers[i].key));
-        }
+        for (size_t i = 0; i < s->peers_count; i++)
+                peers[i] = inside_of(&s->peers[i]);
         enum err e = mesh_private_set(o->private, &conf);
         free(peers);
         return e;
@@ -147,6 +166,7 @@ static void gateways_begin(struct agent_overlay *o)
                         .overlay = o,
                         .peer = &s->peers[i],
                         .is_up = mesh_private_has_session(o->private, s->peers[i].key),
+                        .linked_at = loop_now(o->worker->loop),
                 };
         if (e != ERR_OK)
                 log_error("overlay_not_set", LOG_E(e),

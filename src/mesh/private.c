@@ -175,17 +175,19 @@ enum err mesh_private_set(struct mesh_private *p, const struct mesh_private_conf
         return first;
 }
 
-void mesh_private_call(struct mesh_private *p, const uint8_t key[WG_KEY_BYTES], struct ip ip, uint16_t port)
+void mesh_private_call(struct mesh_private *p, const struct mesh_private_peer *peer, struct ip ip,
+                       uint16_t port)
 {
         struct wg_device *d = mesh_interface_device(p->interface);
-        struct wg_peer *peer = wg_device_find_peer(d, key);
-        mono_ms now = mesh_interface_now(p->interface).mono;
+        struct wg_peer *found = wg_device_find_peer(d, peer->key);
 
-        if (!peer)
+        if (!found)
                 return;
-        wg_peer_set_endpoint(peer, &(struct wg_endpoint){ .ip = ip, .port = port });
-        wg_peer_set_keepalive(d, peer, KEEPALIVE_S, now);
-        wg_peer_hurry(d, peer, now);
+        wg_device_remove_peer(d, found);
+        if (peer_set(d, peer) != ERR_OK || !(found = wg_device_find_peer(d, peer->key)))
+                return; /* mesh_private_set will */
+        wg_peer_set_endpoint(found, &(struct wg_endpoint){ .ip = ip, .port = port });
+        wg_peer_set_keepalive(d, found, KEEPALIVE_S, mesh_interface_now(p->interface).mono);
         mesh_interface_changed(p->interface);
 }
 

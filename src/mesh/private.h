@@ -36,8 +36,12 @@ MUST_USE enum err mesh_private_bind(struct mesh_private *p, uint16_t port);
 /* From now on. Peers that were there keep their sessions, and where they are. ERR_NO_MEMORY: some are missing. */
 MUST_USE enum err mesh_private_set(struct mesh_private *p, const struct mesh_private_conf *conf);
 
-/* Where to look for a peer; it is asked at once, and again and again, so that what is in between remembers us. */
-void mesh_private_call(struct mesh_private *p, const uint8_t key[WG_KEY_BYTES], struct ip ip, uint16_t port);
+/*
+ * Where to look for a peer: it is asked at once, and again and again, so that what is in between remembers us. Keys that there were are
+ * forgotten: a peer that began anew has lost its own, and would not say so.
+ */
+void mesh_private_call(struct mesh_private *p, const struct mesh_private_peer *peer, struct ip ip,
+                       uint16_t port);
 
 /* When it last proved itself; 0: never, or it is no peer. */
 unix_ms mesh_private_proven_at(const struct mesh_private *p, const uint8_t key[WG_KEY_BYTES]);
