@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 
 from control import lab
 from lib import net
@@ -103,3 +104,105 @@ def story_the_overlay_as_a_spare(t, seconds=240):
     field.goes("straight", "preferred")
     cut(field.inet, "notcp", f"iifname \"i-rhome0\" ip daddr {lab.GATES[0]} meta l4proto tcp drop;")
     field.goes("overlay", "no_own_link")
+
+
+# Whoever has a node's tunnel key and no more, or papers that are another's: begins TLS as a gateway or an agent would, and says what it hears.
+EVIL = """
+import socket, ssl, sys, time
+role, address, cert, key = sys.argv[1:5]
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if role == "gateway" else ssl.PROTOCOL_TLS_CLIENT)
+context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+context.set_alpn_protocols(["h2"])
+context.load_cert_chain(cert, key)
+end = time.monotonic() + 120
+if role == "gateway":
+    while True:
+        try:
+            plain = socket.create_connection((address, 8443), 5)
+            break
+        except OSError:
+            if time.monotonic() > end:
+                raise
+else:
+    listener = socket.create_server((address, 8443))
+    listener.settimeout(120)
+    plain = listener.accept()[0]
+plain.settimeout(30)
+try:
+    tls = context.wrap_socket(plain, server_side=role == "gateway", server_hostname=None if role == "gateway" else "link.sekisho.internal")
+    if role == "gateway":
+        tls.sendall(b"PRI * HTTP/2.0\\r\\n\\r\\nSM\\r\\n\\r\\n" + bytes(3) + b"\\4" + bytes(5))
+    heard = tls.recv(1000)
+except (ssl.SSLError, ConnectionError) as problem:
+    heard = b""
+print("heard", len(heard))
+"""
+
+PROBE = """
+import socket, sys
+for place in sys.argv[1:]:
+    try:
+        socket.create_connection((place, 8443), 4).close()
+        print(place, "open")
+    except OSError as problem:
+        print(place, "closed")
+"""
+
+
+class Papers:
+    """What a node keeps in its state folder, in the hands of somebody else."""
+
+    def __init__(self, field, name, kind):
+        folder = field.t.folder / f"state-{name}" / kind
+        self.tunnel = (folder / "tunnel.key").read_text().strip()
+        self.cert = field.t.private_file(f"{name}.stolen.pem", json.loads((folder / "node.json").read_text())["certificate"])
+        self.key = field.t.private_file(f"{name}.stolen.key", (folder / "identity.key").read_text())
+        self.public = subprocess.run(["wg", "pubkey"], input=self.tunnel, capture_output=True, text=True, check=True).stdout.strip()
+        self.address = json.loads(field.sekisho("node", "show", name, "--json"))["address4"]
+        field.t.secrets.append(self.tunnel)
+
+    def rootless(self, field, machine, peer, words, port=None, endpoint=None, allowed=None):
+        """Runs a program in an overlay that is set up with these keys; gives what it printed."""
+        conf = field.t.private_file(f"evil-{machine.name}.conf", "\n".join([
+            "[Interface]", f"PrivateKey = {self.tunnel}", f"Address = {self.address}/32", f"ListenPort = {port}" if port else "",
+            "[Peer]", f"PublicKey = {peer.public}", f"AllowedIPs = {allowed or peer.address + '/32'}",
+            f"Endpoint = {endpoint}\nPersistentKeepalive = 1" if endpoint else ""]) + "\n")
+        return machine.run(field.t.sekisho, "wg", "rootless", conf, "--", "python3", *words, seconds=200).stdout
+
+
+def story_nobody_poses_as_another_on_the_overlay(t, seconds=600):
+    field = Field(t)
+    field.goes("overlay", "preferred")
+    # Two more nodes, whose papers are good: for what they are.
+    for name, kind in (("edge1", "gateway"), ("home1", "agent")):
+        field.configs[name] = field.configs[name[:-1] + "0"]
+        field.start(field.visitor, kind, name, "--join", field.invite(kind), "--name", name)
+        eventually(lambda n=name: n in field.sekisho("node", "list"), 60, field.said)
+        eventually(lambda n=name, k=kind: (t.folder / f"state-{n}" / k / "node.json").exists(), 60, field.said)
+        field.stop(name)
+    edge0, edge1 = Papers(field, "edge0", "gateway"), Papers(field, "edge1", "gateway")
+    home0, home1 = Papers(field, "home0", "agent"), Papers(field, "home1", "agent")
+    evil, probe = (t.private_file(n, x) for n, x in (("evil.py", EVIL), ("probe.py", PROBE)))
+    there = f"{lab.GATES[0]}:{UDP}"
+    # An agent reaches neither the gateway nor another agent in there: nobody listens, and nothing is passed on.
+    said = home1.rootless(field, field.visitor, edge0, [probe, edge0.address, home0.address], endpoint=there, allowed="0.0.0.0/0")
+    same(said.split(), [edge0.address, "closed", home0.address, "closed"])
+    # The agent's tunnel key with another agent's papers: the gateway dials it, and hangs up.
+    field.stop("home0")
+    said = home0.rootless(field, field.home, edge0, [evil, "agent", home0.address, home1.cert, home1.key], endpoint=there)
+    same(said.strip(), "heard 0")
+    refused = [x["reason"] for x in field.programs["edge0"].lines() if x.get("event") == "link_not_taken"]
+    assert "link_other_agent" in refused, refused
+    assert field.visit(0) != "200"
+    field.start(field.home, "agent", "home0")
+    field.goes("overlay", "preferred", 120)
+    # The gateway's tunnel key, at its very place, with another gateway's papers: the agent does not serve it.
+    field.stop("edge0")
+    for cert, key, why in ((edge1.cert, edge1.key, "it is another gateway than was asked for"), (home1.cert, home1.key, None)):
+        said = edge0.rootless(field, field.gate, home0, [evil, "gateway", home0.address, cert, key], port=UDP)
+        same(said.strip(), "heard 0")
+        problems = [x["problem"] for x in field.programs["home0"].lines() if x.get("event") == "overlay_link_not_opened"]
+        assert problems and (why is None or why in problems), problems
+    # And who they really are comes back.
+    field.start(field.gate, "gateway", "edge0")
+    field.goes("overlay", "preferred", 180)
