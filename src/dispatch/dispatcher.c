@@ -71,6 +71,36 @@ void dispatcher_turn(struct dispatcher *d)
 
 /* ---- agents ---- */
 
+/* Nobody's any more: a call that has begun a moment ago has not chosen its target yet, but its address is in flight. */
+static bool is_left(const struct dispatcher *d, const struct agent_way *way)
+{
+        const struct target *t = &way->target;
+
+        return t->requests_active == 0 && t->connections == 0 && list_is_empty(&t->dials) &&
+               list_is_empty(&t->shared) && !sources_find(d->sources, t->agent);
+}
+
+static void way_forget(struct dispatcher *d, struct agent_way *way)
+{
+        map_remove(&d->ways, way->target.agent);
+        free(way);
+}
+
+/* An agent that was removed in the middle of a request left its way behind: one of these goes for each that comes. */
+static void way_forget_left(struct dispatcher *d)
+{
+        const struct map_entry *entry;
+
+        for (size_t at = 0; (entry = map_next(&d->ways, &at));) {
+                struct agent_way *way = entry->value;
+
+                if (is_left(d, way)) {
+                        way_forget(d, way);
+                        return;
+                }
+        }
+}
+
 static struct agent_way *way_make(struct dispatcher *d, struct str agent)
 {
         struct agent_way *way = agent.len < sizeof(way->id) ? calloc(1, sizeof(*way)) : NULL;
@@ -106,8 +136,10 @@ struct upstream *dispatcher_way(struct dispatcher *d, struct str agent)
 {
         struct agent_way *way = map_find(&d->ways, agent);
 
-        if (!way)
+        if (!way) {
+                way_forget_left(d);
                 way = way_make(d, agent);
+        }
         return way ? &way->upstream : NULL;
 }
 
@@ -136,11 +168,8 @@ void dispatcher_removed(struct dispatcher *d, struct str id)
         struct agent_way *way = map_find(&d->ways, id);
 
         sources_remove(d->sources, id); /* `id` may be its own */
-        if (way && way->target.requests_active == 0 && way->target.connections == 0 &&
-            list_is_empty(&way->target.dials) && list_is_empty(&way->target.shared)) {
-                map_remove(&d->ways, way->target.agent);
-                free(way);
-        }
+        if (way && is_left(d, way))
+                way_forget(d, way);
         dispatcher_turn(d);
 }
 

@@ -6,7 +6,7 @@
 
 #include <malloc.h>
 
-#include "dispatch/dispatcher.h"
+#include "dispatch/dispatcher_priv.h"
 #include "http/h1_read.h"
 #include "proxy/call.h"
 #include "proxy/route.h"
@@ -756,6 +756,22 @@ static void an_agent_that_is_removed(void **state)
         expect(ask(URL), 404, "no_such_address");
 }
 
+/* The way to it goes then, or when it is of no use any more. */
+static void the_way_to_who_is_removed_goes(void **state)
+{
+        agent("ag-1", "192.0.2.1");
+        ask(URL);
+        dispatcher_removed(f.d, STR("ag-1"));
+        assert_int_equal(f.d->ways.count, 1); /* the call is to go over it */
+        answer(0, "");
+        agent("ag-2", "192.0.2.2");
+        ask(URL);
+        assert_int_equal(f.d->ways.count, 1);
+        answer(1, "");
+        dispatcher_removed(f.d, STR("ag-2"));
+        assert_int_equal(f.d->ways.count, 0);
+}
+
 /* It is told apart by its link, whatever it says of itself: what it answers is put down to it. */
 static void an_agent_that_claims_anothers_address(void **state)
 {
@@ -888,6 +904,7 @@ int main(void)
                 T(raw_answers_pass_as_they_come),
                 T(bodies_for_the_record),
                 T(an_agent_that_is_removed),
+                T(the_way_to_who_is_removed_goes),
                 T(an_agent_that_claims_anothers_address),
                 T(a_long_play_is_even_and_stays_small),
                 T(no_memory_for_a_call),
