@@ -145,6 +145,29 @@ enum err store_table_get(struct store_txn *t, const struct store_table *table, i
         return store_table_find(t, table, "id = $1 AND (org = $2 OR $2 = 0)", args, 2, a, out);
 }
 
+/* The rows of a page side by side: as many as come, since most pages have few, and thousands are read in one arena. */
+struct page_rows {
+        char *rows;
+        size_t row_bytes, count, cap;
+};
+
+static enum err page_row_add(struct page_rows *p, struct arena *a, size_t limit, void **row)
+{
+        if (p->count == p->cap) {
+                size_t cap = MIN(p->cap ? 2 * p->cap : (size_t)4, limit);
+                char *grown = arena_array(a, cap, p->row_bytes, _Alignof(max_align_t));
+
+                if (!grown)
+                        return ERR_NO_MEMORY;
+                if (p->count)
+                        memcpy(grown, p->rows, p->count * p->row_bytes);
+                p->rows = grown;
+                p->cap = cap;
+        }
+        *row = p->rows + p->count++ * p->row_bytes;
+        return ERR_OK;
+}
+
 enum err store_table_list(struct store_txn *t, const struct store_table *table, const char *where,
                           const struct store_value *args, size_t args_count, struct store_page *page,
                           struct arena *a, void **out)
@@ -152,12 +175,13 @@ enum err store_table_list(struct store_txn *t, const struct store_table *table, 
         size_t limit = page->limit == 0 || page->limit > STORE_PAGE_MAX ? STORE_PAGE_MAX : page->limit;
         struct store_value all[STORE_ARGS_MAX] = { VALUE_INT(page->org), VALUE_INT(page->after),
                                                    VALUE_INT((int64_t)limit + 1) };
+        struct page_rows found = { .row_bytes = table->row_bytes };
         struct store_rows rows;
         struct buf sql;
-        char *found;
         bool has_row = true;
         enum err e;
 
+        *out = NULL;
         page->count = 0;
         page->has_more = false;
         assert(args_count + 3 <= STORE_ARGS_MAX);
@@ -172,17 +196,18 @@ enum err store_table_list(struct store_txn *t, const struct store_table *table, 
         buf_fini(&sql);
         if (e != ERR_OK)
                 return e;
-        found = arena_calloc(a, limit, table->row_bytes, _Alignof(max_align_t));
-        while (found && (e = store_rows_next(&rows, &has_row)) == ERR_OK && has_row) {
+        while ((e = store_rows_next(&rows, &has_row)) == ERR_OK && has_row) {
+                void *row;
+
                 page->has_more = page->count == limit;
-                if (page->has_more ||
-                    (e = read_row(&rows, table, a, found + page->count * table->row_bytes)) != ERR_OK)
+                if (page->has_more || (e = page_row_add(&found, a, limit, &row)) != ERR_OK ||
+                    (e = read_row(&rows, table, a, row)) != ERR_OK)
                         break;
                 page->count++;
         }
         store_rows_end(&rows);
-        *out = found;
-        return found ? e : ERR_NO_MEMORY;
+        *out = found.rows;
+        return e;
 }
 
 enum err store_table_add(struct store_change *c, const struct store_table *table, void *row)

@@ -309,6 +309,13 @@ static void test_pages(void **state)
         p.page = (struct store_page){ .org = 2 };
         kit_run(k, list_nodes, &p);
         assert_int_equal(p.page.count, 0);
+
+        /* Thousands of small pages are read in one arena: none takes the memory of the greatest. */
+        size_t before = arena_chained_bytes(&k->arena);
+        p.page = (struct store_page){ .org = 1, .limit = STORE_PAGE_MAX };
+        kit_run(k, list_nodes, &p);
+        assert_int_equal(p.page.count, 7);
+        assert_true(arena_chained_bytes(&k->arena) - before < 32 * sizeof(struct store_node));
 }
 
 static void test_cursors(void **state)
