@@ -8,7 +8,7 @@
  * gathered byte by byte, since they are few and may be cut anywhere; the rest is given as it lies, or gathered where it is cut.
  */
 
-enum { TYPE_DATAGRAM = 0, CONTEXT_UDP = 0, CONTEXT_BYTES_MAX = 8 };
+enum { TYPE_DATAGRAM = 0, CONTEXT_UDP = 0, CONTEXT_BYTES_MAX = 8, REST_BYTES = 2048 };
 
 void capsule_init(struct capsule_reader *r)
 {
@@ -99,7 +99,8 @@ enum err capsule_read(struct capsule_reader *r, struct str *in, struct str *out)
         enum err e;
 
         if (!r->is_inside)
-                buf_clear(&r->gathered); /* given out by the call before */
+                buf_rest(&r->gathered,
+                         REST_BYTES); /* given out by the call before; flows are many, large datagrams few */
         for (;;) {
                 while (!r->is_inside) {
                         if (in->len == 0)

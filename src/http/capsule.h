@@ -5,7 +5,7 @@
  *         Capsules of other kinds, and datagrams of another context than 0, are passed over, as both RFCs say.
  * Not:    the stream, the sockets.
  * Limits: 65,527 bytes a datagram. A length beyond that is an error before any memory is taken; an ordinary datagram that comes in one piece
- *         is never copied.
+ *         is never copied. What a large one that came in pieces took is given back by the next call.
  * Source: RFC 9297 3.2, 3.5; RFC 9298 5; RFC 9000 16 (numbers). Pure.
  */
 #pragma once

@@ -104,6 +104,11 @@ static void what_is_written_is_read(void **state)
                         assert_int_equal(out.len, sizes[i]);
                         assert_true(str_eq(out, (struct str){ payload, sizes[i] }));
                         assert_true(capsule_is_between(&r));
+                        /* A flow that waits for its next datagram holds nothing of a large one. */
+                        in = STR("");
+                        assert_err(capsule_read(&r, &in, &out), ERR_AGAIN);
+                        if (sizes[i] > 4096)
+                                assert_null(r.gathered.ptr);
                         capsule_fini(&r);
                         buf_fini(&all);
                 }
