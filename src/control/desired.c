@@ -454,23 +454,30 @@ static enum err certificate_item(struct reading *r, struct desired_node *n,
         return item_end(r, &w, &json, &n->own, "certificates", id_of(r, ID_CERTIFICATE, c.id));
 }
 
+static enum err node_certificates(struct reading *r, struct desired_node *n)
+{
+        struct store_page page = { .limit = STORE_PAGE_MAX };
+        struct store_certificate_key *keys;
+        enum err e;
+
+        do {
+                e = store_certificate_key_of_node(r->t, n->row, &page, r->a, &keys);
+                for (size_t i = 0; e == ERR_OK && i < page.count; i++) {
+                        page.after = keys[i].id;
+                        e = certificate_item(r, n, &keys[i]);
+                }
+        } while (e == ERR_OK && page.has_more);
+        return e;
+}
+
 static enum err certificates_read(struct reading *r)
 {
-        for (size_t i = 0; i < r->d->nodes_count; i++) {
-                struct store_page page = { .limit = STORE_PAGE_MAX };
-                struct desired_node *n = &r->d->nodes[i];
-                struct store_certificate_key *keys;
-                enum err e;
+        enum err e = ERR_OK;
 
-                if (n->kind != WIRE_GATEWAY || n->state != STORE_NODE_ACTIVE)
-                        continue;
-                if ((e = store_certificate_key_of_node(r->t, n->row, &page, r->a, &keys)) != ERR_OK)
-                        return e;
-                for (size_t j = 0; j < page.count; j++)
-                        if ((e = certificate_item(r, n, &keys[j])) != ERR_OK)
-                                return e;
-        }
-        return ERR_OK;
+        for (size_t i = 0; i < r->d->nodes_count && e == ERR_OK; i++)
+                if (r->d->nodes[i].kind == WIRE_GATEWAY && r->d->nodes[i].state == STORE_NODE_ACTIVE)
+                        e = node_certificates(r, &r->d->nodes[i]);
+        return e;
 }
 
 /* ---- controls: where nodes go when theirs is gone. With one alone there is nothing to say ---- */

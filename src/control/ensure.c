@@ -135,39 +135,42 @@ static enum err make(struct ensuring *n, const struct store_node *gateway, struc
                                   : e; /* no such name can be certified, or nobody could open the key */
 }
 
-static enum err gateway_ensure(struct ensuring *n, const struct store_node *gateway)
+/* Marks the hosts that a certificate of the gateway is for; ends those that nobody needs, or that end soon. */
+static enum err present_read(struct ensuring *n, const struct store_certificate_key *key, bool *covered)
 {
-        struct store_page page = { .limit = STORE_PAGE_MAX };
-        struct store_certificate_key *keys;
-        struct schema_texts *names;
-        size_t names_count = 0;
-        enum err e = store_certificate_key_of_node(n->t, gateway->id, &page, n->a, &keys);
+        struct store_certificate c;
+        enum err e = store_certificate_get(n->t, n->org, key->certificate, n->a, &c);
 
         if (e != ERR_OK)
                 return e;
-        if (!(names = ARENA_ARRAY(n->a, struct schema_texts, page.count + 1)))
-                return ERR_NO_MEMORY;
-        for (size_t i = 0; i < page.count; i++) {
-                struct store_certificate c;
+        struct schema_texts names = texts_of_text(n->a, c.hosts);
 
-                if ((e = store_certificate_get(n->t, n->org, keys[i].certificate, n->a, &c)) != ERR_OK)
-                        return e;
-                struct schema_texts hosts = texts_of_text(n->a, c.hosts);
-                bool is_ours = c.source == STORE_CERTIFICATE_INTERNAL;
+        if (c.source == STORE_CERTIFICATE_INTERNAL &&
+            (!is_needed(n, &names) || c.not_after <= n->now + AHEAD_MS))
+                return store_certificate_retire(change(n), n->org, c.id, 0);
+        for (size_t i = 0; i < n->hosts_count && c.not_after > n->now; i++)
+                covered[i] |= covers(&names, n->hosts[i]);
+        return ERR_OK;
+}
 
-                if (is_ours && (!is_needed(n, &hosts) || c.not_after <= n->now + AHEAD_MS)) {
-                        if ((e = store_certificate_retire(change(n), n->org, c.id, 0)) != ERR_OK)
-                                return e;
-                        continue;
+static enum err gateway_ensure(struct ensuring *n, const struct store_node *gateway)
+{
+        bool *covered = ARENA_ARRAY(n->a, bool, n->hosts_count + 1);
+        struct store_page page = { .limit = STORE_PAGE_MAX };
+        struct store_certificate_key *keys;
+        enum err e = covered ? ERR_OK : ERR_NO_MEMORY;
+
+        do {
+                if (e == ERR_OK)
+                        e = store_certificate_key_of_node(n->t, gateway->id, &page, n->a, &keys);
+                for (size_t i = 0; e == ERR_OK && i < page.count; i++) {
+                        page.after = keys[i].id;
+                        e = present_read(n, &keys[i], covered);
                 }
-                if (c.not_after > n->now)
-                        names[names_count++] = hosts;
-        }
+        } while (e == ERR_OK && page.has_more);
         for (size_t i = 0; i < n->hosts_count && e == ERR_OK; i++) {
-                bool is_covered = false;
+                bool is_covered = covered[i];
 
-                for (size_t j = 0; j < names_count && !is_covered; j++)
-                        is_covered = covers(&names[j], n->hosts[i]);
                 for (size_t j = 0; j < i && !is_covered; j++)
                         is_covered = str_eq(n->hosts[j], n->hosts[i]);
                 if (!is_covered)
