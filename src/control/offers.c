@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "control/routes_priv.h"
@@ -9,7 +10,7 @@
 #include "store/services.h"
 #include "json/reader.h"
 
-enum { OWNER_BYTES = 40, NAME_BYTES_MAX = 63, SERVICES_MAX = 10000 };
+enum { OWNER_BYTES = 40, NAME_BYTES_MAX = 63, AGENT_BYTES_MAX = 64 << 20 };
 
 static const struct str access_kinds[] = { STR_INIT("public"), STR_INIT("token"), STR_INIT("owner") };
 
@@ -70,7 +71,7 @@ struct looking {
         char owner_text[OWNER_BYTES];
         struct str owner;
         struct store_service *services; /* all, once they were wanted */
-        size_t services_count;
+        size_t services_count, services_cap;
         bool has_services;
         struct store_target *targets; /* the agent's */
         size_t targets_count;
@@ -94,6 +95,22 @@ static enum err looking_init(struct looking *l, struct store_txn *t, const struc
         return e;
 }
 
+static bool services_room(struct looking *l, size_t more)
+{
+        size_t cap = MAX(l->services_count + more, 2 * l->services_cap);
+        struct store_service *grown;
+
+        if (l->services_count + more <= l->services_cap)
+                return true;
+        if (!(grown = ARENA_ARRAY_RAW(l->a, struct store_service, cap)))
+                return false;
+        if (l->services_count)
+                memcpy(grown, l->services, l->services_count * sizeof(*grown));
+        l->services = grown;
+        l->services_cap = cap;
+        return true;
+}
+
 static enum err services_read(struct looking *l)
 {
         struct store_page page = { .org = l->agent->org };
@@ -103,16 +120,17 @@ static enum err services_read(struct looking *l)
         if (l->has_services)
                 return ERR_OK;
         l->has_services = true;
-        if (!(l->services = ARENA_ARRAY(l->a, struct store_service, SERVICES_MAX)))
-                return ERR_NO_MEMORY;
         do {
                 if ((e = store_service_list(l->t, &page, l->a, &rows)) != ERR_OK)
                         return e;
-                for (size_t i = 0; i < page.count && l->services_count < SERVICES_MAX; i++)
-                        l->services[l->services_count++] = rows[i];
-                if (page.count)
-                        page.after = rows[page.count - 1].id;
-        } while (page.has_more && l->services_count < SERVICES_MAX);
+                if (page.count == 0)
+                        break;
+                if (!services_room(l, page.count))
+                        return ERR_NO_MEMORY;
+                memcpy(l->services + l->services_count, rows, page.count * sizeof(*rows));
+                l->services_count += page.count;
+                page.after = rows[page.count - 1].id;
+        } while (page.has_more);
         return ERR_OK;
 }
 
@@ -492,16 +510,19 @@ enum err offers_apply_all(struct store_txn *t, int64_t org, struct arena *a)
 {
         struct store_page page = { .org = org };
         struct store_node *rows;
+        struct arena one; /* what judging an agent takes, all services among it: not of all agents at once */
         enum err e;
 
+        arena_init(&one, NULL, 0, AGENT_BYTES_MAX);
         do {
-                if ((e = store_node_list_of(t, STORE_AGENT, &page, a, &rows)) != ERR_OK)
-                        return e;
-                for (size_t i = 0; i < page.count && e == ERR_OK; i++) {
+                e = store_node_list_of(t, STORE_AGENT, &page, a, &rows);
+                for (size_t i = 0; e == ERR_OK && i < page.count; i++) {
                         page.after = rows[i].id;
-                        e = offers_apply(t, &rows[i], a);
+                        arena_reset(&one);
+                        e = offers_apply(t, &rows[i], &one);
                 }
         } while (e == ERR_OK && page.has_more);
+        arena_fini(&one);
         return e;
 }
 

@@ -1,0 +1,58 @@
+"""Control with many of each: what fits one page of the store, or one call's memory, is no bound on what may be there."""
+
+import time
+
+from lib.control_role import Control
+from lib.stage import eventually, same
+
+
+def all_of(control, path):
+    found, after = [], ""
+    while True:
+        page = control.get(f"{path}?limit=200{after}")
+        found += page["items"]
+        if not page["next"]:
+            return found
+        after = f"&after={page['next']}"
+
+
+def story_a_gateway_has_more_certificates_than_one_page(t, seconds=300):
+    control = Control(t).claim()
+    for n in range(11):
+        control.made("/services", {"name": f"s{n}", "hosts": [f"h{n}-{i}.example.com" for i in range(95)]})
+    node = control.node("gateway", "edge")
+
+    def has_all():
+        while len(node.sections.get("certificates", {})) < 1045:
+            if not node.receive(60):
+                return False
+        return True
+
+    assert has_all(), f"{len(node.sections.get('certificates', {}))} certificates"
+    hosts = [h for c in node.sections["certificates"].values() for h in c["hosts"]]
+    same(len(set(hosts)), 1045, "one for each name")
+    control.made("/services", {"name": "last", "hosts": ["last.example.com"]})
+    eventually(lambda: node.receive(60) and any(c["hosts"] == ["last.example.com"] for c in node.sections["certificates"].values()), 60,
+               "no certificate for the last one")
+    time.sleep(1)  # each change looks for names without one: there are none
+    same(len(all_of(control, "/certificates")), 1046, "none twice")
+
+
+def story_many_services_are_one_page_of_an_answer(t, seconds=120):
+    control = Control(t).claim()
+    agent = control.node("agent", "home")
+    for n in range(200):
+        control.made("/services", {"name": f"s{n}", "hosts": [f"s{n}.example.com"], "targets": [{"agent": agent.id, "url": "http://localhost:1"}]})
+    page = control.get("/services?limit=1000")
+    same(len(page["items"]), 200)
+    same({len(s["targets"]) for s in page["items"]}, {1})
+
+
+def story_what_is_granted_to_all_agents_is_looked_at_for_each(t, seconds=120):
+    control = Control(t).claim()
+    agents = [control.node("agent", f"home{n}") for n in range(12)]
+    control.made("/services", {"name": "app", "hosts": ["app.example.com"],
+                               "targets": [{"agent": a.id, "url": "http://localhost:1"} for a in agents]})
+    for grants in (True, False):
+        a = control.ask("PATCH", "/settings", {"publish_models": grants})
+        same((a.status, a.json.get("publish_models")), (200, grants), a)
