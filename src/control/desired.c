@@ -248,9 +248,6 @@ const struct desired_node *desired_find(const struct desired *d, int64_t row)
 
 /* ---- services ---- */
 
-static const struct str kinds[] = { STR_INIT("http"), STR_INIT("tcp"), STR_INIT("udp"),
-                                    STR_INIT("passthrough"), STR_INIT("llm") };
-
 /* One member of a JSON object as it stands; empty: there is none. */
 static struct str member_raw(struct reading *r, struct str json, const char *name)
 {
@@ -296,7 +293,7 @@ static enum err gateway_service(struct reading *r, const struct store_service *s
 
         item_begin(&w, &json);
         json_write_member_str(&w, STR("name"), s->name);
-        json_write_member_str(&w, STR("kind"), kinds[s->kind]);
+        json_write_member_str(&w, STR("kind"), service_kind_text(s->kind));
         raw_member(&w, "hosts", s->hosts, "[]");
         json_write_member_str(&w, STR("path"), paths.count ? paths.items[0] : STR("/"));
         raw_member(&w, "listen", s->listen, "[]");
@@ -322,7 +319,7 @@ static enum err agent_service(struct reading *r, const struct store_service *s,
 
         item_begin(&w, &json);
         json_write_member_str(&w, STR("name"), s->name);
-        json_write_member_str(&w, STR("kind"), kinds[s->kind]);
+        json_write_member_str(&w, STR("kind"), service_kind_text(s->kind));
         json_write_key(&w, STR("targets"));
         json_write_object_begin(&w);
         for (size_t i = 0; i < count; i++) {

@@ -14,7 +14,11 @@
 
 static const char *const node_states[] = { "pending", "active", "disabled", NULL };
 static const char *const node_kinds[] = { "gateway", "agent", NULL };
-static const char *const service_kinds[] = { "http", "tcp", "udp", "passthrough", "llm", NULL };
+static const char *const service_kinds[] = {
+        [STORE_SERVICE_HTTP] = "http", [STORE_SERVICE_TCP] = "tcp",
+        [STORE_SERVICE_UDP] = "udp",   [STORE_SERVICE_PASSTHROUGH] = "passthrough",
+        [STORE_SERVICE_LLM] = "llm",   NULL,
+};
 static const char *const access_kinds[] = { "public", "token", "owner", NULL };
 static const char *const scopes[] = { "read", "services",  "nodes",      "audit",    "admin",
                                       "use",  "use-owner", "use-models", "dispatch", NULL };
@@ -316,3 +320,18 @@ static const struct schema_field verified_fields[] = {
           .doc = "of the audit trail: kept somewhere else it shows a trail that was cut" },
 };
 SCHEMA(verified, "Verified", "The store was found whole.");
+
+struct str service_kind_text(enum store_service_kind kind)
+{
+        return str_of(service_kinds[kind]);
+}
+
+enum store_service_kind service_kind_of(struct str word)
+{
+        enum store_service_kind kind = STORE_SERVICE_HTTP;
+
+        for (size_t i = 0; service_kinds[i]; i++)
+                if (str_eq(word, str_of(service_kinds[i])))
+                        kind = (enum store_service_kind)i;
+        return kind;
+}

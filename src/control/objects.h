@@ -4,6 +4,7 @@
 #pragma once
 
 #include "control/schema.h"
+#include "store/services.h"
 
 struct object_access {
         struct str kind;
@@ -131,3 +132,7 @@ extern const struct schema object_control_schema, object_node_schema, object_tok
         object_domain_schema, object_certificate_schema, object_key_schema, object_owner_schema,
         object_owner_link_schema, object_me_schema, object_settings_schema, object_audit_schema,
         object_status_schema, object_backup_schema, object_verified_schema;
+
+/* The words of a service's kind. An object that was read has one of them; what is none is http. */
+struct str service_kind_text(enum store_service_kind kind);
+enum store_service_kind service_kind_of(struct str word);

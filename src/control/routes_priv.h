@@ -15,6 +15,22 @@ MUST_USE enum err agent_find(struct api_call *c, struct store_txn *t, int64_t or
                              struct store_node *out);
 const char *node_prefix(const struct store_node *n);
 
+/* The service that the path names. */
+struct store_service;
+MUST_USE enum err param_service(struct api_call *c, struct store_txn *t, const struct identity_permit *permit,
+                                struct store_service *row);
+
+/* Targets of a service, for calls that make or show one with all that it leads to. What is wrong was said. */
+struct store_target;
+MUST_USE enum err target_make(struct api_call *c, struct store_change *change,
+                              const struct store_service *service, const struct object_target *o,
+                              struct store_target *row);
+/* A member that was not given has its default: the schema's zero is not it for these two. */
+void target_defaults(const struct json_value *body, struct object_target *o);
+/* Objects of all of them. */
+MUST_USE enum err targets_fill(struct api_call *c, struct store_txn *t, int64_t service,
+                               struct schema_list *out);
+
 /* A new row's id as text, in the call's working memory. */
 struct str id_text(struct api_call *c, const char *prefix, int64_t row);
 /* Empty for row 0. */
