@@ -178,7 +178,7 @@ static void flow_settle(struct udp_flow *f)
                 struct udp_door *door = CONTAINER_OF(node, struct udp_door, node);
 
                 if (is_at(f, door))
-                        f->door = door;
+                        udp_flow_move(f, door);
         }
         if (!f->door || !is_admitted(f->all->w->snap, f->door->listen, f->origin.peer))
                 udp_flow_cut(f, ERR_DENIED);

@@ -102,6 +102,12 @@ static void ending_enter(struct udp_flow *f)
         exchange_request_data(f->side.x, &last);
 }
 
+/* As the configuration in force has it, which may be younger than the flow. */
+static int64_t idle_ms(const struct udp_flow *f)
+{
+        return f->door ? f->door->listen->flow_idle_ms : 0;
+}
+
 static void on_timer(struct timer *t)
 {
         struct udp_flow *f = CONTAINER_OF(t, struct udp_flow, timer);
@@ -109,8 +115,8 @@ static void on_timer(struct timer *t)
         switch ((enum flow_state)f->state) {
         case FLOW_ASKING:
         case FLOW_OPEN:
-                if (now_of(f) - f->active_at < f->idle_ms)
-                        timer_set(f->all->w->loop, &f->timer, f->active_at + f->idle_ms);
+                if (now_of(f) - f->active_at < idle_ms(f))
+                        timer_set(f->all->w->loop, &f->timer, f->active_at + idle_ms(f));
                 else
                         ending_enter(f);
                 break;
@@ -118,6 +124,13 @@ static void on_timer(struct timer *t)
         case FLOW_REFUSED: udp_flow_cut(f, (enum err)f->why); break;
         case FLOW_STATES: break;
         }
+}
+
+void udp_flow_move(struct udp_flow *f, struct udp_door *door)
+{
+        f->door = door;
+        if (f->state == FLOW_ASKING || f->state == FLOW_OPEN)
+                timer_set(f->all->w->loop, &f->timer, f->active_at + idle_ms(f));
 }
 
 static void active(struct udp_flow *f)
@@ -183,9 +196,7 @@ struct udp_flow *udp_flow_new(struct udp_door *door, const struct udp_flow_key *
         f->all = all;
         f->door = door;
         f->key = *key;
-        f->scope = a->scope;
         f->interface = a->scope ? a->interface : 0;
-        f->idle_ms = door->listen->flow_idle_ms;
         f->why = ERR_TIMED_OUT;
         f->origin = (struct exchange_origin){ .peer = a->from,
                                               .peer_port = a->port,
@@ -203,7 +214,7 @@ struct udp_flow *udp_flow_new(struct udp_door *door, const struct udp_flow_key *
         datagrams_init(&f->datagrams, &f->side, &all->w->udp_queued_bytes, exchange_request_data, send_back);
         timer_init(&f->timer, on_timer);
         f->active_at = now_of(f);
-        timer_set(all->w->loop, &f->timer, f->active_at + f->idle_ms);
+        timer_set(all->w->loop, &f->timer, f->active_at + idle_ms(f));
         begin_exchange(f);
         return f;
 }
@@ -234,7 +245,7 @@ static void send_back(struct side *s, struct str datagram)
                                    .datagram_bytes = MAX(datagram.len, (size_t)1),
                                    .to = f->origin.peer,
                                    .port = f->origin.peer_port,
-                                   .scope = f->scope,
+                                   .scope = f->key.scope,
                                    .source = f->origin.local,
                                    .source_interface = f->interface };
         size_t sent = 0;

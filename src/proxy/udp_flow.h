@@ -45,14 +45,13 @@ struct udp_flow {
         struct udp_door *door; /* NULL: between two configurations */
         struct udp_flow_key key;
         struct exchange_origin origin;
-        uint32_t scope, interface;
+        uint32_t interface;
         uint8_t state;
         uint8_t why; /* enum err, of an end that the timer brings */
         bool is_lent, is_gone, is_mapped, is_answered;
         struct list node;
         struct datagrams datagrams;
         struct timer timer;
-        int64_t idle_ms;
         mono_ms active_at;
 };
 
@@ -63,5 +62,7 @@ MUST_USE struct udp_flow *udp_flow_new(struct udp_door *door, const struct udp_f
 struct udp_flow *udp_flow_find(struct udp_doors *all, const struct udp_flow_key *key);
 /* A datagram of the client's. The flow may be gone afterwards. */
 void udp_flow_take(struct udp_flow *f, struct str datagram);
+/* It goes on at that door, by its rules. */
+void udp_flow_move(struct udp_flow *f, struct udp_door *door);
 /* Whatever it has under way fails; it is gone. */
 void udp_flow_cut(struct udp_flow *f, enum err e);

@@ -228,6 +228,12 @@ def story_who_says_nothing_is_forgotten(t, seconds=120):
         eventually(lambda: gate.metrics().get("sekisho_udp_flows") == 0, 20, "the flow stays")
         eventually(lambda: asked(s, b"later"), 10, "lost")
         assert server.froms[-1] != first, "the agent's end of an idle flow stayed"
+    port = free_port()
+    slow = made(control, "slow", [f"127.0.0.1:{port}"], server.port, settings={"idleTimeout": "1h"})
+    with client(port) as s:
+        eventually(lambda: asked(s, b"ping"), 30, lambda: gate.text()[-3000:])
+        same(control.ask("PATCH", f"/services/{slow['id']}", {"settings": {"idleTimeout": "1s"}}).status, 200)
+        eventually(lambda: gate.metrics().get("sekisho_udp_flows") == 0, 20, "a flow ends by the rules it began with")
     same([x for x in gate.access_log() if x["status"] >= 500], [], "an end that is no failure")
 
 
