@@ -433,37 +433,61 @@ static enum err tokens_read(struct reading *r)
 
 /* ---- certificates ---- */
 
-static enum err certificate_item(struct reading *r, struct desired_node *n,
-                                 const struct store_certificate_key *k)
-{
+/* One that the gateway has the key of. */
+struct presented {
         struct store_certificate c;
+        struct str key; /* sealed */
+        struct presented *next;
+};
+
+static enum err certificate_item(struct reading *r, struct desired_node *n, const struct presented *p)
+{
         struct json_writer w;
         struct buf json;
-        enum err e = store_certificate_get(r->t, r->org, k->certificate, r->a, &c);
 
-        if (e != ERR_OK || c.not_after <= r->now)
-                return e;
-        moment_note(r, c.not_after);
+        moment_note(r, p->c.not_after);
         item_begin(&w, &json);
-        raw_member(&w, "hosts", c.hosts, "[]");
-        json_write_member_str(&w, STR("chain"), c.chain);
-        json_write_member_str(&w, STR("key"), text_base64(r->a, k->sealed));
-        return item_end(r, &w, &json, &n->own, "certificates", id_of(r, ID_CERTIFICATE, c.id));
+        raw_member(&w, "hosts", p->c.hosts, "[]");
+        json_write_member_str(&w, STR("chain"), p->c.chain);
+        json_write_member_str(&w, STR("key"), text_base64(r->a, p->key));
+        return item_end(r, &w, &json, &n->own, "certificates", id_of(r, ID_CERTIFICATE, p->c.id));
+}
+
+/* Uploaded after it for just the same names: the renewed one, beside which this one is not presented by chance. */
+static bool is_renewed(const struct presented *all, const struct presented *p)
+{
+        for (const struct presented *q = all; q; q = q->next)
+                if (q->c.id > p->c.id && q->c.source == p->c.source && str_eq(q->c.hosts, p->c.hosts))
+                        return true;
+        return false;
 }
 
 static enum err node_certificates(struct reading *r, struct desired_node *n)
 {
         struct store_page page = { .limit = STORE_PAGE_MAX };
+        struct presented *all = NULL;
         struct store_certificate_key *keys;
         enum err e;
 
         do {
                 e = store_certificate_key_of_node(r->t, n->row, &page, r->a, &keys);
                 for (size_t i = 0; e == ERR_OK && i < page.count; i++) {
+                        struct presented *p = ARENA_NEW(r->a, struct presented);
+
                         page.after = keys[i].id;
-                        e = certificate_item(r, n, &keys[i]);
+                        if (!p)
+                                return ERR_NO_MEMORY;
+                        e = store_certificate_get(r->t, r->org, keys[i].certificate, r->a, &p->c);
+                        if (e != ERR_OK || p->c.not_after <= r->now)
+                                continue;
+                        p->key = keys[i].sealed;
+                        p->next = all;
+                        all = p;
                 }
         } while (e == ERR_OK && page.has_more);
+        for (const struct presented *p = all; p && e == ERR_OK; p = p->next)
+                if (p->c.source != STORE_CERTIFICATE_UPLOADED || !is_renewed(all, p))
+                        e = certificate_item(r, n, p);
         return e;
 }
 

@@ -26,6 +26,7 @@ struct ensuring {
         struct store_change *c; /* begun with the first thing that is done */
         const struct secrets *secrets;
         struct arena *a;
+        struct arena one; /* of the gateway that is looked at */
         int64_t org;
         unix_ms now;
         struct str *hosts; /* of all services that end TLS at gateways */
@@ -77,14 +78,6 @@ static bool covers(const struct schema_texts *names, struct str host)
         return false;
 }
 
-static bool is_needed(const struct ensuring *n, const struct schema_texts *names)
-{
-        for (size_t i = 0; i < n->hosts_count; i++)
-                if (covers(names, n->hosts[i]))
-                        return true;
-        return false;
-}
-
 static enum err make(struct ensuring *n, const struct store_node *gateway, struct str host)
 {
         const struct schema_texts hosts = { &host, 1 };
@@ -110,13 +103,13 @@ static enum err make(struct ensuring *n, const struct store_node *gateway, struc
             (e = certs_issue(n->secrets->authority, &r, &chain)) == ERR_OK) {
                 buf_add(&chain, certs_authority_pem(n->secrets->authority));
                 crypto_sha256(buf_str(&chain), fingerprint);
-                uint8_t *box = arena_alloc(n->a, key.len + CRYPTO_SEALEDBOX_OVERHEAD, 1);
+                uint8_t *box = arena_alloc(&n->one, key.len + CRYPTO_SEALEDBOX_OVERHEAD, 1);
 
                 row.name = host;
-                row.hosts = text_of_texts(n->a, &hosts);
-                row.chain = arena_copy(n->a, buf_str(&chain));
+                row.hosts = text_of_texts(&n->one, &hosts);
+                row.chain = arena_copy(&n->one, buf_str(&chain));
                 row.fingerprint =
-                        arena_copy(n->a, (struct str){ (const char *)fingerprint, sizeof(fingerprint) });
+                        arena_copy(&n->one, (struct str){ (const char *)fingerprint, sizeof(fingerprint) });
                 row.not_before = r.from;
                 row.not_after = r.to;
                 e = box && gateway->seal_key.len == CRYPTO_SEALEDBOX_KEY_BYTES
@@ -135,39 +128,67 @@ static enum err make(struct ensuring *n, const struct store_node *gateway, struc
                                   : e; /* no such name can be certified, or nobody could open the key */
 }
 
-/* Marks the hosts that a certificate of the gateway is for; ends those that nobody needs, or that end soon. */
-static enum err present_read(struct ensuring *n, const struct store_certificate_key *key, bool *covered)
-{
+/* A certificate that the gateway has the key of. */
+struct present {
         struct store_certificate c;
-        enum err e = store_certificate_get(n->t, n->org, key->certificate, n->a, &c);
+        struct schema_texts names;
+        struct present *next;
+};
 
-        if (e != ERR_OK)
-                return e;
-        struct schema_texts names = texts_of_text(n->a, c.hosts);
+static enum err presents_read(struct ensuring *n, const struct store_node *gateway, struct present **first)
+{
+        struct store_page page = { .limit = STORE_PAGE_MAX };
+        struct store_certificate_key *keys;
+        enum err e;
 
-        if (c.source == STORE_CERTIFICATE_INTERNAL &&
-            (!is_needed(n, &names) || c.not_after <= n->now + AHEAD_MS))
-                return store_certificate_retire(change(n), n->org, c.id, 0);
-        for (size_t i = 0; i < n->hosts_count && c.not_after > n->now; i++)
-                covered[i] |= covers(&names, n->hosts[i]);
+        *first = NULL;
+        do {
+                if ((e = store_certificate_key_of_node(n->t, gateway->id, &page, &n->one, &keys)) != ERR_OK)
+                        return e;
+                for (size_t i = 0; i < page.count; i++) {
+                        struct present *p = ARENA_NEW(&n->one, struct present);
+
+                        page.after = keys[i].id;
+                        if (!p)
+                                return ERR_NO_MEMORY;
+                        if ((e = store_certificate_get(n->t, n->org, keys[i].certificate, &n->one, &p->c)) !=
+                            ERR_OK)
+                                return e;
+                        p->names = texts_of_text(&n->one, p->c.hosts);
+                        p->next = *first;
+                        *first = p;
+                }
+        } while (page.has_more);
         return ERR_OK;
 }
 
+/* Marks the hosts it is for; whether any of them was not marked before. */
+static bool mark(const struct ensuring *n, const struct present *p, bool *covered)
+{
+        bool is_new = false;
+
+        for (size_t i = 0; i < n->hosts_count; i++)
+                if (!covered[i] && covers(&p->names, n->hosts[i]))
+                        is_new = covered[i] = true;
+        return is_new;
+}
+
+/* What was uploaded comes first: one of ours beside it for the same name might be the one that is presented. */
 static enum err gateway_ensure(struct ensuring *n, const struct store_node *gateway)
 {
-        bool *covered = ARENA_ARRAY(n->a, bool, n->hosts_count + 1);
-        struct store_page page = { .limit = STORE_PAGE_MAX };
-        struct store_certificate_key *keys;
-        enum err e = covered ? ERR_OK : ERR_NO_MEMORY;
+        bool *covered = ARENA_ARRAY(&n->one, bool, n->hosts_count + 1);
+        struct present *all;
+        enum err e = covered ? presents_read(n, gateway, &all) : ERR_NO_MEMORY;
 
-        do {
-                if (e == ERR_OK)
-                        e = store_certificate_key_of_node(n->t, gateway->id, &page, n->a, &keys);
-                for (size_t i = 0; e == ERR_OK && i < page.count; i++) {
-                        page.after = keys[i].id;
-                        e = present_read(n, &keys[i], covered);
-                }
-        } while (e == ERR_OK && page.has_more);
+        if (e != ERR_OK)
+                return e;
+        for (const struct present *p = all; p; p = p->next)
+                if (p->c.source != STORE_CERTIFICATE_INTERNAL && p->c.not_after > n->now)
+                        (void)mark(n, p, covered);
+        for (const struct present *p = all; p && e == ERR_OK; p = p->next)
+                if (p->c.source == STORE_CERTIFICATE_INTERNAL &&
+                    (p->c.not_after <= n->now + AHEAD_MS || !mark(n, p, covered)))
+                        e = store_certificate_retire(change(n), n->org, p->c.id, 0);
         for (size_t i = 0; i < n->hosts_count && e == ERR_OK; i++) {
                 bool is_covered = covered[i];
 
@@ -189,12 +210,14 @@ enum err certificates_ensure(struct store_txn *t, const struct secrets *secrets,
 
         *made = false;
         arena_init(&arena, NULL, 0, ARENA_BYTES);
+        arena_init(&n.one, NULL, 0, ARENA_BYTES);
         e = hosts_read(&n);
         while (e == ERR_OK) {
                 if ((e = store_node_list_of(t, STORE_GATEWAY, &page, &arena, &rows)) != ERR_OK)
                         break;
                 for (size_t i = 0; i < page.count && e == ERR_OK; i++) {
                         page.after = rows[i].id;
+                        arena_reset(&n.one);
                         if (rows[i].state == STORE_NODE_ACTIVE)
                                 e = gateway_ensure(&n, &rows[i]);
                 }
@@ -205,6 +228,7 @@ enum err certificates_ensure(struct store_txn *t, const struct secrets *secrets,
                 *made = true;
                 e = store_change_finish(n.c);
         }
+        arena_fini(&n.one);
         arena_fini(&arena);
         return e;
 }
