@@ -199,12 +199,13 @@ static const struct command command_control = {
 int main(int argc, char **argv)
 {
         const struct command table[] = {
-                command_control,  command_gateway, command_agent,   command_setup,   command_connect,
-                command_config,   command_token,   command_policy,  command_wg,      command_status,
-                command_backup,   command_restore, command_store,   command_version, command_completion,
-                command_login,    command_node,    command_service, command_share,   command_domain,
-                command_key,      command_audit,   command_daemon,  command_owner,   command_doctor,
-                command_discover, command_logs,    command_execute, command_help,    { NULL },
+                command_control,  command_gateway, command_agent,   command_setup,       command_connect,
+                command_config,   command_token,   command_policy,  command_wg,          command_status,
+                command_backup,   command_restore, command_store,   command_version,     command_completion,
+                command_login,    command_node,    command_service, command_share,       command_domain,
+                command_key,      command_audit,   command_daemon,  command_owner,       command_doctor,
+                command_discover, command_logs,    command_execute, command_certificate, command_help,
+                { NULL },
         };
 
         return commands_run(table, argc, argv);

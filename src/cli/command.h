@@ -53,5 +53,5 @@ const struct command *commands_table(void);
 extern const struct command command_setup, command_connect, command_config, command_token, command_version,
         command_completion, command_help, command_status, command_policy, command_wg, command_backup,
         command_restore, command_store, command_login, command_node, command_service, command_share,
-        command_domain, command_key, command_audit, command_daemon, command_doctor, command_logs,
-        command_owner, command_execute, command_discover;
+        command_domain, command_certificate, command_key, command_audit, command_daemon, command_doctor,
+        command_logs, command_owner, command_execute, command_discover;

@@ -162,7 +162,8 @@ enum exit_code control_touch(const struct control_options *o, const char *path, 
         enum exit_code code = remote_open(&r, o->server, o->token);
 
         if (code == EXIT_OK && (code = remote_find(&r, path, what, name, &item)) == EXIT_OK) {
-                struct str place = arena_format(&r.arena, "%s/%.*s", path,
+                struct str list = str_sub(str_of(path), 0, str_find_char(str_of(path), '?'));
+                struct str place = arena_format(&r.arena, "%.*s/%.*s", STR_FMT(list),
                                                 STR_FMT(json_str(json_find(item, STR("id")))));
 
                 code = remote_ask(&r, method, place.ptr, body);

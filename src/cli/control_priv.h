@@ -10,7 +10,7 @@ struct control_options {
         struct str server, token, name, host, to, kind, listen, path, access, allow, deny, tls, tcp, udp,
                 rate, most, most_each, idle, proxy_protocol, uses, expires, agent, scopes, limit, label,
                 node_name, cert, key;
-        bool json, approval, wildcard, llm, models;
+        bool json, approval, wildcard, llm, models, all;
 };
 
 #define SERVER_OPTIONS                                                                            \

@@ -338,11 +338,13 @@ enum exit_code remote_ask(struct remote *r, const char *method, const char *path
 enum exit_code remote_find(struct remote *r, const char *path, const char *what, struct str name,
                            const struct json_value **out)
 {
+        const struct json_value *found = NULL;
         struct str after = STR("");
 
         for (;;) {
-                struct str place = arena_format(&r->arena, "%s?limit=1000%s%.*s", path,
-                                                after.len ? "&after=" : "", STR_FMT(after));
+                struct str place =
+                        arena_format(&r->arena, "%s%slimit=1000%s%.*s", path, strchr(path, '?') ? "&" : "?",
+                                     after.len ? "&after=" : "", STR_FMT(after));
                 enum exit_code code = remote_ask(r, "GET", place.ptr, STR(""));
 
                 if (code != EXIT_OK)
@@ -351,17 +353,29 @@ enum exit_code remote_find(struct remote *r, const char *path, const char *what,
                 for (size_t i = 0; items && i < items->count; i++) {
                         const struct json_value *item = json_item(items, i);
 
-                        if (str_eq(json_str(json_find(item, STR("name"))), name) ||
-                            str_eq(json_str(json_find(item, STR("id"))), name) ||
-                            str_eq(json_str(json_find(item, STR("host"))), name)) {
+                        if (str_eq(json_str(json_find(item, STR("id"))), name)) {
                                 *out = item;
                                 return EXIT_OK;
                         }
+                        if (!str_eq(json_str(json_find(item, STR("name"))), name) &&
+                            !str_eq(json_str(json_find(item, STR("host"))), name))
+                                continue;
+                        if (found) {
+                                out_problem(
+                                        "there is more than one %s \"%.*s\": say which by its id, such as %.*s",
+                                        what, STR_FMT(name), STR_FMT(json_str(json_find(found, STR("id")))));
+                                return EXIT_CONFLICT;
+                        }
+                        found = item;
                 }
                 after = json_str(json_find(r->root, STR("next")));
                 if (after.len == 0)
                         break;
         }
-        out_problem("there is no %s \"%.*s\"", what, STR_FMT(name));
-        return EXIT_NOT_FOUND;
+        if (!found) {
+                out_problem("there is no %s \"%.*s\"", what, STR_FMT(name));
+                return EXIT_NOT_FOUND;
+        }
+        *out = found;
+        return EXIT_OK;
 }

@@ -48,7 +48,8 @@ MUST_USE enum exit_code remote_send(struct remote *r, struct client_request *req
 /* What a status of control's says, as a code. */
 enum exit_code remote_code_of(uint16_t status);
 
-/* The one object of a list whose `name` or `id` is that: GET path?name=…; EXIT_NOT_FOUND is printed. */
+/* The one object of a list whose `id`, `name` or `host` is that. EXIT_NOT_FOUND, and EXIT_CONFLICT where several have the name, are
+ * printed. */
 MUST_USE enum exit_code remote_find(struct remote *r, const char *path, const char *what, struct str name,
                                     const struct json_value **out);
 

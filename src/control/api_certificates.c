@@ -1,3 +1,4 @@
+#include "base/units.h"
 #include "certs/facts.h"
 #include "control/routes_priv.h"
 #include "control/text.h"
@@ -33,18 +34,32 @@ static enum err fill(struct api_call *c, struct store_txn *t, const struct store
         return ERR_OK;
 }
 
+static bool is_source(struct str word)
+{
+        for (size_t i = 0; i < ARRAY_SIZE(sources); i++)
+                if (str_eq(word, sources[i]))
+                        return true;
+        return false;
+}
+
 API_RUN(certificates_list)
 {
+        struct str name = api_query(c, "name"), source = api_query(c, "source");
         struct store_page page;
         struct store_certificate *rows;
         struct api_pager pager;
         struct object_certificate o;
         enum err e = api_page(c, identity_permit_org(permit), &page);
 
+        if (e == ERR_OK && source.len && !is_source(source))
+                return api_fail(c, 400, NULL, "\"source\" must be uploaded, internal or acme.");
         if (e != ERR_OK || (e = store_certificate_list(t, &page, &c->work, &rows)) != ERR_OK)
                 return e;
         api_page_begin(&pager, c);
         for (size_t i = 0; i < page.count; i++) {
+                if ((name.len && !str_eq(name, rows[i].name)) ||
+                    (source.len && !str_eq(source, sources[rows[i].source])))
+                        continue;
                 if ((e = fill(c, t, &rows[i], &o)) != ERR_OK)
                         return e;
                 api_page_add(&pager, &object_certificate_schema, &o);
@@ -68,6 +83,14 @@ API_RUN(certificate_get)
         return api_answer(c, &object_certificate_schema, &o, row.revision);
 }
 
+static struct str error_of(const struct report *r)
+{
+        for (size_t i = 0; i < r->entries_count; i++)
+                if (r->entries[i].severity == REPORT_ERROR)
+                        return r->entries[i].text;
+        return STR("they do not fit");
+}
+
 /* The TLS library itself says whether a gateway could present the pair. */
 static enum err pair_check(struct api_call *c, const struct object_certificate *o)
 {
@@ -82,10 +105,26 @@ static enum err pair_check(struct api_call *c, const struct object_certificate *
         if (e == ERR_OK)
                 tls_context_put(context);
         else if (e == ERR_CONFIG)
-                e = api_fail(c, 400, NULL, "Chain and key cannot be used: %.*s.",
-                             STR_FMT(report.entries_count ? report.entries[0].text : STR("they do not fit")));
+                e = api_fail(c, 400, NULL, "Chain and key cannot be used: %.*s.", STR_FMT(error_of(&report)));
         report_fini(&report);
         return e;
+}
+
+/* What whoever uploads it means it for. */
+static enum err hosts_check(struct api_call *c, const struct schema_texts *wanted,
+                            const struct schema_texts *names)
+{
+        for (size_t i = 0; i < wanted->count; i++) {
+                bool is_covered = false;
+
+                for (size_t j = 0; j < names->count && !is_covered; j++)
+                        is_covered = text_host_fits(names->items[j], wanted->items[i]);
+                if (!is_covered)
+                        return api_fail(c, 400, NULL, "The certificate is not for %.*s: its names are %.*s.",
+                                        STR_FMT(str_sub(wanted->items[i], 0, 100)),
+                                        STR_FMT(str_sub(text_of_texts(&c->work, names), 0, 400)));
+        }
+        return ERR_OK;
 }
 
 static bool has_key(const struct store_certificate_key *keys, size_t count, int64_t node)
@@ -186,6 +225,7 @@ API_RUN(certificate_add)
         struct store_certificate row;
         struct certs_facts facts;
         struct store_change *change;
+        char until[UNITS_TIME_TEXT_MAX];
         uint64_t given;
         enum err e = api_body(c, &o, &given);
 
@@ -195,12 +235,15 @@ API_RUN(certificate_add)
                 return e == ERR_MALFORMED ? api_fail(c, 400, NULL, "\"chain\" is no PEM of a certificate.")
                                           : e;
         if (facts.to <= store_now(t))
-                return api_fail(c, 400, NULL, "The certificate has expired.");
+                return api_fail(c, 400, NULL, "The certificate has expired: it was good until %s.",
+                                units_format_time(facts.to, until).ptr);
         const struct schema_texts hosts = { facts.names_count ? facts.names : &facts.common_name,
                                             facts.names_count ? facts.names_count
                                                               : facts.common_name.len != 0 };
         if (hosts.count == 0)
                 return api_fail(c, 400, NULL, "The certificate is for no name.");
+        if ((e = hosts_check(c, &o.hosts, &hosts)) != ERR_OK)
+                return e;
         row = (struct store_certificate){ .org = identity_permit_org(permit),
                                           .name = o.name.len ? o.name : hosts.items[0],
                                           .hosts = text_of_texts(&c->work, &hosts),

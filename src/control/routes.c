@@ -37,6 +37,13 @@ static const struct api_parameter nodes_query[] = {
         { "limit", "items of a page, 1 to 1000; 100 when not given" },
         { NULL },
 };
+static const struct api_parameter certificates_query[] = {
+        { "name", "only those of this name" },
+        { "source", "uploaded, internal or acme" },
+        { "after", "the `next` of the page before" },
+        { "limit", "items of a page, 1 to 1000; 100 when not given" },
+        { NULL },
+};
 static const struct api_parameter audit_query[] = {
         { "before", "the `next` of the page before: newest first" },
         { "limit", "records of a page, 1 to 500; 100 when not given" },
@@ -219,8 +226,8 @@ const struct api_route api_table[] = {
         ADD("/domains", IDENTITY_ADMIN, 0, domain_add, &object_domain_schema, "domains", "Adds a name."),
         REMOVE("/domains/{id}", IDENTITY_ADMIN, domain_remove, "domains", "Removes a name."),
 
-        GET_LIST("/certificates", READ | SERVICES, page_query, certificates_list, &object_certificate_schema,
-                 "certificates", "What gateways present."),
+        GET_LIST("/certificates", READ | SERVICES, certificates_query, certificates_list,
+                 &object_certificate_schema, "certificates", "What gateways present."),
         ADD("/certificates", SERVICES, 0, certificate_add, &object_certificate_schema, "certificates",
             "Uploads a chain and its key, which is sealed for each gateway there is and not kept; the same again: for those that joined since."),
         GET_ONE("/certificates/{id}", READ | SERVICES, certificate_get, &object_certificate_schema,
