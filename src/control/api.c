@@ -340,6 +340,8 @@ const struct handler api_handler = {
 
 const struct handler api_websocket_handler = { .name = "channel",
                                                .takes_websocket = true,
+                                               .forgets_tunnels =
+                                                       true, /* api_let_go: the channel is all that is left */
                                                .pick = pick,
                                                .on_body = on_body,
                                                .cancel = cancel,

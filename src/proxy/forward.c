@@ -293,4 +293,6 @@ static void cancel(struct exchange *x)
         up_abandon(x);
 }
 
-const struct handler forward_handler = { .name = "forward", .pick = pick, .cancel = cancel };
+const struct handler forward_handler = {
+        .name = "forward", .forgets_tunnels = true, .pick = pick, .cancel = cancel
+};

@@ -137,4 +137,6 @@ static void cancel(struct exchange *x)
         forward_handler.cancel(x);
 }
 
-const struct handler link_in_handler = { .name = "link", .pick = pick, .cancel = cancel };
+const struct handler link_in_handler = {
+        .name = "link", .forgets_tunnels = true, .pick = pick, .cancel = cancel
+};

@@ -16,6 +16,7 @@
 struct handler {
         const char *name;
         bool takes_websocket; /* its up side answers 101 and speaks frames */
+        bool forgets_tunnels; /* behind a 101 it looks at nothing of the request: that is given back (settle.h) */
         /* The step `pick`. Ends with exchange_start_up and STEP_NEXT, or STEP_WAIT, or exchange_refuse. Called again after a
          * wait, and to pick another target after exchange_up_reset allowed a retry. */
         enum step_result (*pick)(struct exchange *x);

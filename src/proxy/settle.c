@@ -18,8 +18,7 @@ struct settled {
 static bool may_settle(const struct exchange *x)
 {
         return x->is_tunnel && x->answer_started && !x->settled && !x->is_ended && x->filters_count == 0 &&
-               x->route && (x->route->handler == &forward_handler || x->route->handler == &link_in_handler) &&
-               !x->extra;
+               x->route && x->route->handler && x->route->handler->forgets_tunnels && !x->extra;
 }
 
 /* The words that are kept: each is where the exchange or the block refers to it. */

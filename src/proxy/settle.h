@@ -10,6 +10,6 @@
 
 struct settled;
 
-/* Does nothing when the exchange is no plain tunnel (a handler or filter of its own may look at the request), or when
- * memory runs out. The answer's head has been sent. */
+/* Does nothing when the exchange is no plain tunnel (its handler, unless it says that it does not, or a filter of its own may look at the
+ * request), or when memory runs out. The answer's head has been sent. */
 void exchange_settle(struct exchange *x);
