@@ -70,6 +70,7 @@ static bool key_digest(X509 *certificate, uint8_t out[32])
         return ok;
 }
 
+/* No certificate: ERR_NOT_FOUND. */
 static enum err identity_of(X509 *certificate, struct tls_peer_identity *out)
 {
         unsigned len;
@@ -91,7 +92,12 @@ static enum err identity_of(X509 *certificate, struct tls_peer_identity *out)
 
 enum err stream_tls_peer_identity(const struct stream *s, struct tls_peer_identity *out)
 {
-        return identity_of(s->tls ? s->tls->peer : NULL, out);
+        const unsigned char *at = s->tls ? s->tls->peer : NULL;
+        X509 *certificate = at ? d2i_X509(NULL, &at, (long)s->tls->peer_len) : NULL;
+        enum err e = !certificate && s->tls && s->tls->peer ? ERR_NO_MEMORY : identity_of(certificate, out);
+
+        X509_free(certificate);
+        return e;
 }
 
 enum err tls_context_identity(const struct tls_context *c, struct tls_peer_identity *out)

@@ -91,7 +91,8 @@ struct tls_session {
         const char *version, *cipher; /* known after the handshake; static texts */
         struct str alpn;
         const char *reason; /* of a failure; static text */
-        X509 *peer;         /* certificate, when it was verified */
+        unsigned char *peer; /* verified certificate, or NULL: as DER, a tenth of OpenSSL's object */
+        size_t peer_len;
 
         struct tls_handshake *handshake; /* only while there is one */
 };

@@ -90,6 +90,20 @@ static const char *reason_of(struct tls_session *t)
         return verified != X509_V_OK ? X509_verify_cert_error_string(verified) : reason;
 }
 
+/* Without memory for it the peer showed none. */
+static void peer_note(struct tls_session *t)
+{
+        X509 *certificate =
+                SSL_get_verify_result(t->ssl) == X509_V_OK ? SSL_get0_peer_certificate(t->ssl) : NULL;
+        int len = certificate ? i2d_X509(certificate, NULL) : -1;
+        unsigned char *at = len > 0 ? malloc((size_t)len) : NULL;
+
+        if (!at)
+                return;
+        t->peer = at;
+        t->peer_len = (size_t)i2d_X509(certificate, &at);
+}
+
 /* What there is to know, while OpenSSL's object is there. */
 static void note_facts(struct tls_session *t)
 {
@@ -102,8 +116,7 @@ static void note_facts(struct tls_session *t)
         SSL_get0_alpn_selected(t->ssl, &name, &len);
         if (len) /* one of those we offer or take */
                 t->alpn = len == 2 ? STR("h2") : STR("http/1.1");
-        if (SSL_get_verify_result(t->ssl) == X509_V_OK)
-                t->peer = SSL_get1_peer_certificate(t->ssl);
+        peer_note(t);
 }
 
 static void handshake_ended(struct tls_session *t)
@@ -357,7 +370,7 @@ static void session_free(struct tls_session *t)
         handshake_free(t);
         tls_light_end(t);
         SSL_free(t->ssl);
-        X509_free(t->peer);
+        free(t->peer);
         tls_context_put(t->context);
         free(t->pending);
         free(t->input);
@@ -537,15 +550,8 @@ bool stream_tls_is_resumed(const struct stream *s)
 
 enum err stream_tls_peer_certificate(const struct stream *s, struct buf *out)
 {
-        X509 *certificate = s->tls ? s->tls->peer : NULL;
-        int len = certificate ? i2d_X509(certificate, NULL) : -1;
-        unsigned char *at;
-
-        if (!certificate)
+        if (!s->tls || !s->tls->peer)
                 return ERR_NOT_FOUND;
-        if (len < 0 || !(at = (unsigned char *)buf_reserve(out, (size_t)len)))
-                return ERR_NO_MEMORY;
-        i2d_X509(certificate, &at);
-        buf_added(out, (size_t)len);
-        return ERR_OK;
+        buf_add(out, (struct str){ (const char *)s->tls->peer, s->tls->peer_len });
+        return out->full ? ERR_NO_MEMORY : ERR_OK;
 }
