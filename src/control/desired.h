@@ -2,7 +2,7 @@
  * control/desired.h - what every node should be, from one reading of the store. Source: docs/protocol/nodes.md 3.
  *
  * Does:   rows to items of documents: what all gateways are told, what all agents are told, and what is each node's own.
- * Not:    documents, their numbers and signatures (hub.c): items are shared by documents there.
+ * Not:    documents, their numbers and signatures (hub.c): they share these items.
  * Thread: `desired_read` in the store's thread; the result is then the loop's.
  */
 #pragma once
@@ -11,15 +11,10 @@
 #include "base/hash.h"
 #include "crypto/sha256.h"
 #include "store/nodes.h"
-#include "wire/name.h"
-
-struct desired_item {
-        const char *section;
-        struct str id, json;
-};
+#include "wire/document.h"
 
 struct desired_items {
-        struct desired_item *items;
+        struct wire_item **list; /* a reference each */
         size_t count, cap;
 };
 
@@ -35,7 +30,7 @@ struct desired_node {
 };
 
 struct desired {
-        struct arena arena;
+        struct arena texts; /* of nodes */
         int64_t epoch, seq; /* the store's, and its outbox's, when it was read */
         size_t controls_count;
         int64_t lease;
@@ -50,6 +45,10 @@ struct desired {
 MUST_USE enum err desired_read(struct store_txn *t, int64_t org, struct hash_key id_key,
                                struct str dispatch_url, struct desired **out);
 void desired_free(struct desired *d); /* NULL is fine */
+
+/* Items that are as they were become the same ones, so that a document that did not change and the new reading hold them once. In the
+ * thread whose `before` (NULL is fine) is. */
+void desired_share(struct desired *d, const struct desired *before);
 
 const struct desired_node *desired_find(const struct desired *d, int64_t row);
 

@@ -41,6 +41,7 @@ static void reading_done(struct store_job *job, enum err e)
 
         h->is_reading = false;
         if (e == ERR_OK && !h->is_stopped) {
+                desired_share(r->desired, h->desired);
                 desired_free(h->desired);
                 h->desired = r->desired;
                 r->desired = NULL;

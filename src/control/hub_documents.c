@@ -1,58 +1,20 @@
 /* Each connected node's document, made from the present reading. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "control/hub_priv.h"
 #include "control/lead.h"
 
-struct items {
-        struct wire_item **list;
-        size_t count;
-};
-
-static void items_fini(struct items *s)
-{
-        for (size_t i = 0; i < s->count; i++)
-                wire_item_put(s->list[i]);
-        free(s->list);
-        *s = (struct items){ 0 };
-}
-
-static enum err items_make(const struct desired_items *from, struct items *out)
-{
-        *out = (struct items){ calloc(from->count + 1, sizeof(struct wire_item *)), 0 };
-        if (!out->list)
-                return ERR_NO_MEMORY;
-        for (size_t i = 0; i < from->count; i++) {
-                enum err e = wire_item_new(str_of(from->items[i].section), from->items[i].id,
-                                           from->items[i].json, &out->list[out->count]);
-
-                if (e == ERR_OK) {
-                        out->count++;
-                } else if (e == ERR_NO_MEMORY) {
-                        return e;
-                } else {
-                        log_error("item_left_out", LOG_C("section", from->items[i].section),
-                                  LOG_S("id", from->items[i].id), LOG_E(e));
-                }
-        }
-        return ERR_OK;
-}
-
-static enum err draft_fill(struct wire_draft *d, const struct items *common, const struct desired_items *own)
+static enum err draft_fill(struct wire_draft *d, const struct desired_items *items)
 {
         enum err e = ERR_OK;
 
-        for (size_t i = 0; i < common->count && e == ERR_OK; i++)
-                e = wire_draft_add(d, common->list[i]);
-        for (size_t i = 0; i < own->count && e == ERR_OK; i++)
-                e = wire_draft_add_json(d, str_of(own->items[i].section), own->items[i].id,
-                                        own->items[i].json);
+        for (size_t i = 0; i < items->count && e == ERR_OK; i++)
+                e = wire_draft_add(d, items->list[i]);
         return e;
 }
 
 static enum err document_make(struct hub *h, const struct channel *ch, const struct desired_node *n,
-                              const struct items *common, uint64_t version, struct wire_document **out)
+                              uint64_t version, struct wire_document **out)
 {
         const struct secrets *s = &h->control->secrets;
         struct wire_header header = { .format = WIRE_FORMAT,
@@ -68,7 +30,9 @@ static enum err document_make(struct hub *h, const struct channel *ch, const str
 
         if (e != ERR_OK)
                 return e;
-        if ((e = draft_fill(draft, common, &n->own)) != ERR_OK) {
+        if ((e = draft_fill(draft, ch->kind == WIRE_GATEWAY ? &h->desired->gateways : &h->desired->agents)) !=
+                    ERR_OK ||
+            (e = draft_fill(draft, &n->own)) != ERR_OK) {
                 wire_draft_free(draft);
                 return e;
         }
@@ -122,8 +86,7 @@ static void document_set(struct hub *h, struct channel *ch, struct number *r, st
 }
 
 /* One channel's document by the present reading. */
-static void channel_refresh(struct hub *h, struct channel *ch, const struct items *gateways,
-                            const struct items *agents)
+static void channel_refresh(struct hub *h, struct channel *ch)
 {
         const struct desired_node *n = desired_find(h->desired, ch->node);
         struct number *r = numbers_find(&h->numbers, ch->node);
@@ -140,8 +103,7 @@ static void channel_refresh(struct hub *h, struct channel *ch, const struct item
         }
         if (!r)
                 return;
-        e = document_make(h, ch, n, ch->kind == WIRE_GATEWAY ? gateways : agents, (uint64_t)h->desired->seq,
-                          &d);
+        e = document_make(h, ch, n, (uint64_t)h->desired->seq, &d);
         if (e != ERR_OK)
                 log_error("document_not_made", LOG_C("node", ch->id), LOG_E(e));
         else if (is_told(h, ch, d))
@@ -152,22 +114,16 @@ static void channel_refresh(struct hub *h, struct channel *ch, const struct item
 
 void hub_documents_refresh(struct hub *h, uint64_t number, bool only_new)
 {
-        struct items gateways = { 0 }, agents = { 0 };
-
         if (!h->desired)
                 return;
-        if (items_make(&h->desired->gateways, &gateways) == ERR_OK &&
-            items_make(&h->desired->agents, &agents) == ERR_OK)
-                list_for_each_safe(node, &h->channels) {
-                        struct channel *ch = CONTAINER_OF(node, struct channel, node_in_hub);
-                        bool is_new = !ch->is_confirmed && ch->arrived < number;
+        list_for_each_safe(node, &h->channels) {
+                struct channel *ch = CONTAINER_OF(node, struct channel, node_in_hub);
+                bool is_new = !ch->is_confirmed && ch->arrived < number;
 
-                        ch->is_confirmed |= is_new;
-                        if (is_new || !only_new)
-                                channel_refresh(h, ch, &gateways, &agents);
-                }
-        items_fini(&gateways);
-        items_fini(&agents);
+                ch->is_confirmed |= is_new;
+                if (is_new || !only_new)
+                        channel_refresh(h, ch);
+        }
 }
 
 void hub_documents_reissue(struct hub *h)

@@ -56,3 +56,18 @@ def story_what_is_granted_to_all_agents_is_looked_at_for_each(t, seconds=120):
     for grants in (True, False):
         a = control.ask("PATCH", "/settings", {"publish_models": grants})
         same((a.status, a.json.get("publish_models")), (200, grants), a)
+
+
+def story_what_no_document_holds_keeps_nobody_from_being_told(t, seconds=120):
+    control = Control(t).claim()
+    agent, gateway = control.node("agent", "home"), control.node("gateway", "edge")
+    models = {"models": [f"{n:03}" + "m" * 250 for n in range(140)]}
+    control.made("/services", {"name": "large", "kind": "llm",
+                               "targets": [{"agent": agent.id, "url": f"http://localhost:{n}", "settings": models} for n in (1, 2)]})
+    control.made("/services", {"name": "small", "hosts": ["small.example.com"]})
+
+    def names():
+        return {s["name"] for s in gateway.sections.get("services", {}).values()}
+
+    gateway.until(lambda n: "small" in names())
+    assert "large" not in names() and "item_left_out" in control.text()
