@@ -1,8 +1,10 @@
 """Control with many of each: what fits one page of the store, or one call's memory, is no bound on what may be there."""
 
+import threading
 import time
 
-from lib.control_role import Control
+from lib import proc
+from lib.control_role import Control, Node
 from lib.stage import eventually, same
 
 
@@ -61,9 +63,9 @@ def story_what_is_granted_to_all_agents_is_looked_at_for_each(t, seconds=120):
 def story_what_no_document_holds_keeps_nobody_from_being_told(t, seconds=120):
     control = Control(t).claim()
     agent, gateway = control.node("agent", "home"), control.node("gateway", "edge")
-    models = {"models": [f"{n:03}" + "m" * 250 for n in range(140)]}
+    models = {"models": [f"{n:03}" + "m" * 250 for n in range(100)]}
     control.made("/services", {"name": "large", "kind": "llm",
-                               "targets": [{"agent": agent.id, "url": f"http://localhost:{n}", "settings": models} for n in (1, 2)]})
+                               "targets": [{"agent": agent.id, "url": f"http://localhost:{n}", "settings": models} for n in (1, 2, 3)]})
     control.made("/services", {"name": "small", "hosts": ["small.example.com"]})
 
     def names():
@@ -71,3 +73,32 @@ def story_what_no_document_holds_keeps_nobody_from_being_told(t, seconds=120):
 
     gateway.until(lambda n: "small" in names())
     assert "large" not in names() and "item_left_out" in control.text()
+
+
+def stays(node):
+    """Answers pings and takes documents until the channel ends."""
+    while node.receive(600):
+        pass
+
+
+def story_a_node_at_rest_costs_little(t, seconds=180):
+    """Some 13 KiB each (bench/fleet); here with what the sanitizers put around every piece of memory, and what they give back later."""
+    t.measure_memory()
+    t.env["ASAN_OPTIONS"] += ":allocator_release_to_os_interval_ms=200"
+    control = Control(t).claim()
+    token, nodes = control.join_token("agent", uses=1000), []
+
+    def used(count):
+        for _ in range(count):
+            node = Node(t, control, "agent")
+            same(node.join(token).status, 201)
+            nodes.append(node.connect())
+            threading.Thread(target=stays, args=[node], daemon=True).start()
+        eventually(lambda: all(n.have for n in nodes), 60, "not all were told")
+        time.sleep(1)  # what comes behind the last answer
+        return proc.rss_kib(control.pid)
+
+    before = used(40)  # with what the first of everything takes
+    after = used(60)
+    eventually(lambda: (proc.rss_kib(control.pid) - before) / 60 < 60, 60, f"{(after - before) / 60:.1f} KiB a node")
+    same(sum(n["connected"] for n in control.get("/nodes?limit=1000")["items"]), 100)
