@@ -151,7 +151,8 @@ def story_the_straight_way_is_tried_first_and_then_the_other(t):
     links.links_open(other, 1)
     same((ways(second), second.events("gateway_way")), ({"straight"}, []))
     same(other.get("/bytes/3", token=False).status, 200)
-    eventually(lambda: [x["way"] for x in other.access_log() if "target" in x] == ["straight"], 10, lambda: f"{other.access_log()}")
+    eventually(lambda: [(x["way"], x["way_reason"]) for x in other.access_log() if "target" in x] == [("straight", "no_overlay")], 10,
+               lambda: f"{other.access_log()}")
 
 
 def story_a_gateway_that_is_down_is_not_asked_another_way(t):
