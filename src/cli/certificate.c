@@ -54,7 +54,7 @@ static bool order_check(struct str chain_file, struct str chain, struct str key_
         return true;
 }
 
-static void added_say(const struct control_options *o, const struct remote *r)
+static void added_say(const struct control_options *o, struct remote *r)
 {
         const struct json_value *hosts = json_find(r->root, STR("hosts")),
                                 *gateways = json_find(r->root, STR("gateways"));

@@ -57,7 +57,7 @@ enum exit_code control_touch(const struct control_options *o, const char *path, 
 enum exit_code control_remove(const struct command_call *call, const char *path, const char *what);
 
 /* A POST whose answer is printed by `say`, or as JSON. */
-typedef void control_say_fn(const struct control_options *o, const struct remote *r);
+typedef void control_say_fn(const struct control_options *o, struct remote *r);
 enum exit_code control_make(const struct control_options *o, const char *path, struct str body,
                             control_say_fn *say);
 

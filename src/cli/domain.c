@@ -10,7 +10,7 @@ static enum exit_code domain_list_run(const struct command_call *call)
         return control_list(call->options, "/domains", domain_columns);
 }
 
-static void added_say(const struct control_options *o, const struct remote *r)
+static void added_say(const struct control_options *o, struct remote *r)
 {
         out_print("added ");
         out_foreign(json_str(json_find(r->root, STR("name"))));

@@ -14,7 +14,7 @@ static enum exit_code key_list_run(const struct command_call *call)
         return control_list(call->options, "/api-keys", key_columns);
 }
 
-static void key_say(const struct control_options *o, const struct remote *r)
+static void key_say(const struct control_options *o, struct remote *r)
 {
         out_print("%.*s\n", STR_FMT(json_str(json_find(r->root, STR("key")))));
         out_note("it is not shown again\n");

@@ -132,7 +132,7 @@ static enum exit_code node_remove_run(const struct command_call *call)
         return control_remove(call, NODES, "node");
 }
 
-static void invite_say(const struct control_options *o, const struct remote *r)
+static void invite_say(const struct control_options *o, struct remote *r)
 {
         struct str kind = json_str(json_find(r->root, STR("kind"))),
                    token = json_str(json_find(r->root, STR("token"))),

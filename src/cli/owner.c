@@ -1,7 +1,7 @@
 /* `sekisho owner link`: one more owner, or the same one in another place. */
 #include "cli/control_priv.h"
 
-static void link_say(const struct control_options *o, const struct remote *r)
+static void link_say(const struct control_options *o, struct remote *r)
 {
         struct str link = json_str(json_find(r->root, STR("link")));
 

@@ -1,6 +1,7 @@
 /* sekisho service: what is published at every gateway. */
 #include "cli/control_priv.h"
 #include "cli/control_target.h"
+#include "cli/reached.h"
 
 #include "base/units.h"
 
@@ -114,16 +115,17 @@ static bool targets_write(struct json_writer *w, const struct control_options *o
         return true;
 }
 
-static void service_say(const struct control_options *o, const struct remote *r)
+static void service_say(const struct control_options *o, struct remote *r)
 {
         const struct json_value *hosts = json_find(r->root, STR("hosts")),
                                 *listen = json_find(r->root, STR("listen"));
+        struct str port = hosts && hosts->count ? reached_port(r) : STR("");
 
         out_print("published ");
         out_foreign(json_str(json_find(r->root, STR("name"))));
         out_print("\n");
         for (size_t i = 0; hosts && i < hosts->count; i++)
-                out_print("  https://%.*s%.*s\n", STR_FMT(json_str(json_item(hosts, i))),
+                out_print("  https://%.*s%.*s%.*s\n", STR_FMT(json_str(json_item(hosts, i))), STR_FMT(port),
                           STR_FMT(json_str(json_find(r->root, STR("path")))));
         if (str_eq(json_str(json_find(r->root, STR("kind"))), STR("llm")))
                 out_print("  its models, at every gateway's /v1, for keys with the scope use-models\n");

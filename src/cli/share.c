@@ -6,6 +6,7 @@
 
 #include "cli/control_priv.h"
 #include "cli/control_target.h"
+#include "cli/reached.h"
 
 enum { TOUCH_SECONDS = 30 };
 
@@ -62,6 +63,14 @@ static enum exit_code share_keep(struct remote *r, struct str id)
         return code == EXIT_NOT_FOUND ? code : remote_ask(r, "DELETE", place.ptr, STR(""));
 }
 
+static void share_say(struct remote *r, struct str agent, struct str url)
+{
+        struct str public = json_str(json_find(r->root, STR("public_url"))), port = reached_port(r);
+
+        out_print("%.*s%.*s  →  %.*s at %.*s\nCtrl-C ends it\n", STR_FMT(public), STR_FMT(port), STR_FMT(url),
+                  STR_FMT(agent));
+}
+
 static enum exit_code share_run(const struct command_call *call)
 {
         const struct control_options *o = call->options;
@@ -93,9 +102,7 @@ static enum exit_code share_run(const struct command_call *call)
                 if (o->json)
                         out_str(r.body);
                 else
-                        out_print("%.*s  →  %.*s at %.*s\nCtrl-C ends it\n",
-                                  STR_FMT(json_str(json_find(r.root, STR("public_url")))), STR_FMT(url),
-                                  STR_FMT(agent));
+                        share_say(&r, agent, url);
                 fflush(stdout);
                 code = share_keep(&r, id);
         }

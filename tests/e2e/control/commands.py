@@ -82,6 +82,25 @@ def story_a_share_is_gone_with_its_command(t):
     same(control.get("/shares")["items"], [])
 
 
+def story_a_name_is_said_with_the_port_it_is_reached_at(t):
+    control = Control(t)
+    same(t.sekisho_run("login", link_of(control)).returncode, 0)
+    control.key = json.loads((t.folder / ".config" / "sekisho" / "client.json").read_text())["token"]
+    control.node("agent", "home")
+    same(t.sekisho_run("domain", "add", "example.com").returncode, 0)
+
+    def added(name):
+        done = t.sekisho_run("service", "add", name, "--host", f"{name}.example.com", "--to", "agent/home:8080")
+        return re.search(r"https://(\S+)", done.stdout)[1]
+    same(added("nobody"), "nobody.example.com/")  # no gateway yet
+    for name, addresses, want in [("east", ["192.0.2.1:3443", "192.0.2.1:8443"], "east.example.com:3443/"),
+                                  ("west", ["[2001:db8::7]:3443"], "west.example.com:3443/"),
+                                  ("south", ["192.0.2.3"], "south.example.com/")]:
+        node = control.node("gateway", name)
+        same(control.ask("PATCH", f"/nodes/{node.id}", {"settings": {"addresses": addresses}}).status, 200)
+        same(added(name), want, name)
+
+
 def story_one_more_owner(t):
     control = Control(t)
     same(t.sekisho_run("login", link_of(control), "--name", "first").returncode, 0)
