@@ -90,7 +90,7 @@ struct tls_session {
         char *server_name;            /* server: as asked for, in lower case; client: as given. NULL: none */
         const char *version, *cipher; /* known after the handshake; static texts */
         struct str alpn;
-        const char *reason; /* of a failure; static text */
+        const char *reason;  /* of a failure; static text */
         unsigned char *peer; /* verified certificate, or NULL: as DER, a tenth of OpenSSL's object */
         size_t peer_len;
 
