@@ -79,7 +79,7 @@ void resolve_links(struct loader *l, struct draft_gateway *d)
 {
         struct conf_gateway *g = &l->conf->gateway;
         struct conf_links *links = &g->links;
-        bool has_tls = false;
+        bool has_tls = false, is_for_nobody = d->links_agents.at.line && !d->links_agents.count;
 
         *links = (struct conf_links){ 0 };
         if (!d->links_authority.text.ptr) {
@@ -90,6 +90,8 @@ void resolve_links(struct loader *l, struct draft_gateway *d)
         }
         for (size_t i = 0; i < g->listens_count; i++)
                 has_tls |= g->listens[i].is_tls;
+        if (!has_tls && is_for_nobody)
+                return;
         if (!has_tls)
                 loader_error_at(
                         l, d->links_authority.at,

@@ -173,11 +173,12 @@ static void on_agent(struct json_writer *w, const struct wire_item *item, const 
         json_write_object_end(w);
 }
 
-static void links_write(struct json_writer *w, const struct wire_document *d)
+/* Also before there is an agent: the first one would else meet somebody who speaks to visitors only, and come as a WebSocket. */
+static void links_write(struct json_writer *w, const struct wire_document *d, bool has_papers)
 {
         size_t begin, end = wire_document_section(d, STR("agents"), &begin);
 
-        if (begin == end)
+        if (begin == end && !has_papers)
                 return;
         json_write_key(w, STR("links"));
         json_write_object_begin(w);
@@ -223,7 +224,7 @@ enum err published_text(const struct wire_document *d, bool has_papers, unix_ms 
                 each(&w, d, STR("services"), on_pass, NULL);
         json_write_array_end(&w);
         if (!routes.is_over)
-                links_write(&w, d);
+                links_write(&w, d, has_papers);
         json_write_object_end(&w);
         json_write_key(&w, STR("upstreams"));
         json_write_object_begin(&w);

@@ -48,6 +48,16 @@ def story_a_service_of_control_is_served_by_an_agent(t, seconds=120):
     eventually(lambda: visit(gate) == 200, 30, lambda: f"not served from what is stored:\n{again.text()[-3000:]}")
 
 
+def story_the_first_agent_of_a_gateway_comes_straight(t, seconds=120):
+    """It dials as soon as it knows the gateway, which may not have heard of any agent by then."""
+    control, gate, agent = house(t, workers=1)
+    control.made("/services", {"name": "app", "hosts": ["app.example.com"], "access": {"kind": "public"},
+                               "targets": [{"agent": "home", "url": f"http://localhost:{t.sample().port}"}]})
+    eventually(lambda: visit(gate) == 200, 30, lambda: f"not served:\n{gate.text()[-3000:]}\n{agent.text()[-3000:]}")
+    eventually(lambda: [x["way"] for x in gate.access_log() if x["status"] == 200] == ["straight"], 10,
+               lambda: f"{gate.access_log()}\n{agent.text()[-3000:]}")
+
+
 def story_control_cannot_make_an_agent_dial_what_is_beside_it(t, seconds=120):
     control, gate, agent = house(t, workers=1)
     control.made("/services", {"name": "app", "hosts": ["app.example.com"], "access": {"kind": "public"},

@@ -223,6 +223,37 @@ static void who_may_use_it(void **state)
         wire_document_put(d);
 }
 
+/* The first agent dials as soon as it knows of the gateway: by then it is awaited, by name or not yet. */
+static void agents_are_awaited_before_there_are_any(void **state)
+{
+        static const struct given agent = { "agents", "ag-1", "{\"identity\":\"00\"}" };
+        static const struct {
+                const char *why;
+                size_t agents;
+                bool has_papers, over, takes;
+        } cases[] = {
+                { "none yet", 0, true, false, true },
+                { "none, and nothing to show who we are", 0, false, false, false },
+                { "one", 1, true, false, true },
+                { "what was published is no longer good", 1, true, true, false },
+        };
+        (void)state;
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                struct wire_document *d = document_of(&agent, cases[i].agents, 1000);
+                struct buf text;
+                size_t unusable;
+
+                buf_init(&text, 1 << 20);
+                assert_err(published_text(d, cases[i].has_papers, cases[i].over ? NOW + 2000 * 1000 : NOW,
+                                          &text, &unusable),
+                           ERR_OK);
+                if ((str_find(buf_str(&text), STR("\"links\"")) != STR_NONE) != cases[i].takes)
+                        fail_msg("%s: %.*s", cases[i].why, STR_FMT(buf_str(&text)));
+                buf_fini(&text);
+                wire_document_put(d);
+        }
+}
+
 static void raw_tcp_becomes_listeners(void **state)
 {
         static const struct {
@@ -510,15 +541,11 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
         const struct CMUnitTest tests[] = {
-                T(services_become_routes),
-                T(models_become_providers),
-                cmocka_unit_test(who_may_use_it),
-                T(a_lease_that_is_over),
-                T(who_is_gone_serves_nothing_of_it),
-                T(keys_are_opened_here),
-                T(raw_tcp_becomes_listeners),
-                T(tls_that_is_passed_on),
-                T(ranges_and_datagrams),
+                T(services_become_routes),        T(models_become_providers),
+                cmocka_unit_test(who_may_use_it), cmocka_unit_test(agents_are_awaited_before_there_are_any),
+                T(a_lease_that_is_over),          T(who_is_gone_serves_nothing_of_it),
+                T(keys_are_opened_here),          T(raw_tcp_becomes_listeners),
+                T(tls_that_is_passed_on),         T(ranges_and_datagrams),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
