@@ -177,7 +177,7 @@ def story_a_hash_of_what_is_piped_or_typed(t):
 def story_a_prompt_that_is_interrupted_leaves_the_echo_on(t):
     master, slave = pty.openpty()
     child = subprocess.Popen([str(t.sekisho), "token", "hash"], stdin=slave, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                             env=t.env)
+                             env=t.env, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # a job in the background ignores it
     same(child.stderr.read(7), b"token: ")
     assert not termios.tcgetattr(slave)[3] & termios.ECHO
     child.send_signal(signal.SIGINT)
