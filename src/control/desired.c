@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "store/controls.h"
 #include "store/outbox.h"
 #include "store/settings.h"
@@ -11,14 +12,73 @@
 enum {
         ARENA_BYTES = 256 << 20,
         TEXTS_BYTES = 16 << 20,
-        ROWS_BYTES = 256 * 1024 /* of a first block, which goes back to the system as a whole */
+        ROWS_BYTES = 256 * 1024, /* of a first block, which goes back to the system as a whole */
+        BUILT_BYTES_MAX =
+                4 << 20 /* more than rows have room for: what is too large is found when it is whole */
 };
+
+/* ---- items ---- */
+
+/* Takes the item. */
+static enum err item_keep(struct desired_items *to, struct wire_item *item)
+{
+        if (to->count == to->cap) {
+                size_t cap = to->cap ? to->cap * 2 : 4;
+                struct wire_item **list = realloc(to->list, cap * sizeof(struct wire_item *));
+
+                if (!list) {
+                        wire_item_put(item);
+                        return ERR_NO_MEMORY;
+                }
+                to->list = list;
+                to->cap = cap;
+        }
+        to->list[to->count++] = item;
+        return ERR_OK;
+}
+
+static void items_fini(struct desired_items *items)
+{
+        for (size_t i = 0; i < items->count; i++)
+                wire_item_put(items->list[i]);
+        free(items->list);
+}
 
 struct str desired_id(struct reading *r, const char *prefix, int64_t row)
 {
         char text[WIRE_ID_SIZE];
 
         return arena_copy(r->a, id_format(r->id_key, prefix, row, text));
+}
+
+void desired_item_begin(struct json_writer *w, struct buf *json)
+{
+        buf_init(json, BUILT_BYTES_MAX);
+        json_writer_init(w, json, JSON_COMPACT);
+        json_write_object_begin(w);
+}
+
+enum err desired_item_end(struct json_writer *w, struct buf *json, struct desired_items *to,
+                          const char *section, struct str id)
+{
+        struct wire_item *item = NULL;
+        enum err e;
+
+        json_write_object_end(w);
+        json_writer_finish(w);
+        e = json->full ? ERR_NO_MEMORY : wire_item_new(str_of(section), id, buf_str(json), &item);
+        buf_fini(json);
+        if (e == ERR_OK)
+                return item_keep(to, item);
+        if (e == ERR_NO_MEMORY)
+                return e;
+        log_error("item_left_out", LOG_C("section", section), LOG_S("id", id), LOG_E(e));
+        return ERR_OK;
+}
+
+void desired_member_raw(struct json_writer *w, const char *name, struct str json, const char *otherwise)
+{
+        json_write_member_raw(w, str_of(name), json.len ? json : str_of(otherwise));
 }
 
 void desired_moment_note(struct reading *r, unix_ms when)
@@ -139,7 +199,6 @@ static enum err nodes_room(struct desired *d, size_t count)
 
 static enum err node_read(struct reading *r, const struct store_node *row)
 {
-        const struct desired_node *before = r->before ? desired_find(r->before, row->id) : NULL;
         bool is_gateway = row->kind == STORE_GATEWAY;
         struct desired_node *n = &r->d->nodes[r->d->nodes_count++];
 
@@ -148,8 +207,7 @@ static enum err node_read(struct reading *r, const struct store_node *row)
                                     .state = row->state,
                                     .expires = row->expires,
                                     .name = arena_copy(&r->d->texts, row->name),
-                                    .tags = arena_copy(&r->d->texts, tags_read(r, row)),
-                                    .own = { .before = before ? &before->own : NULL } };
+                                    .tags = arena_copy(&r->d->texts, tags_read(r, row)) };
         id_format(r->id_key, is_gateway ? ID_GATEWAY : ID_AGENT, row->id, n->id);
         desired_moment_note(r, row->expires);
         return node_items(r, row, n);
@@ -269,7 +327,7 @@ static enum err all_read(struct reading *r, struct str dispatch_url)
 }
 
 enum err desired_read(struct store_txn *t, int64_t org, struct hash_key id_key, struct str dispatch_url,
-                      const struct desired *before, struct desired **out)
+                      struct desired **out)
 {
         struct desired *d = calloc(1, sizeof(*d));
         char *first = malloc(ROWS_BYTES);
@@ -281,8 +339,6 @@ enum err desired_read(struct store_txn *t, int64_t org, struct hash_key id_key, 
 
         *out = NULL;
         if (d && first) {
-                d->gateways.before = before ? &before->gateways : NULL;
-                d->agents.before = before ? &before->agents : NULL;
                 arena_init(&d->texts, NULL, 0, TEXTS_BYTES);
                 arena_init(&rows, first, ROWS_BYTES, ARENA_BYTES);
                 arena_init(&a, NULL, 0, ARENA_BYTES);
@@ -298,22 +354,49 @@ enum err desired_read(struct store_txn *t, int64_t org, struct hash_key id_key, 
         return e;
 }
 
-void desired_take(struct desired *d)
+/* Both in one order, but for what was added and removed since: each is looked for a little further on than the one before. */
+static void items_share(struct desired_items *items, const struct desired_items *before)
 {
-        desired_items_take(&d->gateways);
-        desired_items_take(&d->agents);
-        for (size_t i = 0; i < d->nodes_count; i++)
-                desired_items_take(&d->nodes[i].own);
+        enum { FURTHER = 8 };
+        size_t next = 0;
+
+        for (size_t i = 0; i < items->count; i++)
+                for (size_t j = next; j < before->count && j < next + FURTHER; j++) {
+                        struct wire_item *mine = items->list[i], *theirs = before->list[j];
+
+                        if (!str_eq(mine->id, theirs->id) || !str_eq(mine->section, theirs->section))
+                                continue;
+                        if (memcmp(mine->sha256, theirs->sha256, sizeof(mine->sha256)) == 0) {
+                                items->list[i] = wire_item_get(theirs);
+                                wire_item_put(mine);
+                        }
+                        next = j + 1;
+                        break;
+                }
+}
+
+void desired_share(struct desired *d, const struct desired *before)
+{
+        if (!before)
+                return;
+        items_share(&d->gateways, &before->gateways);
+        items_share(&d->agents, &before->agents);
+        for (size_t i = 0; i < d->nodes_count; i++) {
+                const struct desired_node *n = desired_find(before, d->nodes[i].row);
+
+                if (n)
+                        items_share(&d->nodes[i].own, &n->own);
+        }
 }
 
 void desired_free(struct desired *d)
 {
         if (!d)
                 return;
-        desired_items_fini(&d->gateways);
-        desired_items_fini(&d->agents);
+        items_fini(&d->gateways);
+        items_fini(&d->agents);
         for (size_t i = 0; i < d->nodes_count; i++)
-                desired_items_fini(&d->nodes[i].own);
+                items_fini(&d->nodes[i].own);
         free(d->nodes);
         arena_fini(&d->texts);
         free(d);

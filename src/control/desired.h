@@ -14,12 +14,8 @@
 #include "wire/document.h"
 
 struct desired_items {
-        struct wire_item **list; /* a reference each, but for those that are borrowed */
-        bool *is_borrowed;       /* as it was: the reading before has it (desired_take) */
+        struct wire_item **list; /* a reference each */
         size_t count, cap;
-        /* private */
-        const struct desired_items *before;
-        size_t before_next;
 };
 
 struct desired_node {
@@ -44,17 +40,15 @@ struct desired {
         size_t nodes_count;
 };
 
-/*
- * `id_key` as control/id.h. `dispatch_url`: of this control, where agents keep links to controls for requests that they send out; empty:
- * they do not. `before`: the last reading, or NULL; it stays, and is not changed, until desired_take or desired_free of this one: its items are
- * borrowed where they did not change, so that no two readings of everything are held at a time. ERR_NO_MEMORY, and the store's.
- */
+/* `id_key` as control/id.h. ERR_NO_MEMORY, and the store's. */
+/* `dispatch_url`: of this control, where agents keep links to controls for requests that they send out; empty: they do not. */
 MUST_USE enum err desired_read(struct store_txn *t, int64_t org, struct hash_key id_key,
-                               struct str dispatch_url, const struct desired *before, struct desired **out);
+                               struct str dispatch_url, struct desired **out);
 void desired_free(struct desired *d); /* NULL is fine */
 
-/* What was borrowed from the reading before gets references of its own. In that one's thread, while it is there. */
-void desired_take(struct desired *d);
+/* Items that are as they were become the same ones, so that a document that did not change and the new reading hold them once. In the
+ * thread whose `before` (NULL is fine) is. */
+void desired_share(struct desired *d, const struct desired *before);
 
 const struct desired_node *desired_find(const struct desired *d, int64_t row);
 

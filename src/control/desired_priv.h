@@ -15,20 +15,17 @@
 struct reading {
         struct store_txn *t;
         struct desired *d;
-        const struct desired *before; /* or NULL */
         struct arena *rows, *a;
         int64_t org;
         struct hash_key id_key;
         unix_ms now;
 };
 
-/* desired_items.c. An item's JSON is begun as an object, its members written, and ended: then it is among `to`. One that is too large for
- * any document is left out, and logged. */
+/* An item's JSON is begun as an object, its members written, and ended: then it is among `to`. One that is too large for any document is
+ * left out, and logged. */
 void desired_item_begin(struct json_writer *w, struct buf *json);
 MUST_USE enum err desired_item_end(struct json_writer *w, struct buf *json, struct desired_items *to,
                                    const char *section, struct str id);
-void desired_items_take(struct desired_items *items); /* desired_take, of these */
-void desired_items_fini(struct desired_items *items);
 void desired_member_raw(struct json_writer *w, const char *name, struct str json, const char *otherwise);
 struct str desired_id(struct reading *r, const char *prefix, int64_t row);
 

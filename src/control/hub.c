@@ -20,8 +20,7 @@ struct reading_job {
         struct store_job job;
         struct hub *hub;
         struct hash_key id_key;
-        uint64_t number;              /* who came before it began may be told what it finds */
-        const struct desired *before; /* the hub's: only the end of this job takes another in its place */
+        uint64_t number; /* who came before it began may be told what it finds */
         struct desired *desired;
 };
 
@@ -31,8 +30,7 @@ static enum err reading_run(struct store_job *job, struct store_txn *t)
 
         desired_free(r->desired);
         r->desired = NULL;
-        return desired_read(t, STORE_ORG_DEFAULT, r->id_key, dispatch_url(r->hub->control), r->before,
-                            &r->desired);
+        return desired_read(t, STORE_ORG_DEFAULT, r->id_key, dispatch_url(r->hub->control), &r->desired);
 }
 
 static void reading_done(struct store_job *job, enum err e)
@@ -43,7 +41,7 @@ static void reading_done(struct store_job *job, enum err e)
 
         h->is_reading = false;
         if (e == ERR_OK && !h->is_stopped) {
-                desired_take(r->desired);
+                desired_share(r->desired, h->desired);
                 desired_free(h->desired);
                 h->desired = r->desired;
                 r->desired = NULL;
@@ -82,7 +80,6 @@ void hub_refresh(struct hub *h)
                 r->job = (struct store_job){ .run = reading_run, .done = reading_done, .is_read = true };
                 r->hub = h;
                 r->id_key = h->control->secrets.id_key;
-                r->before = h->desired;
                 r->number = ++h->jobs_count;
                 h->is_reading = true;
                 if (store_submit(h->control->store, &r->job) == ERR_OK)
