@@ -13,7 +13,7 @@
  * files are read again; workers keep what they had asked, and ask the new one.
  */
 
-enum { PATIENCE_MS = 10 * 1000, RETRY_MS = 1000, SHORT_LIFE_MS = 10 * 1000 };
+enum { PATIENCE_MS = 10 * 1000, RETRY_MS = 1000 };
 
 static void on_message(struct mailbox *m, uint32_t kind, struct str body, int *fds, size_t fds_count);
 
@@ -213,8 +213,8 @@ void keyholder_died(struct supervisor *s, int status)
         s->board->keys.deaths++;
         if (s->is_stopping)
                 return;
-        k->deaths = now - k->started_at < SHORT_LIFE_MS ? k->deaths + 1 : 0;
-        wait_ms = k->deaths <= 1 ? 0 : MIN((int64_t)50 << MIN(k->deaths, 7u), (int64_t)RESTART_MS_MAX);
+        k->deaths = child_deaths(k->deaths, k->started_at, now);
+        wait_ms = child_wait_ms(k->deaths);
         log_error("key_holder_died", LOG_N("signal", WIFSIGNALED(status) ? WTERMSIG(status) : 0),
                   LOG_N("status", WIFEXITED(status) ? WEXITSTATUS(status) : 0), LOG_N("restart_ms", wait_ms));
         if (!s->was_ready && k->deaths > 2) {

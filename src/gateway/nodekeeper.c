@@ -17,7 +17,7 @@
  * ended goes back, and from there to control. A reload that was under way meanwhile is not taken for the answer.
  */
 
-enum { SHORT_LIFE_MS = 10 * 1000, RETRY_MS = 1000, HOST_ADDRESSES_MAX = 32 };
+enum { HOST_ADDRESSES_MAX = 32 };
 
 static _Noreturn void become_node(struct supervisor *s, int mailbox_fd, bool is_first)
 {
@@ -45,7 +45,7 @@ static _Noreturn void become_node(struct supervisor *s, int mailbox_fd, bool is_
 
 static void on_message(struct mailbox *m, uint32_t kind, struct str body, int *fds, size_t fds_count)
 {
-        struct supervisor *s = CONTAINER_OF(m, struct supervisor, node.mailbox);
+        struct supervisor *s = CONTAINER_OF(m, struct supervisor, node.child.mailbox);
 
         (void)body, (void)fds, (void)fds_count;
         if (s->is_stopping)
@@ -54,12 +54,6 @@ static void on_message(struct mailbox *m, uint32_t kind, struct str body, int *f
                 s->node.is_asked = true;
         if (kind == MESSAGE_NODE_DOCUMENT || kind == MESSAGE_NODE_READ)
                 reload(s);
-}
-
-/* Its death is told by SIGCHLD. */
-static void on_gone(struct mailbox *m)
-{
-        (void)m;
 }
 
 /* ---- where agents reach us ---- */
@@ -119,48 +113,29 @@ static void addresses_say(struct supervisor *s)
                         addresses_add(&text, &s->addresses[i]);
         problems_add(s, &text);
         if (text.full ||
-            mailbox_send(&s->node.mailbox, MESSAGE_NODE_ADDRESSES, buf_str(&text), NULL, 0) != ERR_OK)
+            mailbox_send(&s->node.child.mailbox, MESSAGE_NODE_ADDRESSES, buf_str(&text), NULL, 0) != ERR_OK)
                 log_error("node_not_told", LOG_N("listeners", g->listens_count));
         buf_fini(&text);
 }
 
+static void become_lasting(struct supervisor *s, int mailbox_fd)
+{
+        become_node(s, mailbox_fd, false);
+}
+
 static void start(struct supervisor *s)
 {
-        struct nodekeeper *n = &s->node;
-        int pair[2];
-        pid_t pid;
-
-        if (mailbox_pair(pair) != ERR_OK)
-                goto fail;
-        pid = fork();
-        if (pid == 0) {
-                close(pair[0]);
-                become_node(s, pair[1], false);
-        }
-        close(pair[1]);
-        if (pid < 0) {
-                close(pair[0]);
-                goto fail;
-        }
-        n->pid = pid;
-        n->started_at = loop_now(s->loop);
-        if (mailbox_open(&n->mailbox, s->loop, pair[0], on_message, on_gone) == ERR_OK) {
+        if (child_start(&s->node.child, s, become_lasting, on_message))
                 addresses_say(s);
-                return;
-        }
-        kill(pid, SIGKILL);
-        return;
-
-fail:
-        log_error("node_not_started", LOG_E(ERR_NO_MEMORY));
-        timer_set(s->loop, &n->restart, loop_now(s->loop) + RETRY_MS);
+        else
+                log_error("node_not_started", LOG_E(ERR_NO_MEMORY));
 }
 
 static void on_restart(struct timer *t)
 {
-        struct supervisor *s = CONTAINER_OF(t, struct supervisor, node.restart);
+        struct supervisor *s = CONTAINER_OF(t, struct supervisor, node.child.restart);
 
-        if (!s->is_stopping && !s->node.pid)
+        if (!s->is_stopping && !s->node.child.pid)
                 start(s);
 }
 
@@ -168,7 +143,7 @@ void nodekeeper_init(struct supervisor *s)
 {
         struct nodekeeper *n = &s->node;
 
-        timer_init(&n->restart, on_restart);
+        timer_init(&n->child.restart, on_restart);
         if (node_state_folder(n->folder) != ERR_OK)
                 n->folder[0] = '\0';
         n->is_on = n->folder[0] && (s->options->join.len || node_state_exists(n->folder, WIRE_GATEWAY));
@@ -215,26 +190,20 @@ void nodekeeper_start(struct supervisor *s)
 void nodekeeper_died(struct supervisor *s, int status)
 {
         struct nodekeeper *n = &s->node;
-        mono_ms now = loop_now(s->loop);
 
-        mailbox_close(&n->mailbox);
-        n->pid = 0;
+        child_died(&n->child);
         n->is_asked = n->is_read = false;
         if (s->is_stopping)
                 return;
-        n->deaths = now - n->started_at < SHORT_LIFE_MS ? n->deaths + 1 : 0;
         log_error("node_process_died", LOG_N("signal", WIFSIGNALED(status) ? WTERMSIG(status) : 0),
                   LOG_N("status", WIFEXITED(status) ? WEXITSTATUS(status) : 0));
-        timer_set(s->loop, &n->restart,
-                  now + MIN((int64_t)50 << MIN(n->deaths, 7u), (int64_t)RESTART_MS_MAX));
+        child_again(&n->child, s->loop);
 }
 
 /* Its folder is let go: another gateway may take over. */
 void nodekeeper_end(struct supervisor *s)
 {
-        timer_clear(&s->node.restart);
-        if (s->node.pid)
-                kill(s->node.pid, SIGKILL); /* what it writes is whole at any moment */
+        child_end(&s->node.child); /* what it writes is whole at any moment */
 }
 
 /* A reload begins: it reads what is stored now. */
@@ -248,13 +217,13 @@ void nodekeeper_told(struct supervisor *s, bool is_applied, struct str text)
 {
         struct message_read m = { .error = is_applied ? ERR_OK : ERR_CONFIG };
 
-        if (s->node.pid && is_applied)
+        if (s->node.child.pid && is_applied)
                 addresses_say(s);
-        if (!s->node.is_read || !s->node.pid)
+        if (!s->node.is_read || !s->node.child.pid)
                 return;
         s->node.is_read = false;
         snprintf(m.text, sizeof(m.text), "%.*s", STR_FMT(text));
-        if (mailbox_send(&s->node.mailbox, MESSAGE_NODE_APPLIED, (struct str){ (const char *)&m, sizeof(m) },
-                         NULL, 0) != ERR_OK)
+        if (mailbox_send(&s->node.child.mailbox, MESSAGE_NODE_APPLIED,
+                         (struct str){ (const char *)&m, sizeof(m) }, NULL, 0) != ERR_OK)
                 log_error("node_not_told", LOG_B("is_applied", is_applied));
 }

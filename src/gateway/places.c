@@ -29,12 +29,12 @@ void child_forget(struct supervisor *s, const struct place *kept)
                 mailbox_forget(&s->keyholder.reader.mailbox);
         if (s->keyholder.pid)
                 mailbox_forget(&s->keyholder.mailbox);
-        if (s->node.pid)
-                mailbox_forget(&s->node.mailbox);
-        if (s->tailnet.pid)
-                mailbox_forget(&s->tailnet.mailbox);
-        if (s->mesh.pid)
-                mailbox_forget(&s->mesh.mailbox);
+        if (s->node.child.pid)
+                mailbox_forget(&s->node.child.mailbox);
+        if (s->tailnet.child.pid)
+                mailbox_forget(&s->tailnet.child.mailbox);
+        if (s->mesh.child.pid)
+                mailbox_forget(&s->mesh.child.mailbox);
         if (s->pair.reader.pid)
                 mailbox_forget(&s->pair.reader.mailbox);
         fds_close((int[]){ s->succession.predecessor_fd, s->succession.metrics_fd, s->bundle_fd, s->pair.fd },
@@ -140,7 +140,6 @@ static struct place *place_of(struct supervisor *s, pid_t pid)
 static void worker_died(struct supervisor *s, struct place *p, int status)
 {
         mono_ms now = loop_now(s->loop);
-        bool was_short = now - p->started_at < 10000;
         int64_t wait_ms;
 
         mailbox_close(&p->mailbox);
@@ -157,8 +156,8 @@ static void worker_died(struct supervisor *s, struct place *p, int status)
                         loop_stop(s->loop);
                 return;
         }
-        p->deaths = was_short ? p->deaths + 1 : 0;
-        wait_ms = p->deaths <= 1 ? 0 : MIN((int64_t)50 << MIN(p->deaths, 7u), (int64_t)RESTART_MS_MAX);
+        p->deaths = child_deaths(p->deaths, p->started_at, now);
+        wait_ms = child_wait_ms(p->deaths);
         log_error("worker_died", LOG_N("worker", p->index),
                   LOG_N("signal", WIFSIGNALED(status) ? WTERMSIG(status) : 0),
                   LOG_N("status", WIFEXITED(status) ? WEXITSTATUS(status) : 0), LOG_N("restart_ms", wait_ms));
@@ -185,11 +184,11 @@ void children_reap(struct supervisor *s)
                         worker_died(s, p, status);
                 else if (pid == s->keyholder.pid)
                         keyholder_died(s, status);
-                else if (pid == s->node.pid)
+                else if (pid == s->node.child.pid)
                         nodekeeper_died(s, status);
-                else if (pid == s->tailnet.pid)
+                else if (pid == s->tailnet.child.pid)
                         tailnetkeeper_died(s, status);
-                else if (pid == s->mesh.pid)
+                else if (pid == s->mesh.child.pid)
                         meshkeeper_died(s, status);
         }
 }

@@ -10,6 +10,7 @@
 
 #include "conf/conf.h"
 #include "gateway/board.h"
+#include "gateway/child.h"
 #include "gateway/envkeeper.h"
 #include "gateway/gateway.h"
 #include "gateway/message.h"
@@ -74,25 +75,17 @@ struct keyholder {
 
 /* The process that speaks with control: nodekeeper.c. */
 struct nodekeeper {
-        struct mailbox mailbox;
-        struct timer restart;
+        struct child child;
         bool is_on;
         char folder[NODE_PATH_MAX]; /* the state folder; empty: this gateway is nobody's */
-        pid_t pid;                  /* 0: none */
-        uint32_t deaths;            /* in quick succession */
-        mono_ms started_at;
-        bool is_asked; /* a document waits to be read */
-        bool is_read;  /* the reload that is under way reads it */
+        bool is_asked;              /* a document waits to be read */
+        bool is_read;               /* the reload that is under way reads it */
 };
 
 /* The process that speaks with tailscaled: tailnetkeeper.c. */
 struct tailnetkeeper {
-        struct mailbox mailbox;
-        struct timer restart;
+        struct child child;
         char socket[108];
-        pid_t pid; /* 0: none */
-        uint32_t deaths;
-        mono_ms started_at;
         struct message_tailnet ours; /* as it said last */
 };
 
@@ -111,13 +104,9 @@ struct tailnetpair {
 
 /* The process that has our place in the overlay: meshkeeper.c. */
 struct meshkeeper {
-        struct mailbox mailbox;
-        struct timer restart;
+        struct child child;
         uint16_t port;
         bool is_impossible; /* on this system; said in the log */
-        pid_t pid;          /* 0: none */
-        uint32_t deaths;
-        mono_ms started_at;
 };
 
 struct supervisor {
