@@ -57,8 +57,8 @@ static const struct conf_key dispatch_keys[] = {
           60 * 1000, INT64_C(3660) * 86400 * 1000, .doc = "How long they are kept." },
         { "historyBodies", CONF_TYPE_BYTES, 0, AT(draft_control, control.dispatch.history_body_bytes), "0", 0,
           64 << 10,
-          .doc = "How much of each request's body and of each answer's is kept with them, from its beginning; 0: nothing. Whoever "
-                 "reads the database or a backup reads them." },
+          .doc = "How much of each request's body and of each answer's is kept with them, from its beginning; 0: nothing. They "
+                 "lie sealed under control.key." },
         { "historyBodiesTotal", CONF_TYPE_BYTES, 0, AT(draft_control, control.dispatch.history_bodies_bytes),
           "\"256MiB\"", 0, INT64_C(1) << 40, .doc = "How much of all bodies is kept, the newest ones." },
         { "historyBodiesAge", CONF_TYPE_DURATION, 0, AT(draft_control, control.dispatch.history_bodies_ms),

@@ -5,6 +5,7 @@
 #include "control/api_dispatch.h"
 #include "control/control_priv.h"
 #include "control/dispatch.h"
+#include "control/dispatch_bodies.h"
 #include "control/routes_priv.h"
 #include "crypto/text.h"
 #include "dispatch/dispatcher.h"
@@ -148,15 +149,20 @@ static API_RUN(agent_register)
 
 enum { BODIES_PAGE_MAX = 20 }; /* two of 64 KiB each, each byte six of JSON: no more than an answer may be */
 
-/* As text where it is, else as base64. */
-static void body_write(struct json_writer *w, const char *prefix, struct str body, int64_t whole_bytes)
+/* As text where it is, else as base64; null where its box cannot be opened. */
+static void body_write(struct api_call *c, struct json_writer *w, const struct store_dispatch *d,
+                       enum dispatch_side side)
 {
+        const char *prefix = side == DISPATCH_ASKED ? "request_" : "";
+        int64_t whole_bytes = side == DISPATCH_ASKED ? d->asked_bytes : d->answer_bytes;
+        struct str body;
+        bool is_open = dispatch_bodies_open(&c->control->secrets.seal, &c->work, d, side, &body);
         bool is_text = str_is_utf8(body);
         char name[32], *text = is_text ? NULL : malloc(CRYPTO_BASE64_SIZE(body.len));
 
         snprintf(name, sizeof(name), "%sbody", prefix);
         json_write_key(w, str_of(name));
-        if (is_text)
+        if (is_open && is_text)
                 json_write_str(w, body);
         else if (text)
                 json_write_str(w, crypto_base64_format(body, text));
@@ -164,12 +170,15 @@ static void body_write(struct json_writer *w, const char *prefix, struct str bod
                 json_write_null(w);
         free(text);
         snprintf(name, sizeof(name), "%sbody_encoding", prefix);
-        json_write_member_str(w, str_of(name), is_text ? STR("text") : STR("base64"));
+        json_write_member_str(w, str_of(name),
+                              !is_open  ? STR("unreadable")
+                              : is_text ? STR("text")
+                                        : STR("base64"));
         snprintf(name, sizeof(name), "%sbody_is_cut", prefix);
-        json_write_member_bool(w, str_of(name), (int64_t)body.len < whole_bytes);
+        json_write_member_bool(w, str_of(name), is_open && (int64_t)body.len < whole_bytes);
 }
 
-static void dispatch_write(struct json_writer *w, const struct store_dispatch *d)
+static void dispatch_write(struct api_call *c, struct json_writer *w, const struct store_dispatch *d)
 {
         json_write_object_begin(w);
         json_write_member_int(w, STR("id"), d->id);
@@ -190,8 +199,8 @@ static void dispatch_write(struct json_writer *w, const struct store_dispatch *d
         json_write_member_str(w, STR("caller"), d->caller);
         json_write_member_int(w, STR("answer_bytes"), d->answer_bytes);
         if (d->has_bodies) {
-                body_write(w, "request_", d->asked, d->asked_bytes);
-                body_write(w, "", d->answered, d->answer_bytes);
+                body_write(c, w, d, DISPATCH_ASKED);
+                body_write(c, w, d, DISPATCH_ANSWERED);
         }
         json_write_key(w, STR("metadata"));
         json_write_object_begin(w);
@@ -215,7 +224,7 @@ static enum err history_write(struct api_call *c, const struct store_dispatch *r
         json_write_key(&w, STR("history"));
         json_write_array_begin(&w);
         for (size_t i = 0; i < count; i++)
-                dispatch_write(&w, &rows[i]);
+                dispatch_write(c, &w, &rows[i]);
         json_write_array_end(&w);
         json_write_key(&w, STR("next"));
         if (has_more)

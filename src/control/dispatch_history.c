@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "control/control_priv.h"
+#include "control/dispatch_bodies.h"
 #include "dispatch/dispatcher.h"
 #include "store/dispatches.h"
 
@@ -26,6 +27,8 @@ struct batch {
         int64_t rows_max, bodies_max;
         int64_t kept_ms, bodies_kept_ms;
         size_t bodies_bytes; /* in rows */
+        const struct certs_seal *seal;
+        bool is_sealed; /* they are boxes: the job may run again */
         struct store_dispatch rows[ROWS_MAX];
         size_t count;
         struct store_dispatch_source *sources; /* changed ones; NULL: not now */
@@ -43,12 +46,21 @@ struct dispatch_history {
         unix_ms counted; /* addresses used since then are not written yet */
 };
 
+static void bodies_seal(struct batch *b)
+{
+        for (size_t i = 0; i < b->count && !b->is_sealed; i++)
+                if (b->rows[i].has_bodies && dispatch_bodies_close(b->seal, &b->arena, &b->rows[i]) != ERR_OK)
+                        log_error("dispatch_bodies_not_kept", LOG_E(ERR_NO_MEMORY));
+        b->is_sealed = true;
+}
+
 static enum err batch_run(struct store_job *job, struct store_txn *t)
 {
         struct batch *b = CONTAINER_OF(job, struct batch, job);
         int64_t removed;
         enum err e = ERR_OK;
 
+        bodies_seal(b);
         if (b->count)
                 e = store_dispatch_add(t, b->rows, b->count);
         for (size_t i = 0; i < b->sources_count && e == ERR_OK; i++)
@@ -75,6 +87,7 @@ static struct batch *batch_get(struct dispatch_history *h)
         b->kept_ms = conf->history_ms;
         b->bodies_max = conf->history_body_bytes ? (int64_t)conf->history_bodies_bytes : 0;
         b->bodies_kept_ms = conf->history_bodies_ms;
+        b->seal = &h->control->secrets.seal;
         h->batch = b;
         timer_set(h->control->loop, &h->timer, loop_now(h->control->loop) + WRITE_MS);
         return b;

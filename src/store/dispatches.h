@@ -16,7 +16,7 @@ struct store_dispatch {
         struct str request, caller, method, url, agent, source, error; /* error empty: an answer came */
         unix_ms begun;
         int64_t status, duration_ms, answer_bytes, attempts;
-        /* Beginnings of the bodies, where they are kept: what was asked with, and the answer's. */
+        /* Beginnings of the bodies, where they are kept: what was asked with, and the answer's. Bytes: control seals them. */
         bool has_bodies;
         struct str asked, answered;
         int64_t asked_bytes; /* of the whole */

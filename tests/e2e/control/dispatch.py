@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import re
+import sqlite3
 import subprocess
 import threading
 
@@ -217,6 +218,46 @@ def story_bodies_are_kept_if_asked(t, seconds=120):
     eventually(lambda: ["body" in h for h in s.look("/history?bodies=true")["history"]] == [True] * 3 + [False] * 4, 20, lambda: s.look("/history?bodies=true"))
 
 
+def story_bodies_lie_sealed(t, seconds=120):
+    """Whoever has a copy of the database does not have what was sent; control.key opens it again, from a backup too."""
+    s = Senders(t, historyBodies=1024)
+    state = s.control.state
+    up = t.upstream(lambda c, request: c.send(b"HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\nanswered-secret"))
+    for n in range(3):
+        s.execute(f"http://127.0.0.1:{up.port}/x", method="POST", body=f"asked-secret-{n}")
+
+    def bodies():
+        return [(h.get("request_body"), h.get("body"), h["body_encoding"]) for h in s.look("/history?bodies=true")["history"] if "body" in h]
+
+    whole = [(f"asked-secret-{n}", "answered-secret", "text") for n in (2, 1, 0)]
+    eventually(lambda: bodies() == whole, 20, bodies)
+    backup = s.control.ask("POST", "/store/backup", {})
+    same(backup.status, 201)
+    for path in state.iterdir():
+        assert path.is_dir() or b"-secret" not in path.read_bytes(), path
+    s.control.stop()
+
+    def again(name):
+        control = Control(t, name, s.control.port, dispatch={"allow": LOOPBACK, "historyBodies": 1024})
+        control.key, s.control = s.control.key, control
+
+    db = sqlite3.connect(state / "control.db")  # a box is its own row's alone
+    (one,), (other,) = db.execute("SELECT asked FROM dispatch_bodies ORDER BY id LIMIT 2").fetchall()
+    with db:
+        db.execute("UPDATE dispatch_bodies SET asked = ? WHERE asked = ?", (other, one))
+    db.close()
+    again("control-changed")
+    same(bodies(), [*whole[:2], (None, "answered-secret", "text")])
+    same([h["request_body_encoding"] for h in s.look("/history?bodies=true")["history"]], ["text", "text", "unreadable"])
+    s.control.stop()
+    for path in state.glob("control.db*"):
+        path.unlink()
+    p = subprocess.run([t.sekisho, "restore", backup.json["path"], "--store", f"sqlite:{state}/control.db"], capture_output=True, timeout=patient(60))
+    same(p.returncode, 0, p.stderr)
+    again("control-restored")
+    same(bodies(), whole)
+
+
 def story_agents_by_name_and_tag(t, seconds=120):
     s = Senders(t, (("home", ["127.0.0.2"]), ("work", ["127.0.0.4"]), ("attic", ["127.0.0.6"])))
     up = t.sample()
@@ -377,6 +418,17 @@ def story_by_hand(t, seconds=120):
                               ((f"{base}/x", "--timeout", "soon"), 2, "30s"), ((f"{base}/x", "--raw", "--json"), 2, "choose one")):
         p = run(*args, code=code)
         assert words in p.stderr.decode(), (args, p.stderr)
+    # what control would answer 413 to is said before it is sent
+    for data in (b"x" * (256 << 10), b"\x01" * (64 << 10), b"\xff" * (192 << 10)):
+        given.write_bytes(data)
+        count = len(up.requests)
+        assert b"256 KiB" in run(f"{base}/x", "--data", f"@{given}", code=2).stderr
+        same(len(up.requests), count)
+    same(s.control.ask("POST", "/api/execute", {"url": f"{base}/x", "body": "x" * (256 << 10)}).status, 413)
+    for data in (b"x" * (255 << 10), b"\xff" * (191 << 10)):
+        given.write_bytes(data)
+        run(f"{base}/bin", "--data", f"@{given}", "-X", "POST")
+        same(up.requests[-1].body, data)
     env["SEKISHO_TOKEN"] = s.control.new_key("reads", "read")
     run(f"{base}/x", code=7)
     env["SEKISHO_TOKEN"] = "skapi-nothing"
