@@ -2,11 +2,9 @@
 
 #include "base/units.h"
 
-enum { BODY_BYTES = 256 * 1024 };
-
 void control_body_begin(struct json_writer *w, struct buf *body)
 {
-        buf_init_secret(body, BODY_BYTES);
+        buf_init_secret(body, CONTROL_CALL_BYTES_MAX);
         json_writer_init(w, body, JSON_COMPACT);
         json_write_object_begin(w);
 }

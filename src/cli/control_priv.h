@@ -65,6 +65,10 @@ enum exit_code control_make(const struct control_options *o, const char *path, s
 MUST_USE bool control_argument(const struct command_call *call, size_t index, const char *what,
                                struct str *out);
 
+enum {
+        CONTROL_CALL_BYTES_MAX = 256 * 1024
+}; /* what control takes of one (docs/control.md, Limits): a body is `full` beyond */
+
 /*
  * A call's body, an object: begun, its members written, ended. It may hold secrets: the caller ends it by buf_wipe.
  */

@@ -9,7 +9,7 @@
 #include "io/file.h"
 #include "json/reader.h"
 
-enum { DATA_BYTES_MAX = 16 << 20, BODY_BYTES_MAX = 24 << 20, SLACK_MS = 5000, TIMEOUT_MS = 30 * 1000 };
+enum { SLACK_MS = 5000, TIMEOUT_MS = 30 * 1000 };
 
 struct execute_options {
         struct str server, token, method, data, agent, source, tag, family, timeout, output;
@@ -53,6 +53,16 @@ static bool fields_write(const struct option_texts *fields, struct json_writer *
         return true;
 }
 
+/* Said before anything is sent: control would answer 413. */
+static void too_long_say(void)
+{
+        out_problem(
+                "this request is longer than the %d KiB that control takes of a call, headers and JSON included (bytes "
+                "that are no text are base64 there: 191 KiB at most); send less, or send it by an HTTP client on the agent's "
+                "machine",
+                CONTROL_CALL_BYTES_MAX / 1024);
+}
+
 /* "text", "@file" or "@-"; as text where it is, else as base64. */
 static bool data_write(struct str data, struct json_writer *w)
 {
@@ -62,11 +72,13 @@ static bool data_write(struct str data, struct json_writer *w)
 
         if (!data.ptr)
                 return true;
-        buf_init_secret(&text, DATA_BYTES_MAX);
+        buf_init_secret(&text, CONTROL_CALL_BYTES_MAX);
         if (data.len && data.ptr[0] == '@') {
                 snprintf(path, sizeof(path), "%.*s", STR_FMT(str_from(data, 1)));
                 e = file_read(strcmp(path, "-") == 0 ? "/dev/stdin" : path, &text);
-                if (e != ERR_OK)
+                if (e == ERR_TOO_LARGE)
+                        too_long_say();
+                else if (e != ERR_OK)
                         out_problem("%s cannot be read: %s", path, err_text(e));
         } else {
                 buf_add(&text, data);
@@ -308,13 +320,13 @@ static enum exit_code execute_run(const struct command_call *call)
                 out_problem("--raw and --json are two forms of an answer; choose one");
                 return EXIT_WRONG;
         }
-        buf_init_secret(&body, BODY_BYTES_MAX);
-        json_writer_init(&w, &body, JSON_COMPACT);
-        json_write_object_begin(&w);
+        control_body_begin(&w, &body);
         if (request_write(o, url, timeout_ms, &w)) {
-                json_write_object_end(&w);
-                json_writer_finish(&w);
-                code = run(o, buf_str(&body), timeout_ms);
+                control_body_end(&w);
+                if (body.full)
+                        too_long_say();
+                else
+                        code = run(o, buf_str(&body), timeout_ms);
         }
         buf_wipe(&body);
         return code;
@@ -344,7 +356,7 @@ const struct command command_execute = {
                         { "header", 'H', OPTION_TEXTS, offsetof(struct execute_options, fields),
                           "'NAME: VALUE'", "a field of the request; may be given several times" },
                         TEXT("data", 'd', data, "TEXT",
-                             "the request's body; @FILE: what a file holds, @-: standard input"),
+                             "the request's body; @FILE: what a file holds, @-: standard input; 256 KiB at most, with all else"),
                         TEXT("agent", 0, agent, "NAME", "only from this agent's addresses"),
                         TEXT("source", 0, source, "IP", "only from this address"),
                         TEXT("tag", 0, tag, "TAG", "only from agents with this tag (sekisho node tag)"),
