@@ -60,6 +60,7 @@ struct agent {
         uint64_t number;
         bool is_stopping;
         bool is_begun; /* `tell` and `joined` are */
+        bool is_drained, is_overlay_over;
         int exit_status;
 };
 
@@ -296,7 +297,19 @@ static void on_drained(struct worker *w)
 {
         struct agent *a = CONTAINER_OF(w, struct agent, worker);
 
-        loop_stop(a->loop);
+        a->is_drained = true;
+        if (a->is_overlay_over)
+                loop_stop(a->loop);
+}
+
+static void on_overlay_released(void *context)
+{
+        struct agent *a = context;
+
+        a->is_overlay_over = true;
+        handover_let_go(&a->handover);
+        if (a->is_drained)
+                loop_stop(a->loop);
 }
 
 static void on_drain_timeout(struct timer *t)
@@ -321,7 +334,7 @@ static void stop(struct agent *a, bool is_succeeded)
         if (!is_succeeded)
                 service_say("STOPPING=1");
         agent_links_stop(a->links);
-        agent_overlay_stop(&a->overlay);
+        agent_overlay_stop(&a->overlay, on_overlay_released, a);
         if (a->is_begun)
                 tell_stop(&a->tell);
         servers_stop(&a->servers);
@@ -385,7 +398,7 @@ static enum err joined_begin(struct agent *a, bool is_heir)
         tell_start(&a->tell, &a->joined, a->links, &a->sender, &a->servers, &a->docker, &a->worker);
         a->is_begun = true;
         docker_place(a);
-        /* Two with one key would take the tunnel from each other: the one before has ended by then. */
+        /* Two with one key would take the tunnel from each other: the one before has ended by then, or says so earlier (on_alone). */
         agent_overlay_start(&a->overlay, &a->worker, a->links, a->joined.folder,
                             (uint16_t)conf_now(a)->agent.overlay,
                             is_heir ? conf_now(a)->gateway.drain_timeout : 0);
@@ -400,11 +413,25 @@ static enum err joined_begin(struct agent *a, bool is_heir)
 
 /* ---- from one program to the next ---- */
 
-static bool on_settled_asked(void *context)
+static bool on_settled_asked(void *context, bool needs_none)
 {
         const struct agent *a = context;
 
-        return agent_links_are_settled(a->links);
+        return agent_links_are_settled(a->links, needs_none);
+}
+
+static bool on_links_asked(void *context)
+{
+        const struct agent *a = context;
+
+        return agent_links_has_own(a->links);
+}
+
+static void on_alone(void *context)
+{
+        struct agent *a = context;
+
+        agent_overlay_begin(&a->overlay);
 }
 
 static void on_service(void *context)
@@ -426,7 +453,8 @@ static void on_succeeded(void *context)
                 joined_leave(&a->joined);
 }
 
-static const struct handover_events handover_events = { on_settled_asked, on_service, on_succeeded };
+static const struct handover_events handover_events = { on_settled_asked, on_service, on_alone,
+                                                        on_links_asked, on_succeeded };
 
 /* ---- what is within its reach ---- */
 

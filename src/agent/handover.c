@@ -10,7 +10,11 @@
 #include "io/service.h"
 
 enum { WAIT_MS = 60 * 1000, LOOK_MS = 50 };
-enum { WORD_READY }; /* its body: the new one's pid, as pid_t */
+enum {
+        WORD_READY, /* the new one; its body: its pid, as pid_t */
+        WORD_SERVICE, /* the old one: control is yours; where it does not come, the end of the mailbox says so */
+        WORD_NO_LINKS /* the old one: gateways reach this agent over the overlay alone */
+};
 
 static const char variable[] = "SEKISHO_UPGRADE"; /* the descriptor of a mailbox's end */
 
@@ -59,12 +63,26 @@ static void on_heir_word(struct mailbox *m, uint32_t kind, struct str body, int 
         log_info("upgrade_done", LOG_N("pid", pid));
         service_say("MAINPID=%d", (int)pid);
         s->events->on_over(s->context);
-        mailbox_close(m); /* control is the other's from here on */
+        s->is_over = true; /* control is the other's from here on */
+        if (s->is_let_go || mailbox_send(m, WORD_SERVICE, STR_NULL, NULL, 0) != ERR_OK)
+                mailbox_close(m);
+}
+
+void handover_let_go(struct handover *s)
+{
+        if (s->is_over && !s->is_let_go)
+                mailbox_close(&s->mailbox);
+        s->is_let_go = true;
 }
 
 static void on_heir_gone(struct mailbox *m)
 {
-        failed(CONTAINER_OF(m, struct handover, mailbox), "the new program ended before it was ready");
+        struct handover *s = CONTAINER_OF(m, struct handover, mailbox);
+
+        if (s->is_over)
+                handover_let_go(s);
+        else
+                failed(s, "the new program ended before it was ready");
 }
 
 static void on_late(struct timer *t)
@@ -80,7 +98,7 @@ void handover_ask(struct handover *s)
         int pair[2];
         enum err e;
 
-        if (s->is_waiting || s->is_heir) {
+        if (s->is_waiting || s->is_heir || s->is_beside || s->is_over) {
                 log_warning("upgrade_refused", LOG_C("why", "one is under way"));
                 return;
         }
@@ -96,6 +114,9 @@ void handover_ask(struct handover *s)
                 log_error("upgrade_failed", LOG_E(e), LOG_C("kept", "the program that runs goes on"));
                 return;
         }
+        if (!s->events->has_links(s->context) &&
+            mailbox_send(&s->mailbox, WORD_NO_LINKS, STR_NULL, NULL, 0) != ERR_OK)
+                log_warning("mailbox_full", LOG_N("kind", WORD_NO_LINKS));
         s->is_waiting = true;
         timer_init(&s->timer, on_late);
         timer_set(s->loop, &s->timer, loop_now(s->loop) + WAIT_MS);
@@ -113,18 +134,33 @@ void handover_give_up(struct handover *s)
 /* ---- the new one ---- */
 
 /* It let control go, or is no more: in both cases we are it. */
-static void on_other_gone(struct mailbox *m)
+static void serve(struct handover *s)
 {
-        struct handover *s = CONTAINER_OF(m, struct handover, mailbox);
-
+        if (!s->is_heir)
+                return;
         timer_clear(&s->timer);
         s->is_heir = false;
         s->events->on_service(s->context);
 }
 
+static void on_other_gone(struct mailbox *m)
+{
+        struct handover *s = CONTAINER_OF(m, struct handover, mailbox);
+
+        serve(s);
+        s->is_beside = false;
+        s->events->on_alone(s->context);
+}
+
 static void on_other_word(struct mailbox *m, uint32_t kind, struct str body, int *fds, size_t fds_count)
 {
-        (void)m, (void)kind, (void)body, (void)fds, (void)fds_count;
+        struct handover *s = CONTAINER_OF(m, struct handover, mailbox);
+
+        (void)body, (void)fds, (void)fds_count;
+        if (kind == WORD_SERVICE)
+                serve(s);
+        else if (kind == WORD_NO_LINKS)
+                s->needs_none = true;
 }
 
 static void on_look(struct timer *t)
@@ -132,7 +168,7 @@ static void on_look(struct timer *t)
         struct handover *s = CONTAINER_OF(t, struct handover, timer);
         pid_t pid = getpid();
 
-        if (!s->events->is_settled(s->context)) {
+        if (!s->events->is_settled(s->context, s->needs_none)) {
                 timer_set(s->loop, t, loop_now(s->loop) + LOOK_MS);
                 return;
         }
@@ -154,6 +190,7 @@ enum err handover_open(struct handover *s, struct loop *loop, const struct hando
                 return e;
         if ((e = mailbox_open(&s->mailbox, loop, s->other_fd, on_other_word, on_other_gone)) != ERR_OK)
                 return e;
+        s->is_beside = true;
         timer_init(&s->timer, on_look);
         timer_set(loop, &s->timer, loop_now(loop) + LOOK_MS);
         return ERR_OK;

@@ -260,7 +260,12 @@ unsigned agent_links_taken(const struct agent_links *a, struct str gateway)
         return 0;
 }
 
-bool agent_links_are_settled(const struct agent_links *a)
+bool agent_links_use_overlay(const struct agent_links *a)
+{
+        return keeper_has_overlay(a->keeper);
+}
+
+bool agent_links_are_settled(const struct agent_links *a, bool needs_none)
 {
         struct keeper_standing found[STANDINGS_MAX];
         size_t count = agent_links_look(a, found, STANDINGS_MAX), reached = 0;
@@ -273,7 +278,18 @@ bool agent_links_are_settled(const struct agent_links *a)
                         return false;
                 reached += is_full;
         }
-        return reached || count == 0;
+        return reached || count == 0 || needs_none;
+}
+
+bool agent_links_has_own(const struct agent_links *a)
+{
+        struct keeper_standing found[STANDINGS_MAX];
+        size_t count = agent_links_look(a, found, STANDINGS_MAX);
+
+        for (size_t i = 0; i < MIN(count, (size_t)STANDINGS_MAX); i++)
+                if (found[i].links)
+                        return true;
+        return false;
 }
 
 void agent_links_stop(struct agent_links *a)

@@ -9,17 +9,23 @@
 enum {
         LOOK_MS = 1000,
         CALL_MS = 6000, /* for one address; a handshake is tried after five seconds again */
-        UNLINKED_MS = 10 * 1000
+        SOON_MS =
+                1000, /* after a link was lost: the gateway's program may be a new one, which has no keys yet */
+        SOON_COUNT = 6,
+        UNLINKED_MS = 10 * 1000,
+        ENDING_LOOK_MS = 50,
+        LAST_WORDS_MS = 300 /* a closed connection's last bytes are still on their way */
 };
 
 struct agent_overlay_gateway {
         struct agent_overlay *overlay;
         const struct node_overlay_peer *peer;
         struct resolver_query query;
-        size_t place;      /* called last, or first */
-        mono_ms call_at;   /* again, not before; 0: not called yet */
-        mono_ms linked_at; /* when a link of it was seen last, or it was called */
-        bool is_up, is_asking;
+        size_t place;        /* called last, or first */
+        mono_ms call_at;     /* again, not before; 0: not called yet */
+        mono_ms linked_at;   /* when a link of it was seen last, or it was called */
+        unsigned soon_count; /* calls that do not wait so long */
+        bool is_up, is_asking, was_linked;
 };
 
 void agent_overlay_open(struct agent_overlay *o, struct loop *l)
@@ -99,25 +105,32 @@ static void call(struct agent_overlay_gateway *g, mono_ms now)
 {
         struct str host = host_of(g->peer->places[g->place % g->peer->places_count]);
 
-        g->call_at = now + CALL_MS;
+        g->call_at = now + (g->soon_count ? SOON_MS : CALL_MS);
+        g->soon_count -= g->soon_count > 0;
         g->is_asking = true;
         resolver_find(g->overlay->worker->resolver, &g->query, host, on_resolved);
 }
 
-/* A gateway dials whom it knows to be there: where it does not for so long it began anew, and has lost the keys that we have. */
+/* A gateway dials whom it knows to be there: where it does not for so long, or no more, it began anew, and has lost the keys that we have. */
 static void gateway_look(struct agent_overlay_gateway *g, mono_ms now)
 {
         struct agent_overlay *o = g->overlay;
-        bool is_up = mesh_private_has_session(o->private, g->peer->key);
+        bool is_up = mesh_private_has_session(o->private, g->peer->key),
+             is_linked = agent_links_taken(o->links, g->peer->id) > 0;
 
         if (is_up != g->is_up)
                 log_info(is_up ? "overlay_up" : "overlay_down", LOG_S("gateway", g->peer->id));
         g->is_up = is_up;
-        if (!is_up || agent_links_taken(o->links, g->peer->id))
+        if (!is_up || is_linked)
                 g->linked_at = now;
+        if (is_linked)
+                g->soon_count = 0;
+        else if (g->was_linked)
+                g->soon_count = SOON_COUNT;
+        g->was_linked = is_linked;
         if (g->is_asking || now < g->call_at || !g->peer->places_count)
                 return;
-        if (is_up && now - g->linked_at < UNLINKED_MS)
+        if (is_up && now - g->linked_at < (g->soon_count ? SOON_MS : UNLINKED_MS))
                 return;
         if (!is_up && g->call_at)
                 g->place++; /* nobody answered there */
@@ -213,11 +226,31 @@ static void begin(struct agent_overlay *o)
         agent_overlay_read(o);
 }
 
+static void release(struct agent_overlay *o)
+{
+        agent_overlay_free(o);
+        o->on_released(o->context);
+}
+
+static void ending_look(struct agent_overlay *o, mono_ms now)
+{
+        if (agent_links_use_overlay(o->links))
+                o->idle_at = now;
+        if (now - o->idle_at >= LAST_WORDS_MS)
+                release(o);
+        else
+                timer_set(o->worker->loop, &o->look, now + ENDING_LOOK_MS);
+}
+
 static void on_look(struct timer *t)
 {
         struct agent_overlay *o = CONTAINER_OF(t, struct agent_overlay, look);
         mono_ms now = loop_now(o->worker->loop);
 
+        if (o->on_released) {
+                ending_look(o, now);
+                return;
+        }
         if (!o->is_started && !o->is_stopped)
                 begin(o);
         if (!o->is_started)
@@ -240,14 +273,27 @@ void agent_overlay_start(struct agent_overlay *o, struct worker *w, struct agent
         timer_set(w->loop, &o->look, loop_now(w->loop) + after_ms);
 }
 
-void agent_overlay_stop(struct agent_overlay *o)
+void agent_overlay_begin(struct agent_overlay *o)
 {
-        if (!o->is_started) {
-                o->is_stopped = true;
-        } else if (!o->is_stopped) {
-                o->is_stopped = true;
+        if (o->worker && !o->is_started && !o->is_stopped)
+                timer_set(o->worker->loop, &o->look, loop_now(o->worker->loop));
+}
+
+void agent_overlay_stop(struct agent_overlay *o, void (*on_released)(void *context), void *context)
+{
+        bool is_used = o->private && o->is_started && !o->is_stopped && agent_links_use_overlay(o->links);
+
+        if (o->is_started && !o->is_stopped)
                 listener_stop(&o->listener);
+        o->is_stopped = true;
+        o->on_released = on_released;
+        o->context = context;
+        if (!is_used) {
+                release(o);
+                return;
         }
+        o->idle_at = loop_now(o->worker->loop);
+        timer_set(o->worker->loop, &o->look, o->idle_at);
 }
 
 void agent_overlay_free(struct agent_overlay *o)
@@ -258,6 +304,7 @@ void agent_overlay_free(struct agent_overlay *o)
                 timer_clear(&o->look);
         if (o->is_started)
                 gateways_end(o);
+        o->is_started = false;
         close(o->listen_fd);
         mesh_private_free(o->private);
         o->private = NULL;

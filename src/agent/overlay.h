@@ -28,6 +28,9 @@ struct agent_overlay {
         const char *folder;
         uint16_t port;
         bool is_started, is_stopped;
+        void (*on_released)(void *context);
+        void *context;
+        mono_ms idle_at; /* stopped: when the last link that came over it was seen */
         struct listener listener;
         int listen_fd;
         struct node_overlay stored;
@@ -42,6 +45,11 @@ void agent_overlay_start(struct agent_overlay *o, struct worker *w, struct agent
                          const char *folder, uint16_t port, int64_t after_ms);
 /* What is stored may say something else now. */
 void agent_overlay_read(struct agent_overlay *o);
-/* No connection is taken any more; those that are there go on. */
-void agent_overlay_stop(struct agent_overlay *o);
+/* Where its beginning was put off: there is nothing any more to wait for. */
+void agent_overlay_begin(struct agent_overlay *o);
+/*
+ * No connection is taken any more; those that are there go on. `on_released` once, when the last of them has ended and what it said last
+ * has had its time to arrive: the tunnel is gone then. Inside of the call where there are none.
+ */
+void agent_overlay_stop(struct agent_overlay *o, void (*on_released)(void *context), void *context);
 void agent_overlay_free(struct agent_overlay *o); /* when the process ends */

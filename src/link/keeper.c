@@ -519,6 +519,15 @@ static struct kept *kept_of_id(struct keeper *k, struct str id)
         return NULL;
 }
 
+bool keeper_has_overlay(const struct keeper *k)
+{
+        list_for_each(node, &k->gateways)
+                list_for_each(link, &CONTAINER_OF(node, struct kept, node)->links)
+                        if (!is_own(CONTAINER_OF(link, struct keeper_link, node)))
+                                return true;
+        return false;
+}
+
 enum err keeper_take(struct keeper *k, struct str gateway, int fd)
 {
         struct kept *g = k->is_stopped ? NULL : kept_of_id(k, gateway);

@@ -92,6 +92,9 @@ const char *keeper_way_text(enum keeper_way way);
  */
 MUST_USE enum err keeper_take(struct keeper *k, struct str gateway, int fd);
 
+/* Whether anything of what gateways made to us is still there, what is ending too. */
+bool keeper_has_overlay(const struct keeper *k);
+
 /* Nothing more is dialled. What is open stays until it ends. */
 void keeper_stop(struct keeper *k);
 /* When every link it gave has ended, and a turn later. NULL is fine. */

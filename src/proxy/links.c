@@ -30,6 +30,26 @@ static const struct {
         [LINK_CLOSED] = { "closed", 0 },
 };
 
+const char *link_way_name(enum link_way way)
+{
+        static const char *const names[] = {
+                [LINK_STRAIGHT] = "straight", [LINK_WEBSOCKET] = "websocket", [LINK_OVERLAY] = "overlay"
+        };
+
+        return names[way];
+}
+
+const char *link_reason_name(enum link_reason reason)
+{
+        static const char *const names[] = {
+                [LINK_NO_OVERLAY] = "no_overlay",         [LINK_OVERLAY_DOWN] = "overlay_down",
+                [LINK_NO_OWN_LINK] = "no_own_link",       [LINK_PREFERRED] = "preferred",
+                [LINK_PREFERRED_FULL] = "preferred_full",
+        };
+
+        return names[reason];
+}
+
 void link_enter(struct link *link, enum link_state next)
 {
         assert(states[link->state].next & 1u << next);
@@ -185,37 +205,37 @@ bool links_has_overlay(const struct links *l, struct str agent)
 }
 
 /* The link with the fewest streams, of those that take one more. *has_any: there are some, which may be full. */
-static struct up_h2 *conn_find(const struct link_agent *a, bool of_overlay, bool needs_tunnel, bool *has_any)
+static struct link *link_find(const struct link_agent *a, bool of_overlay, bool needs_tunnel, bool *has_any)
 {
-        struct up_h2 *best = NULL;
+        struct link *best = NULL;
 
         *has_any = false;
         list_for_each(node, &a->links) {
-                const struct link *link = CONTAINER_OF(node, struct link, agent_node);
+                struct link *link = CONTAINER_OF(node, struct link, agent_node);
 
                 if ((link->way == LINK_OVERLAY) != of_overlay || link->state != LINK_SERVING)
                         continue;
                 struct up_h2 *h = up_h2_find(&link->target, needs_tunnel);
                 *has_any = true;
-                if (h && (!best || up_h2_streams_count(h) < up_h2_streams_count(best)))
-                        best = h;
+                if (h && (!best || up_h2_streams_count(h) < up_h2_streams_count(best->conn)))
+                        best = link;
         }
         return best;
 }
 
 /* Over the overlay or over a link of the agent's own, and why. */
-static struct up_h2 *conn_choose(const struct link_agent *a, const struct links_conf *conf, bool needs_tunnel,
-                                 const char **reason)
+static struct link *link_choose(const struct link_agent *a, const struct links_conf *conf, bool needs_tunnel,
+                                enum link_reason *reason)
 {
         bool has_overlay, has_own;
-        struct up_h2 *overlay = conn_find(a, true, needs_tunnel, &has_overlay),
-                     *own = conn_find(a, false, needs_tunnel, &has_own),
-                     *first = conf->prefers_overlay ? overlay : own;
+        struct link *overlay = link_find(a, true, needs_tunnel, &has_overlay),
+                    *own = link_find(a, false, needs_tunnel, &has_own),
+                    *first = conf->prefers_overlay ? overlay : own;
 
-        *reason = !has_own       ? "no_own_link"
-                  : !has_overlay ? conf->has_overlay ? "overlay_down" : "no_overlay"
-                  : first        ? "preferred"
-                                 : "preferred_full";
+        *reason = !has_own       ? LINK_NO_OWN_LINK
+                  : !has_overlay ? conf->has_overlay ? LINK_OVERLAY_DOWN : LINK_NO_OVERLAY
+                  : first        ? LINK_PREFERRED
+                                 : LINK_PREFERRED_FULL;
         return first ? first : conf->prefers_overlay ? own : overlay;
 }
 
@@ -224,9 +244,16 @@ enum err links_connect(struct exchange *x, struct target *t)
         struct links *l = x->w->links;
         struct link_agent *a = agent_find(l, t->agent);
         bool needs_tunnel = x->is_websocket || x->request.is_datagram;
-        struct up_h2 *h = a ? conn_choose(a, &x->snap->links, needs_tunnel, &x->way_reason) : NULL;
+        enum link_reason reason;
+        struct link *link = a ? link_choose(a, &x->snap->links, needs_tunnel, &reason) : NULL;
 
-        return h ? up_h2_begin(h, x) : wait_for(l, x, t->agent);
+        if (!link)
+                return wait_for(l, x, t->agent);
+        x->way_reason = link_reason_name(reason);
+        enum err e = up_h2_begin(link->conn, x);
+        if (e == ERR_OK && x->way) /* else it waits, and begins later */
+                measure_link_stream(x->w, link->way, reason);
+        return e;
 }
 
 /* ---- the announcement ---- */
@@ -349,11 +376,7 @@ enum err link_serve(struct link *link)
 
 const char *link_way(const struct link *link)
 {
-        static const char *const ways[] = {
-                [LINK_STRAIGHT] = "straight", [LINK_WEBSOCKET] = "websocket", [LINK_OVERLAY] = "overlay"
-        };
-
-        return ways[link->way];
+        return link_way_name(link->way);
 }
 
 void link_lost(struct link *link, enum err e)

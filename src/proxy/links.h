@@ -23,6 +23,23 @@ struct link;
 struct links;
 struct worker;
 
+/* How a link came: one that the agent made (as a WebSocket, too), or one over the overlay. */
+enum link_way { LINK_STRAIGHT, LINK_WEBSOCKET, LINK_OVERLAY, LINK_WAYS };
+
+/* Why a stream goes over that one. */
+enum link_reason {
+        LINK_NO_OVERLAY,     /* this gateway has none */
+        LINK_OVERLAY_DOWN,   /* it has, and no link of this agent's goes over it now */
+        LINK_NO_OWN_LINK,    /* the agent has none that it made itself */
+        LINK_PREFERRED,      /* there are both, and the configuration says which goes first */
+        LINK_PREFERRED_FULL, /* there are both, and those that go first take no more streams */
+        LINK_REASONS
+};
+
+/* The words of the log and of the metrics: "overlay", "no_own_link". */
+const char *link_way_name(enum link_way way);
+const char *link_reason_name(enum link_reason reason);
+
 MUST_USE struct links *links_new(struct worker *w); /* NULL: no memory */
 void links_free(struct links *l);                   /* NULL is fine */
 
@@ -48,12 +65,7 @@ bool links_has_overlay(const struct links *l,
 size_t links_count(const struct links *l);
 
 /*
- * up_connect for a target behind a link. Says in x->way_reason why over that one:
- *   no_overlay     this gateway has none
- *   overlay_down   it has, and no link of this agent's goes over it now
- *   no_own_link    the agent has none that it made itself
- *   preferred      there are both, and the configuration says which goes first
- *   preferred_full there are both, and those that go first take no more streams
+ * up_connect for a target behind a link. Says in x->way_reason why over that one.
  */
 MUST_USE enum err links_connect(struct exchange *x, struct target *t);
 
@@ -63,5 +75,4 @@ MUST_USE enum err links_connect(struct exchange *x, struct target *t);
 void link_lost(struct link *link, enum err e);
 /* Nothing refers to it any more. */
 void link_closed(struct link *link);
-/* How it came: "straight", "websocket", "overlay". */
 const char *link_way(const struct link *link);

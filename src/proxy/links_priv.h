@@ -11,8 +11,6 @@
 #include "proxy/up_h2.h"
 #include "proxy/worker.h"
 
-enum link_way { LINK_STRAIGHT, LINK_WEBSOCKET, LINK_OVERLAY };
-
 enum link_state { LINK_OPENING, LINK_SERVING, LINK_LEAVING, LINK_CLOSED, LINK_STATES };
 
 /* An agent, while it has links, had some lately, or is waited for. */

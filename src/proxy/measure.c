@@ -5,6 +5,7 @@
 #include "http/h2_code.h"
 #include "io/stream.h"
 #include "proxy/exchange.h"
+#include "proxy/links.h"
 #include "proxy/route.h"
 #include "proxy/worker.h"
 
@@ -62,6 +63,20 @@ void measure_worker_init(struct worker *w)
                 w->measure.udp[i] = series(w->shared->metrics,
                                            i < UDP_LOST_QUEUE ? MEASURE_UDP_DATAGRAMS : MEASURE_UDP_LOST,
                                            str_of(udp_words[i]), STR_NULL, STR_NULL);
+}
+
+_Static_assert((int)MEASURE_LINK_WAYS == (int)LINK_WAYS && (int)MEASURE_LINK_REASONS == (int)LINK_REASONS,
+               "as links.h has them");
+
+void measure_link_stream(struct worker *w, unsigned way, unsigned reason)
+{
+        metric_index *i = &w->measure.link_streams[way][reason].index;
+
+        if (!w->measure.link_streams[way][reason].is_known)
+                *i = series(w->shared->metrics, MEASURE_LINK_STREAMS, str_of(link_way_name(way)),
+                            str_of(link_reason_name(reason)), STR_NULL);
+        w->measure.link_streams[way][reason].is_known = true;
+        measure_add(w, *i, 1);
 }
 
 void measure_udp(struct worker *w, enum measure_udp what, uint64_t n)

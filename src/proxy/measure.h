@@ -33,6 +33,7 @@ enum measure {
         MEASURE_SIGNATURE_SECONDS,
         MEASURE_UPSTREAM_CONNECTIONS,
         MEASURE_LINKS,
+        MEASURE_LINK_STREAMS,
         MEASURE_UPSTREAM_REQUESTS,
         MEASURE_UPSTREAM_FAILURES,
         MEASURE_UPSTREAM_CONNECTS,
@@ -76,6 +77,8 @@ extern const struct metric measure_metrics[MEASURES];
 
 enum { MEASURE_OVERLOAD_LEVELS = 3 }; /* of enum overload_level */
 
+enum { MEASURE_LINK_WAYS = 3, MEASURE_LINK_REASONS = 5 }; /* of enum link_way, enum link_reason */
+
 enum measure_class { CLASS_1XX, CLASS_2XX, CLASS_3XX, CLASS_4XX, CLASS_5XX, CLASS_NONE, CLASSES };
 
 /* Of one route. */
@@ -117,6 +120,10 @@ struct measure_worker {
         metric_index h2_streams_client, h2_streams_upstream;
         metric_index overload[MEASURE_OVERLOAD_LEVELS];
         metric_index udp_flows, udp[UDP_KINDS];
+        struct {
+                metric_index index;
+                bool is_known; /* few of them ever happen: each has a series from its first stream on */
+        } link_streams[MEASURE_LINK_WAYS][MEASURE_LINK_REASONS];
 };
 
 void measure_worker_init(struct worker *w);
@@ -137,6 +144,9 @@ void measure_count(struct worker *w, enum measure m, const char *a, const char *
 void measure_add(struct worker *w, metric_index i, uint64_t n);
 void measure_set(struct worker *w, metric_index i, int64_t value);
 void measure_move(struct worker *w, metric_index i, int64_t by); /* a gauge that several count in */
+
+/* A stream began on a link; enum link_way, enum link_reason. */
+void measure_link_stream(struct worker *w, unsigned way, unsigned reason);
 
 void measure_udp(struct worker *w, enum measure_udp what, uint64_t n);
 void measure_udp_flows(struct worker *w, size_t count);

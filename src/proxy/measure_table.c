@@ -51,6 +51,9 @@ const struct metric measure_metrics[MEASURES] = {
         [MEASURE_UPSTREAM_CONNECTIONS] = GAUGE("sekisho_upstream_connections", LABELS(NULL),
                 "Connections to upstreams open now, idle ones included."),
         [MEASURE_LINKS] = GAUGE("sekisho_links", LABELS(NULL), "Links of agents open now, each to one worker."),
+        [MEASURE_LINK_STREAMS] = COUNTER("sekisho_link_streams_total", LABELS("way", "reason"),
+                "Streams begun on agents' links, repeats included, by way (straight, websocket, overlay) and why it was that one: no_overlay, overlay_down, "
+                "no_own_link, preferred, preferred_full.", .series_max = 16),
         [MEASURE_UPSTREAM_REQUESTS] = COUNTER("sekisho_upstream_requests_total", OF_TARGET,
                 "Requests sent to a target, repeats included.", ),
         [MEASURE_UPSTREAM_FAILURES] = COUNTER("sekisho_upstream_failures_total", OF_TARGET,
