@@ -86,7 +86,8 @@ static void on_resolved(struct resolver_query *q, enum err e, const struct ip *a
         if (e != ERR_OK || count == 0)
                 return;
         struct mesh_private_peer peer = inside_of(g->peer);
-        mesh_private_call(g->overlay->private, &peer, addresses[0], g->overlay->port);
+        mesh_private_call(g->overlay->private, &peer, addresses[0],
+                          g->peer->port ? g->peer->port : g->overlay->port);
 }
 
 /* "gw.example.com:443", "[2001:db8::1]:443": what is before the port. */
@@ -179,6 +180,7 @@ static void gateways_begin(struct agent_overlay *o)
                         .overlay = o,
                         .peer = &s->peers[i],
                         .is_up = mesh_private_has_session(o->private, s->peers[i].key),
+                        .was_linked = mesh_private_has_session(o->private, s->peers[i].key),
                         .linked_at = loop_now(o->worker->loop),
                 };
         if (e != ERR_OK)

@@ -40,7 +40,7 @@ struct agent_overlay {
 
 /* Before the process closes itself in. That it cannot be is said in the log, and the agent goes on without. */
 void agent_overlay_open(struct agent_overlay *o, struct loop *l);
-/* Begins `after_ms` from now; keeps `folder`, the state folder. Gateways' UDP port. */
+/* Begins `after_ms` from now; keeps `folder`, the state folder. The UDP port of gateways that do not say theirs. */
 void agent_overlay_start(struct agent_overlay *o, struct worker *w, struct agent_links *links,
                          const char *folder, uint16_t port, int64_t after_ms);
 /* What is stored may say something else now. */

@@ -77,8 +77,8 @@ static const struct conf_key agent_keys[] = {
           .doc = "Links as WebSockets of HTTPS, for networks that let nothing else through. What is inside is the same mutual TLS; whoever ends "
                  "the outer one reads nothing of it." },
         { "overlay", CONF_TYPE_NUMBER, 0, AT(draft_agent, agent.overlay), "0", 0, 65535,
-          .doc = "Gateways' UDP port of the overlay (`gateway.overlay.port`), at the addresses their links go to: there they may dial this agent, "
-                 "too. For an agent that has joined a control; read when it starts. 0: it is not in the overlay." },
+          .doc = "The UDP port of the overlay at gateways that do not say theirs to control, 51820 where nothing else is meant, at the addresses their links "
+                 "go to: there they may dial this agent, too. For an agent that has joined a control; read when it starts. 0: it is not in the overlay." },
         { "inference", CONF_TYPE_TEXT, 0, AT(draft_agent, inference), "\"offer\"",
           .doc = "Servers of models on this machine: `offer` tells control which there are (Ollama at port 11434, llama.cpp at 8080, vLLM "
                  "at 8000, SGLang at 30000, LM Studio at 1234) and what they serve, `off` asks nobody; other ports as "

@@ -256,7 +256,7 @@ static const struct conf_word overlay_words[] = {
 };
 static const struct conf_key overlay_keys[] = {
         { "port", CONF_TYPE_NUMBER, 0, AT(draft_gateway, gateway.overlay.port), "0", 0, 65535,
-          .doc = "The UDP port where agents reach this gateway for the overlay, the same at all gateways; 51820 is usual. 0: there is none." },
+          .doc = "The UDP port where agents reach this gateway for the overlay, which control tells them; 51820 is usual. 0: there is none." },
         { "use", CONF_TYPE_WORD, 0, AT(draft_gateway, gateway.overlay.use), "\"spare\"",
           .words = overlay_words,
           .doc = "What goes first where an agent has links of its own here and can be dialled over the overlay, too. What goes over the overlay is "

@@ -212,7 +212,7 @@ static bool is_among(struct str s, const struct str *all, size_t count)
 static enum err settings_check(struct api_call *c, struct str settings)
 {
         static const struct str known[] = { STR_INIT("addresses"), STR_INIT("links"), STR_INIT("publish"),
-                                            STR_INIT("tags") };
+                                            STR_INIT("tags"), STR_INIT("overlay") };
         const struct json_value *root;
 
         if (settings.len == 0)
@@ -221,7 +221,7 @@ static enum err settings_check(struct api_call *c, struct str settings)
                 return api_fail(c, 400, NULL, "\"settings\" must be an object.");
         for (size_t i = 0; i < root->count; i++) {
                 const struct json_member *m = &root->members[i];
-                int64_t links;
+                int64_t links, port;
 
                 if (m->value.type == JSON_NULL && is_among(m->key, known, ARRAY_SIZE(known)))
                         continue;
@@ -235,9 +235,12 @@ static enum err settings_check(struct api_call *c, struct str settings)
                 if (str_eq(m->key, known[3]) && m->value.count <= SOURCES_TAGS_MAX &&
                     texts_are(&m->value, text_is_name))
                         continue;
+                if (str_eq(m->key, known[4]) && json_get_int64(&m->value, &port) == ERR_OK && port >= 1 &&
+                    port <= UINT16_MAX)
+                        continue;
                 return api_fail(
                         c, 400, NULL,
-                        "\"settings\": \"%.*s\" is not known or not right; there are \"addresses\", \"links\", "
+                        "\"settings\": \"%.*s\" is not known or not right; there are \"addresses\", \"links\", \"overlay\": 51820, "
                         "\"tags\": [\"eu\"] and \"publish\": {\"models\": true, \"hosts\": [\"*.home.example.com\"], \"access\": [\"token\"]}.",
                         STR_FMT(str_sub(m->key, 0, 64)));
         }

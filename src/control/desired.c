@@ -110,7 +110,7 @@ static void node_members(struct reading *r, const struct store_node *n, struct j
 static void addresses_write(struct reading *r, const struct store_node *n, struct json_writer *w)
 {
         const struct json_value *settings = NULL, *facts = NULL, *list;
-        int64_t links = 1;
+        int64_t links = 1, overlay = 0;
 
         if (n->settings.len && json_read_strict(r->a, n->settings, NULL, &settings) != ERR_OK)
                 settings = NULL;
@@ -134,6 +134,10 @@ static void addresses_write(struct reading *r, const struct store_node *n, struc
         }
         json_write_array_end(w);
         json_write_member_int(w, STR("links"), links);
+        if ((json_get_int64(json_find(settings, STR("overlay")), &overlay) == ERR_OK ||
+             json_get_int64(json_find(facts, STR("overlay")), &overlay) == ERR_OK) &&
+            overlay > 0 && overlay <= UINT16_MAX)
+                json_write_member_int(w, STR("overlay"), overlay);
 }
 
 /* Its own place in the overlay, which the lists of others do not say. */

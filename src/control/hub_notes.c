@@ -28,6 +28,13 @@ struct notes_job {
         int64_t row; /* of this control; 0: the store is ours alone */
 };
 
+static bool is_alike(const struct json_value *a, const struct json_value *b, struct str name)
+{
+        a = json_find(a, name);
+        b = json_find(b, name);
+        return str_eq(a ? a->raw : STR(""), b ? b->raw : STR(""));
+}
+
 /* Where a gateway is reached stands in what it reports, and agents are told of it: by whichever control they are at. */
 static enum err addresses_note(struct store_txn *t, const struct note *o)
 {
@@ -43,9 +50,7 @@ static enum err addresses_note(struct store_txn *t, const struct note *o)
                         old = NULL;
                 if (json_read_strict(&a, (struct str){ o->report, o->report_len }, NULL, &new) != ERR_OK)
                         new = NULL;
-                old = json_find(old, STR("addresses"));
-                new = json_find(new, STR("addresses"));
-                if (!str_eq(old ? old->raw : STR(""), new ? new->raw : STR("")))
+                if (!is_alike(old, new, STR("addresses")) || !is_alike(old, new, STR("overlay")))
                         e = store_outbox_note(t, row.org, "nodes", row.id);
         }
         arena_fini(&a);

@@ -111,6 +111,8 @@ static void addresses_say(struct supervisor *s)
         for (size_t i = 0; i < g->listens_count; i++)
                 if (g->listens[i].is_tls && i < s->listens_count && s->addresses[i].ip.family)
                         addresses_add(&text, &s->addresses[i]);
+        if (g->overlay.port && !s->mesh.is_impossible)
+                buf_addf(&text, "=%llu\n", (unsigned long long)g->overlay.port);
         problems_add(s, &text);
         if (text.full ||
             mailbox_send(&s->node.child.mailbox, MESSAGE_NODE_ADDRESSES, buf_str(&text), NULL, 0) != ERR_OK)

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/units.h"
 #include "gateway/message.h"
 #include "io/mailbox.h"
 #include "io/tls.h"
@@ -75,7 +76,7 @@ static const struct node_member_events events = { on_document, on_turn, on_conne
 
 /* ---- the supervisor ---- */
 
-/* "IP:PORT" and "!what could not be done", a line each. */
+/* "IP:PORT", "=the overlay's UDP port" and "!what could not be done", a line each. */
 static void addresses_take(struct nodeproc *p, struct str text)
 {
         struct wire_report report = { .addresses = p->lines, .problems = p->problems };
@@ -85,6 +86,9 @@ static void addresses_take(struct nodeproc *p, struct str text)
         while (str_split(&rest, '\n', &line)) {
                 if (line.len && line.ptr[0] == '!' && report.problems_count < ARRAY_SIZE(p->problems))
                         p->problems[report.problems_count++] = str_from(line, 1);
+                else if (line.len && line.ptr[0] == '=' &&
+                         units_parse_u64(str_from(line, 1), UINT16_MAX, &report.overlay) == ERR_OK)
+                        continue;
                 else if (line.len && line.ptr[0] != '!' && report.addresses_count < ARRAY_SIZE(p->lines))
                         p->lines[report.addresses_count++] = line;
         }

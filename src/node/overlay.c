@@ -38,8 +38,11 @@ static bool key_read(const struct json_value *item, uint8_t key[WIRE_KEY_BYTES])
 static void places_read(struct node_overlay *o, const struct json_value *item, struct node_overlay_peer *p)
 {
         const struct json_value *list = json_find(item, STR("addresses"));
+        uint64_t port;
         size_t count = json_is(list, JSON_ARRAY) ? MIN(list->count, (size_t)NODE_OVERLAY_PLACES_MAX) : 0;
 
+        if (json_get_uint64(json_find(item, STR("overlay")), &port) == ERR_OK && port <= UINT16_MAX)
+                p->port = (uint16_t)port;
         if (count == 0 || !(p->places = ARENA_ARRAY(&o->arena, struct str, count)))
                 return;
         for (size_t i = 0; i < count; i++)

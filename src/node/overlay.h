@@ -18,6 +18,7 @@ struct node_overlay_peer {
         struct ip v4, v6;   /* in the overlay */
         struct str *places; /* of a gateway: where agents reach it on the outer network, "host:port" */
         size_t places_count;
+        uint16_t port; /* of a gateway: its UDP port there; 0: it does not say */
 };
 
 struct node_overlay {

@@ -211,7 +211,9 @@ static bool report_read(struct arena *arena, const struct json_value *v, struct 
 {
         const struct json_value *versions = json_find(v, STR("versions"));
 
-        return links_read(arena, json_find(v, STR("links")), out) &&
+        return (!json_find(v, STR("overlay")) ||
+                wire_get_uint(v, STR("overlay"), UINT16_MAX, &out->overlay)) &&
+               links_read(arena, json_find(v, STR("links")), out) &&
                health_read(arena, json_find(v, STR("health")), out) &&
                models_read(arena, json_find(v, STR("models")), out) &&
                offers_read(arena, json_find(v, STR("offers")), out) &&
@@ -387,6 +389,8 @@ static void report_write(const struct wire_report *r, struct json_writer *w)
         texts_write(w, STR("addresses"), r->addresses, r->addresses_count);
         if (r->problems_count)
                 texts_write(w, STR("problems"), r->problems, r->problems_count);
+        if (r->overlay)
+                json_write_member_uint(w, STR("overlay"), r->overlay);
         json_write_key(w, STR("versions"));
         json_write_object_begin(w);
         maybe_write(w, STR("program"), r->program);

@@ -105,6 +105,7 @@ struct wire_report {
         const struct str *problems; /* what the node could not do, a sentence each */
         size_t problems_count;
         struct str isolation; /* how its process is closed in */
+        uint64_t overlay;     /* a gateway's UDP port of the overlay; 0: it has none */
 };
 
 /* `ref` is the node's own number for the question; the answer repeats it. */

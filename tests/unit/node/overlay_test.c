@@ -33,6 +33,7 @@ static const struct {
         enum err err;
         size_t peers, places;
         int v4, v6; /* the peer's families */
+        unsigned port;
 } cases[] = {
         { "an agent's gateway", WIRE_AGENT, "gateways", SELF, PEER "," PLACES "}", ERR_OK, 1, 2, 4, 6 },
         { "a gateway's agent", WIRE_GATEWAY, "agents", SELF, PEER "}", ERR_OK, 1, 0, 4, 6 },
@@ -54,6 +55,12 @@ static const struct {
           0 },
         { "addresses that are no list", WIRE_AGENT, "gateways", SELF, PEER ",\"addresses\":\"a:1\"}", ERR_OK,
           1, 0, 4, 6 },
+        { "its port", WIRE_AGENT, "gateways", SELF, PEER ",\"overlay\":51821," PLACES "}", ERR_OK, 1, 2, 4, 6,
+          51821 },
+        { "a port that is none", WIRE_AGENT, "gateways", SELF, PEER ",\"overlay\":65536}", ERR_OK, 1, 0, 4,
+          6 },
+        { "a port that is no number", WIRE_AGENT, "gateways", SELF, PEER ",\"overlay\":\"1\"}", ERR_OK, 1, 0,
+          4, 6 },
 };
 
 static void what_a_document_says(void **state)
@@ -78,6 +85,8 @@ static void what_a_document_says(void **state)
                         assert_int_equal(o.peers[0].v6.family, cases[i].v6);
                         assert_int_equal(o.peers[0].places_count, cases[i].places);
                 }
+                if (cases[i].peers)
+                        assert_int_equal(o.peers[0].port, cases[i].port);
                 if (cases[i].places)
                         assert_str(o.peers[0].places[1], STR("gw.example.com:8443"));
                 node_overlay_fini(&o);

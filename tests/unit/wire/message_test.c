@@ -24,6 +24,7 @@ static void what_is_written_is_read(void **state)
                   .report = { links, 1, health, 2, models, 1, names, 1, STR("sekisho/1"),
                               STR("Linux 6.1") } },
                 { .type = WIRE_REPORT },
+                { .type = WIRE_REPORT, .report = { .overlay = 51820 } },
                 { .type = WIRE_RENEW },
                 { .type = WIRE_CERTIFICATE, .certificate = { STR("-----BEGIN\n"), STR("-----A\n") } },
                 { .type = WIRE_SHARE, .share = { 7, STR("http"), STR("http://localhost:3000"), STR("") } },
@@ -90,6 +91,7 @@ static void tolerant_and_safe(void **state)
                 { "a list that is none", "{\"type\":\"report\",\"links\":{}}", ERR_MALFORMED, 0 },
                 { "a link that is none", "{\"type\":\"report\",\"links\":[1]}", ERR_MALFORMED, 0 },
                 { "an address that is none", "{\"type\":\"report\",\"addresses\":[1]}", ERR_MALFORMED, 0 },
+                { "a port that is none", "{\"type\":\"report\",\"overlay\":65536}", ERR_MALFORMED, 0 },
                 { "deep", "{\"type\":\"gone\",\"x\":[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]}", ERR_TOO_LARGE,
                   0 },
         };
