@@ -8,7 +8,7 @@
 
 static const struct str no_json = STR_INIT("{}");
 
-enum { MODELS_MAX = 256, MODEL_BYTES_MAX = 256 };
+enum { MODELS_MAX = 256, MODEL_BYTES_MAX = 256, SERVICE_TARGETS_MAX = 400 };
 
 /* {"models": […]}: which of those that the server lists may be named. */
 static enum err models_check(struct api_call *c, struct str settings)
@@ -72,6 +72,22 @@ static enum err target_fits(struct api_call *c, enum store_service_kind kind, st
                 return ERR_OK;
         return api_fail(c, 400, NULL, "A service of kind %.*s cannot have the target %.*s.",
                         STR_FMT(service_kind_text(kind)), STR_FMT(str_sub(url, 0, 100)));
+}
+
+/* Whether one more may come: gateways are told of a service's targets in one item of a document. */
+static enum err room_check(struct api_call *c, struct store_txn *t, int64_t service)
+{
+        struct store_page page = { .limit = SERVICE_TARGETS_MAX };
+        struct store_target *rows;
+        enum err e = store_target_of_service(t, service, &page, &c->work, &rows);
+
+        if (e != ERR_OK || page.count < SERVICE_TARGETS_MAX)
+                return e;
+        return api_fail(
+                c, 409, NULL,
+                "The service has %d targets, which is as many as one may have: publish the others as another "
+                "service, or put a balancer of your own before them.",
+                SERVICE_TARGETS_MAX);
 }
 
 enum err target_make(struct api_call *c, struct store_change *change, const struct store_service *service,
@@ -152,7 +168,8 @@ API_RUN(target_add)
         uint64_t given;
         enum err e = param_service(c, t, permit, &service);
 
-        if (e != ERR_OK || (e = api_body(c, &o, &given)) != ERR_OK)
+        if (e != ERR_OK || (e = api_body(c, &o, &given)) != ERR_OK ||
+            (e = room_check(c, t, service.id)) != ERR_OK)
                 return e;
         change = change_begin(t, permit, "target.add");
         if ((e = target_make(c, change, &service, &o, &row)) != ERR_OK ||

@@ -50,6 +50,20 @@ def story_many_services_are_one_page_of_an_answer(t, seconds=120):
     same({len(s["targets"]) for s in page["items"]}, {1})
 
 
+def story_a_service_has_so_many_targets_and_says_so(t, seconds=180):
+    control = Control(t).claim()
+    agent, gateway = control.node("agent", "home"), control.node("gateway", "edge")
+    made = control.made("/services", {"name": "app", "hosts": ["app.example.com"]})
+    for n in range(400):
+        control.made(f"/services/{made['id']}/targets", {"agent": agent.id, "url": f"http://server-{n}.a.long.name.of.a.house.example.com:{10000 + n}"})
+    a = control.ask("POST", f"/services/{made['id']}/targets", {"agent": agent.id, "url": "http://localhost:1"})
+    same(a.status, 409, a)
+    assert "another service" in a.json["error"]["message"], a
+    # And so many fit what gateways and the agent are told.
+    for node in (gateway, agent):
+        node.until(lambda n: len(n.sections.get("services", {}).get(made["id"], {}).get("targets", ())) == 400)
+
+
 def story_what_is_granted_to_all_agents_is_looked_at_for_each(t, seconds=120):
     control = Control(t).claim()
     agents = [control.node("agent", f"home{n}") for n in range(12)]

@@ -170,7 +170,7 @@ class Node:
         return (context or unverified()).wrap_socket(sock, server_hostname=INTERNAL)
 
     def post(self, path, body, raw=None):
-        connection = http.client.HTTPSConnection("127.0.0.1", self.control.port)
+        connection = http.client.HTTPConnection("127.0.0.1", self.control.port)  # the other kind reads all authorities of the system for each
         connection.sock = self._connection()
         try:
             connection.request("POST", path, raw if raw is not None else json.dumps(body),
