@@ -153,19 +153,13 @@ void nodekeeper_init(struct supervisor *s)
                 n->folder[0] = '\0';
 }
 
-/*
- * The same process, before there is anything to serve: it ends with the first document. A successor has what its predecessor
- * served, who holds the state folder until it is let go: to wait for that would be to wait for ever.
- */
-enum err nodekeeper_first(struct supervisor *s)
+/* The same process, before there is anything to serve: it ends with the first document. */
+static enum err fetch(struct supervisor *s)
 {
         int pair[2], status = 0;
         pid_t pid;
         enum err e;
 
-        if (!s->node.is_on || s->succession.predecessor_fd >= 0 ||
-            access(s->options->config_file.ptr, F_OK) == 0)
-                return ERR_OK;
         if ((e = mailbox_pair(pair)) != ERR_OK)
                 return e;
         if ((pid = fork()) == 0) {
@@ -176,11 +170,35 @@ enum err nodekeeper_first(struct supervisor *s)
         while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
                 continue;
         close(pair[0]);
-        if (pid > 0 && status == 0)
+        return pid > 0 && status == 0 ? ERR_OK : ERR_DENIED;
+}
+
+/* A successor has what its predecessor served, who holds the state folder until it is let go: to wait for that would be to wait for ever. */
+static bool may_fetch(const struct supervisor *s)
+{
+        return s->node.is_on && s->succession.predecessor_fd < 0;
+}
+
+enum err nodekeeper_first(struct supervisor *s)
+{
+        if (!may_fetch(s) || access(s->options->config_file.ptr, F_OK) == 0 || fetch(s) == ERR_OK)
                 return ERR_OK;
         fprintf(stderr,
                 "sekisho: there is no configuration file and no control that says what to serve; nothing was started\n");
         return ERR_DENIED;
+}
+
+bool nodekeeper_completes(struct supervisor *s)
+{
+        char own[NODE_PATH_MAX], path[NODE_PATH_MAX + sizeof("/document.json")];
+
+        if (!may_fetch(s) || node_state_own_folder(s->node.folder, WIRE_GATEWAY, own) != ERR_OK)
+                return false;
+        snprintf(path, sizeof(path), "%s/document.json", own);
+        if (access(path, F_OK) == 0) /* it was read, and did not help */
+                return false;
+        fprintf(stderr, "sekisho: control is asked first, which may have what is missing\n");
+        return fetch(s) == ERR_OK;
 }
 
 void nodekeeper_start(struct supervisor *s)

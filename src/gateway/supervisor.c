@@ -233,6 +233,11 @@ int gateway_run(const struct gateway_options *options)
             reader_start(&s->reader, s, READER_FIRST, on_first_read) != ERR_OK)
                 return 1;
         loop_run(s->loop);
+        if (first.error == ERR_CONFIG && nodekeeper_completes(s)) {
+                if (reader_start(&s->reader, s, READER_FIRST, on_first_read) != ERR_OK)
+                        return 1;
+                loop_run(s->loop);
+        }
         if (first.error != ERR_OK) {
                 fprintf(stderr, "sekisho: the configuration cannot be used (%s); nothing was started\n",
                         err_text(first.error));

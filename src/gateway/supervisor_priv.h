@@ -171,6 +171,9 @@ void nodekeeper_init(struct supervisor *s); /* before the first reading */
 /* Without a configuration file what there is to serve stands in control's document: waits for the first one. ERR_DENIED: there
  * will be none, and why was said. Blocks. */
 MUST_USE enum err nodekeeper_first(struct supervisor *s);
+/* The file alone cannot be used, and nothing of control's was there to complete it, certificates say: waits for the first document. True: it
+ * came, and reading once more may go well. Blocks. */
+MUST_USE bool nodekeeper_completes(struct supervisor *s);
 void nodekeeper_start(struct supervisor *s);
 void nodekeeper_died(struct supervisor *s, int status);
 void nodekeeper_end(struct supervisor *s);

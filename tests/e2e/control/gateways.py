@@ -2,9 +2,10 @@
 
 import os
 import signal
+import ssl
 
 from gateway.controlled import OWN, misses, own_goes_on, said, serves
-from lib import proc
+from lib import proc, wire
 from lib.control_role import Control
 from lib.stage import Program, eventually, free_port, same
 
@@ -35,6 +36,33 @@ def story_a_service_is_at_every_gateway(t, seconds=90):
     control.ask("DELETE", f"/services/{made['id']}")
     for gate in gates:
         misses(gate, "www.example.com")
+
+
+def story_a_file_may_leave_certificates_to_control(t, seconds=90):
+    """A listener that speaks TLS, and no certificate: of itself that is a mistake, of a gateway that joins it is what control is there for."""
+    control, port = Control(t).claim(), free_port()
+    service(control, "app", "app.example.com")
+    more = {"routes": OWN, "gateway": {"listen": [{"address": f"127.0.0.1:{port}", "tls": True}]}}
+    gate = t.gateway(["--join", control.join_token("gateway"), "--name", "edge"], env={"SEKISHO_STATE": str(t.folder / "state-edge")}, **more)
+    assert "there is no certificate" in gate.text() and "control is asked first" in gate.text()
+
+    def speaks(to):
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        conn = wire.Conn(port, tls=context, name="app.example.com")
+        a = conn.send(wire.request_bytes("GET", "/", host="app.example.com")).answer()
+        return a.status == 503 and "no_target" in a.text
+
+    eventually(lambda: speaks(gate), 30, gate.text)
+    own_goes_on(gate)
+    # From then on what is stored completes it; without a control it is a mistake as ever.
+    gate.stop()
+    again = type(gate)(t, t._name("gateway"), gate.config, env={"SEKISHO_STATE": str(t.folder / "state-edge")})
+    t.programs.append(again)
+    assert "control is asked first" not in again.text()
+    alone = Program(t, "alone", [t.sekisho, "gateway", "--config", gate.config_path], env={"SEKISHO_STATE": str(t.folder / "state-none")})
+    same(alone.wait(20), 2)
+    assert "there is no certificate" in alone.text(), alone.text()
 
 
 def story_control_is_killed_and_comes_back(t, seconds=120):
