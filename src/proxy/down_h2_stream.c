@@ -244,8 +244,10 @@ static void body_give(struct down_stream *st)
                         st->last_given = true;
                 }
                 size_t taken = exchange_request_data(st->side.x, &d);
+                if (!st->side.x || !st->is_open)
+                        break; /* answered inside of the call, and over: what was kept was given back then */
                 buf_consume(&st->body, taken);
-                if (taken && st->is_open) {
+                if (taken) {
                         h2_stream_took(c->session, &st->h2, taken);
                         down_h2_settle_later(c); /* a window update may go out */
                 }

@@ -6,6 +6,7 @@ import os
 import re
 import socket
 
+from lib import h2_client
 from lib.control_role import Control, unverified
 from lib.stage import eventually, same
 
@@ -95,6 +96,28 @@ def story_bodies_are_strict(t):
         if a.status == 201:
             same(control.get(f"/join-tokens/{a.json['id']}")["label"], text)
         control.ask("GET", "/audit", headers={"X-Forwarded-For": text.encode("utf-8", "replace").decode("latin-1")})
+
+
+def story_a_body_that_is_refused_at_once_over_http2(t):
+    """Head and body in one piece, as curl sends them, and the answer is there before the body was given whole: nobody's key is needed for it."""
+    control = Control(t).claim()
+    asks = (
+        ("a form", [("content-type", "application/x-www-form-urlencoded")], b"{}", 415),
+        ("no type", [], b"{}", 415),
+        ("no key", [("content-type", "application/json")], b"{}", 401),
+        ("no JSON", [("content-type", "application/json"), ("authorization", f"Bearer {control.key}")], b"{", 400),
+        ("large", [("content-type", "application/json")], b"[" + b"1," * 5000 + b"1]", 401),
+    )
+    for stop in (True, False):  # each on a connection of its own, and all on one
+        c = None
+        for n, (why, more, body, status) in enumerate(asks):
+            if not c or stop:
+                c, n = h2_client.Conn(control.port, context=unverified()), 0 if stop else n
+            fields = [f if f[0] != ":scheme" else (":scheme", "https") for f in h2_client.request("/api/v1/services", "POST", "localhost", more)]
+            c.send(h2_client.frame(h2_client.HEADERS, h2_client.END_HEADERS, 2 * n + 1, h2_client.block(fields)) +
+                   h2_client.frame(h2_client.DATA, h2_client.END_STREAM, 2 * n + 1, body))
+            same(c.end_of(2 * n + 1)[:2], ("answer", status), why)
+    same(control.get("/services")["items"], [])
 
 
 def story_pages_tags_and_repeats(t):

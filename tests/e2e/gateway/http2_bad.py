@@ -93,6 +93,24 @@ def story_refused_with_an_answer(t):
         same(c.end_of(1001)[:2], ("answer", 200))
 
 
+def story_a_body_that_is_refused_at_once(t):
+    """Head and body come in one piece, and the answer is out before the body was given whole."""
+    gate = t.gateway(providers={"a": {"kind": "openai", "baseUrl": t.sample().url + "/v1"}}, models={"m": [{"provider": "a", "model": "m"}]})
+    token = ("authorization", f"Bearer {gate.token}")
+    for why, path, more, body, status in (
+            ("no JSON", "/v1/chat/completions", [token, ("content-type", "application/json")], b"{", 400),
+            ("no model", "/v1/chat/completions", [token, ("content-type", "application/json")], b"{}", 400),
+            ("a form", "/v1/chat/completions", [token, ("content-type", "application/x-www-form-urlencoded")], b"a=b", None),
+            ("no key", "/v1/chat/completions", [("content-type", "application/json")], b"{}", 401),
+            ("no JSON, the other way", "/api/v1/chat", [token, ("content-type", "application/json")], b"{", 400)):
+        with h2.Conn(gate.port) as c:
+            c.send(h2.frame(h2.HEADERS, h2.END_HEADERS, 1, h2.block(h2.request(path, "POST", more=more))) +
+                   h2.frame(h2.DATA, h2.END_STREAM, 1, body))
+            found = c.end_of(1)
+            assert found[0] == "answer" and (found[1] == status or status is None and found[1] >= 400), (why, found)
+    assert not [x for x in gate.lines() if x.get("event") == "worker_died"]
+
+
 def story_body_and_length_disagree(t):
     upstream = t.upstream(lambda peer, request: peer.send(ok()))
     gate = t.proxy(upstream)
