@@ -3,6 +3,7 @@
 
 #include "base/units.h"
 #include "cli/control_priv.h"
+#include "io/process.h"
 
 #define NODES  "/nodes"
 #define TOKENS "/join-tokens"
@@ -72,6 +73,49 @@ static enum exit_code node_rename_run(const struct command_call *call)
         json_write_member_str(&w, STR("name"), fresh);
         control_body_end(&w);
         code = control_touch(call->options, NODES, "node", name, "PATCH", buf_str(&body), "renamed");
+        buf_fini(&body);
+        return code;
+}
+
+/* "30d" from now, a time, or "never" as the API has it. False: said. */
+static bool moment_write(struct json_writer *w, const char *name, struct str text)
+{
+        char room[UNITS_TIME_TEXT_MAX];
+        unix_ms when;
+        int64_t ms;
+
+        if (str_eq(text, STR("never"))) {
+                json_write_key(w, str_of(name));
+                json_write_null(w);
+                return true;
+        }
+        if (units_parse_time(text, &when) != ERR_OK) {
+                if (units_parse_duration(text, &ms) != ERR_OK || ms < 1000) {
+                        out_problem("\"%.*s\" is no time: write 12h, 30d, 2027-01-31T00:00:00Z or never",
+                                    STR_FMT(text));
+                        return false;
+                }
+                when = process_wall_ms() + ms;
+        }
+        json_write_member_str(w, str_of(name), units_format_time(when, room));
+        return true;
+}
+
+static enum exit_code node_expire_run(const struct command_call *call)
+{
+        struct str name, when;
+        struct json_writer w;
+        struct buf body;
+        enum exit_code code = EXIT_WRONG;
+
+        if (!control_argument(call, 0, "a node's name", &name) ||
+            !control_argument(call, 1, "when: 12h, 30d, a time, or never", &when))
+                return EXIT_WRONG;
+        control_body_begin(&w, &body);
+        bool is_good = moment_write(&w, "expires", when);
+        control_body_end(&w);
+        if (is_good)
+                code = control_touch(call->options, NODES, "node", name, "PATCH", buf_str(&body), "set");
         buf_fini(&body);
         return code;
 }
@@ -316,6 +360,17 @@ static const struct command node_commands[] = {
           ASKS,
           .arguments_max = 1,
           .run = node_enable_run },
+        { .name = "expire",
+          .summary = "have it removed at some time; never: not any more",
+          .usage = "NAME TIME",
+          .text = "A node that services have as a target is disabled then, and stays so that they can be mended.",
+          .examples = (const char *const[]){ "sekisho node expire guest 30d",
+                                             "sekisho node expire guest 2027-01-31T00:00:00Z",
+                                             "sekisho node expire guest never", NULL },
+          .options = ONLY_SERVER,
+          ASKS,
+          .arguments_max = 2,
+          .run = node_expire_run },
         { .name = "remove",
           .summary = "remove it for good",
           .usage = "NAME",
@@ -328,7 +383,7 @@ static const struct command node_commands[] = {
 };
 const struct command command_node = {
         .name = "node",
-        .summary = "gateways and agents: invite, list, approve, rename, disable, remove",
+        .summary = "gateways and agents: invite, list, approve, rename, disable, expire, remove",
         .usage = "list|show|invite|approve|…",
         .subcommands = node_commands
 };

@@ -47,12 +47,12 @@ static const struct schema_field node_fields[] = {
         { "report", SCHEMA_JSON, SCHEMA_OUT, AT(node, report),
           .doc = "what it said last of links, health and models" },
         { "settings", SCHEMA_JSON, SCHEMA_OUT | SCHEMA_EDIT, AT(node, settings),
-          .doc = "a gateway's `addresses`: where agents reach it, as [\"203.0.113.7:443\"]; `links`: how many per worker; an agent's "
+          .doc = "a gateway's `addresses`: where agents reach it, as [\"203.0.113.7:443\"]; `links`: how many per worker; `overlay`: its UDP port as agents reach it; an agent's "
                  "`publish` and `tags`. What is given replaces what was, member by member" },
         { "certificate_expires", SCHEMA_TIME, SCHEMA_OUT, AT(node, certificate_expires) },
         { "created", SCHEMA_TIME, SCHEMA_OUT, AT(node, created) },
         { "expires", SCHEMA_TIME, SCHEMA_OUT | SCHEMA_EDIT, AT(node, expires),
-          .doc = "it is removed then; null: never" },
+          .doc = "it is removed then, within a minute, or disabled where a service has it as a target; null: never" },
 };
 SCHEMA(node, "Node", "A gateway or an agent that joined.");
 

@@ -1,6 +1,7 @@
 """How machines become nodes, and what must not get in."""
 
 import concurrent.futures
+import json
 import re
 
 from lib.control_role import Control, Node
@@ -108,6 +109,26 @@ def story_approval_rename_disable_remove(t):
     actions = [x["action"] for x in control.get("/audit?limit=500")["items"]]
     for action in ("node.join", "node.change", "node.remove", "join-token.add", "owner.claim"):
         assert action in actions, action
+
+
+def story_a_node_is_there_until_its_time_ends(t, seconds=200):
+    control = Control(t)
+    link = eventually(lambda: re.findall(r"sekisho login '([^']+)'", control.text()), 10, "no link")[-1]
+    same(t.sekisho_run("login", link).returncode, 0)
+    control.key = json.loads((t.folder / ".config" / "sekisho" / "client.json").read_text())["token"]
+    guest, busy, stays = (control.node("agent", n) for n in ("guest", "busy", "stays"))
+    control.made("/services", {"name": "app", "hosts": ["app.example.com"], "targets": [{"agent": busy.id, "url": "http://localhost:1"}]})
+    for name, when in (("guest", "1s"), ("busy", "2027-01-31T00:00:00Z"), ("busy", "1s"), ("stays", "1h"), ("stays", "never"), ("stays", "1d")):
+        same(t.sekisho_run("node", "expire", name, when).returncode, 0)
+    a = t.sekisho_run("node", "expire", "stays", "soon")
+    same((a.returncode, "is no time" in a.stderr), (2, True), a.stderr)
+    # Looked at once a minute.
+    same(guest.hear("gone", 120)["reason"], "removed")
+    same(control.ask("GET", f"/nodes/{guest.id}").status, 404)
+    eventually(lambda: control.get(f"/nodes/{busy.id}")["state"] == "disabled", 120, "what services name is not out of use")
+    left = control.get(f"/nodes/{stays.id}")
+    same((left["state"], bool(left["expires"])), ("active", True))
+    assert "node.expire" in [x["action"] for x in control.get("/audit?limit=500")["items"]]
 
 
 def story_who_may_use_the_channel(t):
