@@ -106,6 +106,7 @@ static void on_look(struct timer *t)
         struct worker *w = CONTAINER_OF(o, struct worker, overload);
         bool is_easy;
 
+        worker_pools_trim(w);
         overload_look(w, true);
         is_easy = level_of(o) == OVERLOAD_EASY;
         if (!is_easy) {

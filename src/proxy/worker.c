@@ -1,5 +1,6 @@
 #include "proxy/worker.h"
 
+#include "io/memory.h"
 #include "proxy/cache.h"
 
 #include "proxy/down.h"
@@ -42,16 +43,18 @@ enum err worker_init(struct worker *w, struct shared *shared, unsigned index, st
                 w->cache = cache_new(w, (size_t)l->cache_bytes);
         encoder_pool_init(&w->encoders, (size_t)l->compression_bytes);
         w->links = links_new(w);
-        w->downs = pool_new(down_bytes(), l->connections_max);
-        w->ups = pool_new(up_h1_bytes, (size_t)requests_max * 2);
-        w->dials = pool_new(sizeof(struct up_dial), requests_max);
-        w->h2s = pool_new(up_h2_bytes, requests_max);
-        w->h2_streams = pool_new(up_h2_stream_bytes, (size_t)requests_max * 2);
-        w->exchanges = pool_new(sizeof(struct exchange), requests_max);
-        w->exchange_blocks = pool_new(EXCHANGE_ARENA_FIRST, requests_max);
-        w->down_streams = pool_new(down_h2_stream_bytes, requests_max);
-        w->buffers_small = pool_new(sizeof(struct rbuf) + RBUF_SMALL_BYTES, (size_t)l->connections_max * 2);
-        w->buffers_large = pool_new(sizeof(struct rbuf) + RBUF_LARGE_BYTES, (size_t)l->connections_max * 2);
+        w->downs = pool_new(down_bytes(), l->connections_max, &memory_pages);
+        w->ups = pool_new(up_h1_bytes, (size_t)requests_max * 2, &memory_pages);
+        w->dials = pool_new(sizeof(struct up_dial), requests_max, &memory_pages);
+        w->h2s = pool_new(up_h2_bytes, requests_max, &memory_pages);
+        w->h2_streams = pool_new(up_h2_stream_bytes, (size_t)requests_max * 2, &memory_pages);
+        w->exchanges = pool_new(sizeof(struct exchange), requests_max, &memory_pages);
+        w->exchange_blocks = pool_new(EXCHANGE_ARENA_FIRST, requests_max, &memory_pages);
+        w->down_streams = pool_new(down_h2_stream_bytes, requests_max, &memory_pages);
+        w->buffers_small = pool_new(sizeof(struct rbuf) + RBUF_SMALL_BYTES, (size_t)l->connections_max * 2,
+                                    &memory_pages);
+        w->buffers_large = pool_new(sizeof(struct rbuf) + RBUF_LARGE_BYTES, (size_t)l->connections_max * 2,
+                                    &memory_pages);
         if (!w->links || !w->downs || !w->down_streams || !w->ups || !w->dials || !w->h2s || !w->h2_streams ||
             !w->exchanges || !w->exchange_blocks || !w->buffers_small || !w->buffers_large ||
             resolver_new(loop, &snap->names, &w->resolver) != ERR_OK) {
@@ -155,6 +158,16 @@ void worker_accept(struct worker *w, int fd, const struct listen_conf *listen, s
 void worker_accept_link(struct worker *w, int fd)
 {
         links_take(w->links, fd);
+}
+
+void worker_pools_trim(struct worker *w)
+{
+        struct pool *const pools[] = { w->downs,         w->down_streams, w->ups,       w->dials,
+                                       w->h2s,           w->h2_streams,   w->exchanges, w->exchange_blocks,
+                                       w->buffers_small, w->buffers_large };
+
+        for (size_t i = 0; i < ARRAY_SIZE(pools); i++)
+                pool_trim(pools[i]);
 }
 
 static struct pool *buffer_pool(struct worker *w, uint32_t cap)

@@ -117,5 +117,8 @@ void worker_accept(struct worker *w, int fd, const struct listen_conf *listen, s
 /* An agent's connection that another worker accepted for this one; takes fd. */
 void worker_accept_link(struct worker *w, int fd);
 
+/* At a steady pace: what a burst took and nobody needed since goes back to the system. */
+void worker_pools_trim(struct worker *w);
+
 struct rbuf *worker_buffer_take(struct worker *w, bool large); /* NULL when the pool is used up */
 void worker_buffer_put(struct worker *w, struct rbuf *b);      /* NULL is fine */

@@ -244,6 +244,18 @@ static bool listen_unix(const char *path, unsigned slot)
         return true;
 }
 
+static void *slab_take(size_t bytes)
+{
+        return aligned_alloc(bytes, bytes);
+}
+
+static void slab_give(void *memory, size_t bytes)
+{
+        free(memory);
+}
+
+static const struct pool_source slabs = { slab_take, slab_give };
+
 static bool worker_init(struct worker *w, const struct options *o, unsigned number)
 {
         w->options = o;
@@ -251,7 +263,7 @@ static bool worker_init(struct worker *w, const struct options *o, unsigned numb
         w->counts = &all_counts[number];
         w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
         w->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        w->answers = pool_new(sizeof(struct answer), CONNS_MAX);
+        w->answers = pool_new(sizeof(struct answer), CONNS_MAX, &slabs);
         w->read_bytes = malloc(READ_BYTES);
         w->now_ms = clock_mono_ms();
         wheel_init(&w->wheel, w->now_ms - 1);

@@ -8,6 +8,7 @@
 
 #include "dispatch/dispatcher_priv.h"
 #include "http/h1_read.h"
+#include "io/memory.h"
 #include "proxy/call.h"
 #include "proxy/route.h"
 #include "proxy/worker.h"
@@ -198,8 +199,8 @@ static int setup(void **state)
         list_init(&f.w.exchange_list);
         map_init(&f.w.series, f.shared.hash_key, 64);
         arena_init(&f.w.series_keys, NULL, 0, 4096);
-        f.w.exchanges = pool_new(sizeof(struct exchange), CALLERS_MAX);
-        f.w.exchange_blocks = pool_new(EXCHANGE_ARENA_FIRST, CALLERS_MAX);
+        f.w.exchanges = pool_new(sizeof(struct exchange), CALLERS_MAX, &memory_pages);
+        f.w.exchange_blocks = pool_new(EXCHANGE_ARENA_FIRST, CALLERS_MAX, &memory_pages);
         f.snap = (struct snapshot){ .uses = 1, .on_free = snap_free };
         f.snap.limits.requests_max = CALLERS_MAX;
         f.w.snap = &f.snap;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "io/memory.h"
 #include "proxy/route.h"
 #include "proxy/steps.h"
 #include "proxy/worker.h"
@@ -123,8 +124,8 @@ static int setup(void **state)
         list_init(&f.w.exchange_list);
         map_init(&f.w.series, f.shared.hash_key, 64);
         arena_init(&f.w.series_keys, NULL, 0, 4096);
-        f.w.exchanges = pool_new(sizeof(struct exchange), 4);
-        f.w.exchange_blocks = pool_new(EXCHANGE_ARENA_FIRST, 4);
+        f.w.exchanges = pool_new(sizeof(struct exchange), 4, &memory_pages);
+        f.w.exchange_blocks = pool_new(EXCHANGE_ARENA_FIRST, 4, &memory_pages);
         f.snap = (struct snapshot){ .uses = 1, .on_free = snap_free };
         f.snap.limits.requests_max = 10;
         f.snap.limits.model_lookahead_bytes = 64;
