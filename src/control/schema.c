@@ -42,7 +42,7 @@ static enum err unknown_say(struct reading *r, const struct schema *s, struct st
         struct str near = report_nearest(name, names, count);
         buf_addf(r->problem, "there is no member \"%.*s\"", STR_FMT(str_sub(name, 0, 64)));
         if (near.len)
-                buf_addf(r->problem, "; did you mean \"%.*s\"?", STR_FMT(near));
+                buf_addf(r->problem, " (did you mean \"%.*s\"?)", STR_FMT(near));
         return ERR_MALFORMED;
 }
 
@@ -64,7 +64,7 @@ static enum err words_say(struct reading *r, const struct schema_field *f, struc
         }
         struct str near = report_nearest(text, words, count);
         if (near.len)
-                buf_addf(r->problem, "; did you mean \"%.*s\"?", STR_FMT(near));
+                buf_addf(r->problem, " (did you mean \"%.*s\"?)", STR_FMT(near));
         return ERR_MALFORMED;
 }
 

@@ -160,6 +160,8 @@ const char *reply_error_type(uint16_t status)
         case 404: return "not_found";
         case 405: return "method_not_allowed";
         case 408: return "request_timeout";
+        case 409: return "conflict";
+        case 412: return "precondition_failed";
         case 413: return "too_large";
         case 414: return "target_too_long";
         case 415: return "unsupported_media_type";
@@ -175,6 +177,7 @@ const char *reply_error_type(uint16_t status)
         case 503: return "unavailable";
         case 504: return "gateway_timeout";
         case 505: return "version_not_supported";
+        case 507: return "insufficient_storage";
         default: return "error";
         }
 }
