@@ -40,11 +40,11 @@ static void pair_put(struct h2_list *l, struct str name, struct str value)
         l->pairs[l->count++] = (struct h2_pair){ name, value, false };
 }
 
-/* Room for `fields_count` fields and as many pseudo-fields as there are. */
-static enum err list_begin(struct h2_list *l, size_t fields_count, struct arena *a)
+/* Room for `pairs_count` pairs and as many pseudo-fields as there are. */
+static enum err list_begin(struct h2_list *l, size_t pairs_count, struct arena *a)
 {
         l->count = 0;
-        l->pairs = ARENA_ARRAY_RAW(a, struct h2_pair, fields_count + H2_PSEUDO_COUNT);
+        l->pairs = ARENA_ARRAY_RAW(a, struct h2_pair, pairs_count + H2_PSEUDO_COUNT);
         return l->pairs ? ERR_OK : ERR_NO_MEMORY;
 }
 
@@ -101,7 +101,7 @@ enum err h2_list_request(const struct http_head *h, struct str scheme, struct st
         if (h2_pseudo_check(H2_METHOD, method) || h2_pseudo_check(H2_PATH, target) ||
             h2_pseudo_check(H2_SCHEME, scheme) || h2_pseudo_check(H2_AUTHORITY, host))
                 return ERR_MALFORMED;
-        if (list_begin(out, h->fields_count, a) != ERR_OK)
+        if (list_begin(out, (size_t)h->fields_count + H2_LIST_SPARE, a) != ERR_OK)
                 return ERR_NO_MEMORY;
         if (h->is_raw) {
                 pair_put(out, h2_pseudo_name(H2_METHOD), STR("CONNECT"));

@@ -20,10 +20,13 @@ struct h2_list {
         size_t count;
 };
 
+enum { H2_LIST_SPARE = 6 }; /* of a request's list: for pairs of the caller's own */
+
 /*
  * Names in lower case, fields of one connection left out; made in the arena, values borrowed from the head. A request's
  * authority is its Host, `target` the canonical one. One that asks to upgrade to WebSocket becomes an extended CONNECT, a
- * 101 becomes 200. ERR_NO_MEMORY; ERR_MALFORMED: something in the head may not stand in a list.
+ * 101 becomes 200. A request's list has room for H2_LIST_SPARE pairs more. ERR_NO_MEMORY; ERR_MALFORMED: something in the head
+ * may not stand in a list.
  */
 MUST_USE
 enum err h2_list_request(const struct http_head *h, struct str scheme, struct str target, struct arena *a,

@@ -8,11 +8,16 @@
 #include "proxy/reply.h"
 #include "proxy/worker.h"
 
+/* Names come in lower case over HTTP/2, and none of ours is one that http/head.h knows. */
 static struct str field(const struct exchange *x, struct str name)
 {
-        const struct http_field *f = http_find_name(&x->request, name);
+        for (size_t i = 0; i < x->request.fields_count; i++) {
+                const struct http_field *f = &x->request.fields[i];
 
-        return f ? f->value : STR_NULL;
+                if (f->id == HTTP_FIELD_OTHER && str_eq(f->name, name))
+                        return f->value;
+        }
+        return STR_NULL;
 }
 
 /* Of a stream of bytes: the client's port, and which of the gateway's addresses it came to. Absent is fine. */
@@ -33,6 +38,16 @@ static bool ends_read(struct exchange *x)
         return true;
 }
 
+static bool is_id(struct str id)
+{
+        if (id.len != EXCHANGE_ID_LEN)
+                return false;
+        for (size_t i = 0; i < id.len; i++)
+                if (!ascii_is_digit(id.ptr[i]) && !(id.ptr[i] >= 'a' && id.ptr[i] <= 'z'))
+                        return false;
+        return true;
+}
+
 bool link_in_identify(struct exchange *x)
 {
         struct str client = field(x, STR("sekisho-client")), id = field(x, STR("sekisho-request-id"));
@@ -42,12 +57,12 @@ bool link_in_identify(struct exchange *x)
                 return false;
         if (!ends_read(x))
                 return false;
-        if (id.len != EXCHANGE_ID_LEN)
-                return id.ptr == NULL;
-        for (size_t i = 0; i < id.len; i++)
-                if (!ascii_is_digit(id.ptr[i]) && !(id.ptr[i] >= 'a' && id.ptr[i] <= 'z'))
-                        return false;
-        memcpy(x->id, id.ptr, EXCHANGE_ID_LEN); /* one id for the line in both logs */
+        if (id.ptr && !is_id(id))
+                return false;
+        if (!id.ptr) /* the gateway's word to the service says it, too */
+                id = http_value(&x->request, HTTP_FIELD_X_REQUEST_ID);
+        if (is_id(id))
+                memcpy(x->id, id.ptr, EXCHANGE_ID_LEN); /* one id for the line in both logs */
         return true;
 }
 
@@ -69,7 +84,8 @@ void link_in_own_remove(struct http_head *h)
         const struct str prefix = STR("sekisho-");
 
         for (size_t i = 0; i < h->fields_count; i++)
-                if (str_eq_nocase(str_sub(h->fields[i].name, 0, prefix.len), prefix))
+                if (h->fields[i].id == HTTP_FIELD_OTHER &&
+                    str_eq_nocase(str_sub(h->fields[i].name, 0, prefix.len), prefix))
                         h->fields[i].is_removed = true;
 }
 

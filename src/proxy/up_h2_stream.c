@@ -1,12 +1,13 @@
 #include "proxy/up_h2_priv.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "proxy/route.h"
 #include "proxy/up.h"
 
-enum { INTERIM_ANSWERS_MAX = 16, REFUSALS_MAX = 3, LINK_FIELDS_MAX = 6 };
+enum { INTERIM_ANSWERS_MAX = 16, REFUSALS_MAX = 3, LINK_FIELDS_MAX = 5 };
 
 const size_t up_h2_stream_bytes = sizeof(struct up_h2_stream);
 
@@ -359,44 +360,46 @@ static void fail_later(struct up_h2_stream *s)
         s->request_is_sent = true; /* so that the timer finds it broken */
 }
 
+static void pair_add(struct h2_list *list, struct str name, struct str value)
+{
+        list->pairs[list->count++] = (struct h2_pair){ name, value, false };
+}
+
 /* A target behind a stream of bytes may want to be told the whole of it (PROXY protocol). */
-static size_t ends_add(struct exchange *x, struct h2_pair *pairs)
+static void ends_add(struct exchange *x, struct h2_list *list)
 {
         const struct exchange_origin *o = x->origin;
+
+        if (!x->request.is_raw || !o->local.family || !ip_eq(x->client.ip, o->peer))
+                return;
         struct str port = arena_format(&x->arena, "%u", o->peer_port),
                    local = arena_format(&x->arena, o->local.family == 6 ? "[%.*s]:%u" : "%.*s:%u",
                                         STR_FMT(ip_format(o->local, (char[IP_TEXT_MAX]){ 0 })),
                                         o->local_port);
-
-        if (!x->request.is_raw || !o->local.family || !port.ptr || !local.ptr ||
-            !ip_eq(x->client.ip, o->peer))
-                return 0;
-        pairs[0] = (struct h2_pair){ STR("sekisho-client-port"), port, false };
-        pairs[1] = (struct h2_pair){ STR("sekisho-local"), local, false };
-        return 2;
+        if (!port.ptr || !local.ptr)
+                return;
+        pair_add(list, STR("sekisho-client-port"), port);
+        pair_add(list, STR("sekisho-local"), local);
 }
+
+static_assert((int)H2_LIST_SPARE >= (int)LINK_FIELDS_MAX, "a request's list has room for them");
 
 /* What only we may say to an agent: the request itself keeps none of it, since its next try may go elsewhere. */
 static bool link_fields_add(const struct up_h2_stream *s, struct h2_list *list)
 {
         struct exchange *x = s->side.x;
-        struct h2_pair *pairs = ARENA_ARRAY(&x->arena, struct h2_pair, list->count + LINK_FIELDS_MAX);
         char *client = arena_alloc(&x->arena, IP_TEXT_MAX, 1);
-        size_t n = list->count;
 
-        if (!pairs || !client)
+        if (!client)
                 return false;
-        memcpy(pairs, list->pairs, n * sizeof(*pairs));
-        pairs[n++] = (struct h2_pair){ STR("sekisho-request-id"), { x->id, EXCHANGE_ID_LEN }, true };
+        if (!str_eq(http_value(&x->request, HTTP_FIELD_X_REQUEST_ID), str_of(x->id)))
+                list->pairs[list->count++] =
+                        (struct h2_pair){ STR("sekisho-request-id"), { x->id, EXCHANGE_ID_LEN }, true };
         if (s->target->agent_target.len)
-                pairs[n++] = (struct h2_pair){ STR("sekisho-target"), s->target->agent_target, false };
-        if (x->route && !x->is_internal)
-                pairs[n++] = (struct h2_pair){ STR("sekisho-service"), x->route->name, false };
+                pair_add(list, STR("sekisho-target"), s->target->agent_target);
         if (x->client.ip.family)
-                pairs[n++] =
-                        (struct h2_pair){ STR("sekisho-client"), ip_format(x->client.ip, client), false };
-        list->pairs = pairs;
-        list->count = n + ends_add(x, pairs + n);
+                pair_add(list, STR("sekisho-client"), ip_format(x->client.ip, client));
+        ends_add(x, list);
         return true;
 }
 
