@@ -8,7 +8,18 @@
  * lines too, which the index passes over; :authority is kept as Host.
  */
 
-enum { METHOD_BYTES_MAX = 32, TEXT_BYTES_FIRST = 768, LINES_FIRST = 24 };
+enum {
+        METHOD_BYTES_MAX = 32,
+        TEXT_BYTES_FIRST = 768,
+        LINES_BYTES_FIRST = 24 * sizeof(struct h2_line),
+        SPARES_MAX = 32 /* 36 KiB a thread */
+};
+
+/* Memory of lists that are no more, for the next ones: else each request would take and give back two blocks. */
+static _Thread_local struct {
+        char *text, *lines;
+} spares[SPARES_MAX];
+static _Thread_local unsigned spares_count;
 
 static const struct {
         struct str name;
@@ -37,11 +48,41 @@ void h2_section_init(struct h2_section *s, enum h2_section_kind kind, const stru
         }
         /* Cookies are joined behind the rest, so the text may hold them twice. */
         buf_init(&s->text, (size_t)s->limits.head_bytes_max * 2 + H2_TEXT_SLACK);
-        buf_init(&s->lines, (size_t)s->limits.head_bytes_max + LINES_FIRST * sizeof(struct h2_line));
+        buf_init(&s->lines, (size_t)s->limits.head_bytes_max + LINES_BYTES_FIRST);
+}
+
+/* For the first field. Nothing to take: text_add and line_add find their own. */
+static void memory_take(struct h2_section *s)
+{
+        if (spares_count == 0)
+                return;
+        spares_count--;
+        s->text.ptr = spares[spares_count].text;
+        s->text.cap = TEXT_BYTES_FIRST;
+        s->lines.ptr = spares[spares_count].lines;
+        s->lines.cap = LINES_BYTES_FIRST;
+        MEMORY_UNPOISON(s->text.ptr, TEXT_BYTES_FIRST);
+        MEMORY_UNPOISON(s->lines.ptr, LINES_BYTES_FIRST);
+}
+
+static bool memory_keep(struct h2_section *s)
+{
+        if (s->text.cap != TEXT_BYTES_FIRST || s->lines.cap != LINES_BYTES_FIRST ||
+            spares_count == SPARES_MAX)
+                return false;
+        MEMORY_POISON(s->text.ptr, TEXT_BYTES_FIRST);
+        MEMORY_POISON(s->lines.ptr, LINES_BYTES_FIRST);
+        spares[spares_count].text = s->text.ptr;
+        spares[spares_count++].lines = s->lines.ptr;
+        s->text = (struct buf){ .bytes_max = s->text.bytes_max };
+        s->lines = (struct buf){ .bytes_max = s->lines.bytes_max };
+        return true;
 }
 
 void h2_section_fini(struct h2_section *s)
 {
+        if (memory_keep(s))
+                return;
         buf_fini(&s->text);
         buf_fini(&s->lines);
 }
@@ -72,7 +113,7 @@ static void text_add(struct h2_section *s, struct str name, struct str value)
 static void line_add(struct h2_section *s, enum http_field_id id, struct str name, struct str value)
 {
         struct h2_line line = { (uint32_t)s->text.len, (uint32_t)name.len, (uint32_t)value.len, id };
-        char *at = buf_reserve(&s->lines, (s->lines.cap ? 1 : LINES_FIRST) * sizeof(line));
+        char *at = buf_reserve(&s->lines, s->lines.cap ? sizeof(line) : (size_t)LINES_BYTES_FIRST);
 
         if (!at) {
                 s->is_too_large = true;
@@ -195,6 +236,8 @@ void h2_section_add(struct h2_section *s, struct str name, struct str value)
                 s->is_too_large = true;
         if (s->malformed)
                 return;
+        if (!s->text.ptr && !s->lines.ptr)
+                memory_take(s);
         if (name.len && name.ptr[0] == ':') {
                 pseudo_add(s, name, value);
                 return;
