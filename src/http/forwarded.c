@@ -172,9 +172,6 @@ static struct str only_value(const struct http_head *h, enum http_field_id id)
 void http_client_find(const struct http_head *h, struct ip peer, bool is_tls, const struct ip_prefix *trusted,
                       size_t trusted_count, struct http_client *out)
 {
-        struct hops hops;
-        struct str element = STR_NULL;
-
         *out = (struct http_client){
                 .ip = peer,
                 .peer = peer,
@@ -184,6 +181,8 @@ void http_client_find(const struct http_head *h, struct ip peer, bool is_tls, co
         };
         if (!is_trusted(peer, trusted, trusted_count))
                 return;
+        struct hops hops;
+        struct str element = STR_NULL;
         if (http_find(h, HTTP_FIELD_X_FORWARDED_FOR)) {
                 hops_collect(h, HTTP_FIELD_X_FORWARDED_FOR, &hops);
                 chain_walk(&hops, false, trusted, trusted_count, out);

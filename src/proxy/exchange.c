@@ -25,9 +25,10 @@ enum { ARENA_BYTES_MAX = 512 * 1024 };
 static void exchange_task(struct task *t);
 static void exchange_timeout(struct timer *t);
 
-static bool fields_copy(struct exchange *x, const struct http_head *head)
+/* Into the arena, with room for `added` more. */
+static bool fields_copy(struct exchange *x, const struct http_head *head, size_t added)
 {
-        size_t max = (size_t)head->fields_count + EXCHANGE_FIELDS_ADDED_MAX;
+        size_t max = head->fields_count + added;
 
         x->request = *head;
         x->request.fields = ARENA_ARRAY_RAW(&x->arena, struct http_field, max);
@@ -37,6 +38,13 @@ static bool fields_copy(struct exchange *x, const struct http_head *head)
         if (head->fields_count)
                 memcpy(x->request.fields, head->fields, head->fields_count * sizeof(*head->fields));
         return true;
+}
+
+bool exchange_fields_widen(struct exchange *x)
+{
+        struct http_head head = x->request;
+
+        return fields_copy(x, &head, EXCHANGE_FIELDS_ADDED_MAX);
 }
 
 /* 128 bits, unguessable enough to name a request: a keyed hash of worker and count. */
@@ -82,8 +90,7 @@ struct exchange *exchange_new(struct worker *w, struct side *down, const struct 
         list_init(&x->connect_node);
         list_add_last(&w->exchange_list, &x->node);
         id_make(x);
-        if (!fields_copy(
-                    x, head)) { /* the arena's first block holds any head within the limits; memory ran out */
+        if (!fields_copy(x, head, EXCHANGE_FIELDS_OURS_MAX + EXCHANGE_RULES_FEW)) { /* memory ran out */
                 list_remove(&x->node);
                 arena_fini(&x->arena);
                 snapshot_put(x->snap);

@@ -34,6 +34,8 @@ struct caller_question;
 
 enum {
         EXCHANGE_ARENA_FIRST = 4096,
+        EXCHANGE_FIELDS_OURS_MAX = 28, /* that the steps add, and Host once more for each attempt */
+        EXCHANGE_RULES_FEW = 4,        /* a route's, that there is room for from the first */
         EXCHANGE_FIELDS_ADDED_MAX = 48,
         EXCHANGE_ID_LEN = 22,
         EXCHANGE_FILTERS_MAX = 4,
@@ -182,6 +184,9 @@ struct exchange {
  */
 struct exchange *exchange_new(struct worker *w, struct side *down, const struct exchange_origin *origin,
                               const struct http_head *head);
+
+/* Before many rules of a route, or its handler, add fields: room for EXCHANGE_FIELDS_ADDED_MAX. False: no memory. */
+bool exchange_fields_widen(struct exchange *x);
 
 /* Runs the steps from where it stands, until one waits or all is under way. */
 void exchange_run(struct exchange *x);

@@ -13,9 +13,8 @@ enum { ATTEMPTS_MAX = 8 };
 /* Gives what is stored of the body and not yet sent; false while some is left. */
 static bool store_push(struct exchange *x)
 {
-        struct str slices[H1_SLICES_MAX];
-
         while (x->body_sent < bodystore_read_len(&x->body)) {
+                struct str slices[H1_SLICES_MAX];
                 size_t count = bodystore_read(&x->body, x->body_sent, slices, ARRAY_SIZE(slices)),
                        offered = 0;
 

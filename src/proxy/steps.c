@@ -323,7 +323,7 @@ static enum err fields_rewrite(struct exchange *x)
                 return e;
         if ((e = http_add_forwarded(h, &x->client, is_trusted, &x->arena)) != ERR_OK)
                 return e;
-        if ((e = http_replace(h, STR("X-Request-Id"), str_of(x->id))) != ERR_OK ||
+        if ((e = http_set(h, HTTP_FIELD_X_REQUEST_ID, str_of(x->id))) != ERR_OK ||
             (e = client_add(h, x->origin->client)) != ERR_OK || (e = caller_fields_add(x)) != ERR_OK)
                 return e;
         if ((e = trace_begin(x)) != ERR_OK)
@@ -363,6 +363,8 @@ static enum step_result step_filters(struct exchange *x)
                 x->is_websocket = true;
         }
         target_rewrite(x);
+        if ((r->request_rules_count > EXCHANGE_RULES_FEW || !r->upstream) && !exchange_fields_widen(x))
+                return exchange_refuse(x, 503, "memory", "The gateway has no memory for this request.");
         if (fields_rewrite(x) != ERR_OK || x->arena.full)
                 return exchange_refuse(x, 431, "fields", "The request has too many fields.");
         /* HTTP/2 says of a request that it was not looked at: then even a POST goes again. */
