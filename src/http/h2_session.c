@@ -62,7 +62,7 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
         struct h2_stream *st;
 
         if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) {
-                st = h2_stream_of(s, frame->hd.stream_id);
+                s->listing = st = h2_stream_of(s, frame->hd.stream_id);
                 if (st && !st->has_trailers) {
                         st->has_trailers = true;
                         h2_section_init(&st->trailers, H2_SECTION_TRAILERS, &s->conf.limits);
@@ -70,7 +70,7 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
                 return 0;
         }
         opened(s, frame->hd.stream_id);
-        st = s->events->open(s->context);
+        s->listing = st = s->events->open(s->context);
         if (!st) { /* the list is still decoded, or the tables of both ends would part */
                 h2_budget_doubt(&s->budget, s->now);
                 nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_REFUSED_STREAM);
@@ -88,7 +88,8 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
 static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint8_t *name, size_t name_len,
                      const uint8_t *value, size_t value_len, uint8_t flags, void *context)
 {
-        struct h2_stream *st = h2_stream_of(context, frame->hd.stream_id);
+        const struct h2_session *s = context;
+        struct h2_stream *st = s->listing;
 
         if (st && !st->is_reset)
                 h2_section_add(st->has_trailers ? &st->trailers : &st->request,
@@ -236,6 +237,8 @@ static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t code, void 
         if (!st)
                 return 0;
         nghttp2_session_set_stream_user_data(ng, id, NULL);
+        if (s->listing == st)
+                s->listing = NULL;
         list_remove(&st->node);
         h2_window_end(&s->windows, &st->window);
         if (st->has_trailers)

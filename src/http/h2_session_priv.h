@@ -21,6 +21,7 @@ struct h2_session {
         const char *reason; /* a budget that was passed */
         mono_ms now;
         struct list streams;
+        struct h2_stream *listing; /* whose fields come, so that not each of them looks for it; or NULL */
         struct h2_windows windows;
 
         /* which streams there were: the library forgets closed ones */
