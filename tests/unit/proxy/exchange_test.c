@@ -376,6 +376,23 @@ static void body_over_the_limit_is_413(void **state)
 }
 
 /* An answer that comes before the request is whole ends the exchange; the rest of the request is nobody's. */
+static void a_route_may_have_many_rules(void **state)
+{
+        struct header_rule rules[40];
+
+        for (size_t i = 0; i < ARRAY_SIZE(rules); i++)
+                rules[i] = (struct header_rule){ HEADER_ADD, STR("X-Rule"), STR("v") };
+        f.route.request_rules = rules;
+        f.route.request_rules_count = ARRAY_SIZE(rules);
+        ask(POST, "hello");
+        assert_int_equal(f.up.heads, 1);
+        assert_true(f.x->request.fields_count > ARRAY_SIZE(rules));
+        assert_true(str_eq(http_value(&f.x->request, HTTP_FIELD_HOST), STR("a.test")));
+        answer_head(200);
+        assert_int_equal(answer_data("", true), 0);
+        turn();
+}
+
 static void early_answer(void **state)
 {
         f.down.body_is_open = true;
@@ -450,6 +467,7 @@ int main(void)
                 T(unsafe_method_is_not_kept),
                 T(refusal_has_one_shape),
                 T(body_over_the_limit_is_413),
+                T(a_route_may_have_many_rules),
                 T(early_answer),
                 T(unasked_101_is_502),
                 T(concurrency_is_given_back),
