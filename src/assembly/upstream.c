@@ -31,6 +31,18 @@ static enum upstream_hash_by hash_by_of(enum conf_hash_by c)
         return HASH_BY_SOURCE;
 }
 
+/* What was asked for in TLS is what the request is for: servers answer 421 to another name (RFC 9110 7.4). */
+static struct str authority_of(const struct upstream *u, const struct conf_url *url, struct arena *arena)
+{
+        struct conf_url named = *url;
+
+        if (url->scheme == CONF_HTTPS && u->tls_server_name.len) {
+                named.host = u->tls_server_name;
+                named.ip.family = 0;
+        }
+        return conf_url_authority(&named, arena);
+}
+
 static void target_build(const struct assembly *a, struct upstream *u, const struct conf_target *c,
                          struct target *t)
 {
@@ -53,7 +65,7 @@ static void target_build(const struct assembly *a, struct upstream *u, const str
                 t->host = STR_NULL;
         }
         up_target_init(t);
-        t->authority = conf_url_authority(&c->url, &a->s->arena);
+        t->authority = authority_of(u, &c->url, &a->s->arena);
         t->standing = standing_of(a->shared->standings,
                                   hash_str(a->shared->hash_key, arena_join(&a->s->arena, id, 3)));
         measure_target_init(a->shared->metrics, &t->measure, u->name, t->url);

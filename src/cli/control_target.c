@@ -9,6 +9,11 @@ bool control_target_split(struct str to, struct str kind, struct arena *a, struc
         const char *scheme = str_eq(kind, STR("udp")) ? "udp" : is_raw ? "tcp" : "http";
         uint64_t port;
 
+        if (str_eq(to, STR("control"))) {
+                *agent = STR("");
+                *url = to;
+                return true;
+        }
         if (str_has_prefix(to, STR("agent/")))
                 to = str_from(to, 6);
         size_t colon = str_find_char(to, ':');

@@ -101,7 +101,7 @@ static bool targets_write(struct json_writer *w, const struct control_options *o
                         return false;
                 }
                 json_write_object_begin(w);
-                json_write_member_str(w, STR("agent"), agent);
+                control_write_text(w, "agent", agent);
                 json_write_member_str(w, STR("url"), url);
                 if (o->proxy_protocol.len) {
                         json_write_key(w, STR("settings"));
@@ -248,6 +248,7 @@ static const struct command service_commands[] = {
                           "sekisho service add db --tls db.example.com --to agent/home:localhost:5432 --proxy-protocol v2",
                           "sekisho service add wiki --host wiki.example.com --to home:3000,attic:3000 --access token",
                           "sekisho service add gpus --llm --to agent/home",
+                          "sekisho service add api --host api.example.com --to control",
                           "sekisho service add gpus --llm --to agent/home:11434,agent/attic:8000", NULL },
           .options =
                   (const struct option[]){
@@ -256,7 +257,7 @@ static const struct command service_commands[] = {
                           TEXT_OPTION(
                                   "to", to, "TARGET",
                                   "where agents reach it: agent/NAME:HOST:PORT, NAME:PORT or NAME:URL; with --llm NAME "
-                                  "alone: all that it found"),
+                                  "alone: all that it found; control: control's own /api/execute and its reading calls"),
                           TEXT_OPTION("tls", tls, "HOST",
                                       "names whose TLS is passed on unopened, with commas between"),
                           TEXT_OPTION("tcp", tcp, "PORTS",

@@ -374,7 +374,7 @@ static const struct conf_key route_keys[] = {
         { "rewritePrefix", CONF_TYPE_TEXT, 0, AT(draft_route, rewrite_prefix), .unless = "nothing",
           .doc = "Put in place of the part of `path` before `/*`. Short for both of the above." },
         { "preserveHost", CONF_TYPE_BOOL, 0, AT(draft_route, route.preserve_host), "true",
-          .doc = "Forward the Host the caller sent; with false the target's." },
+          .doc = "Forward the Host the caller sent; with false the target's (of https:// its `tls.serverName`, where there is one)." },
         { "trustTrace", CONF_TYPE_BOOL, 0, AT(draft_route, route.trusts_trace), "false",
           .doc = "With `trace`: go on with the trace a caller's `traceparent` names, and with its decision to sample. For "
                  "callers you know; a stranger's begins anew." },

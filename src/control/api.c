@@ -347,22 +347,26 @@ const struct handler api_websocket_handler = { .name = "channel",
                                                .cancel = cancel,
                                                .format_error = format_error };
 
+struct route *api_route_add(struct route_table *t, const struct api_route *r, struct arena *a)
+{
+        struct str path = arena_format(a, "%s%s", base_of(r), r->path);
+        bool has_params = str_find_char(path, '{') != STR_NONE;
+        struct route *out = &t->routes[t->count++];
+
+        *out = (struct route){ .name = arena_format(a, "%s%s", r->tag, r->path),
+                               .path = path,
+                               .path_kind = has_params ? PATH_PATTERN : PATH_EXACT,
+                               .methods = 1u << r->method,
+                               .access = { .is_public = true }, /* the handler asks for the key */
+                               .handler = r->handler ? r->handler : &api_handler,
+                               .handler_conf = r,
+                               .body_bytes_max = API_BODY_MAX,
+                               .is_builtin = true };
+        return out;
+}
+
 void api_routes_add(struct route_table *t, const struct api_route *routes, size_t count, struct arena *a)
 {
-        for (size_t i = 0; i < count; i++) {
-                const struct api_route *r = &routes[i];
-                struct str path = arena_format(a, "%s%s", base_of(r), r->path);
-                bool has_params = str_find_char(path, '{') != STR_NONE;
-
-                t->routes[t->count++] =
-                        (struct route){ .name = arena_format(a, "%s%s", r->tag, r->path),
-                                        .path = path,
-                                        .path_kind = has_params ? PATH_PATTERN : PATH_EXACT,
-                                        .methods = 1u << r->method,
-                                        .access = { .is_public = true }, /* the handler asks for the key */
-                                        .handler = r->handler ? r->handler : &api_handler,
-                                        .handler_conf = r,
-                                        .body_bytes_max = API_BODY_MAX,
-                                        .is_builtin = true };
-        }
+        for (size_t i = 0; i < count; i++)
+                api_route_add(t, &routes[i], a);
 }

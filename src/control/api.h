@@ -34,6 +34,7 @@ enum api_flags {
         API_HIDDEN = 1 << 4, /* for nodes: not in the OpenAPI page */
         API_ENDS =
                 1 << 5, /* `stream` runs though the caller left: it ends what was begun, by api_answer_now */
+        API_AT_GATEWAYS = 1 << 6, /* also for who comes by a gateway (callers.h) */
 };
 
 struct api_parameter {
@@ -94,6 +95,8 @@ void api_start(struct control *control);
 
 /* Puts the routes of the API into a table with room for them. */
 void api_routes_add(struct route_table *t, const struct api_route *routes, size_t count, struct arena *a);
+/* One of them, which stays the table's: to be put elsewhere too. */
+struct route *api_route_add(struct route_table *t, const struct api_route *route, struct arena *a);
 
 /* ---- for `run`, in the store's thread ---- */
 

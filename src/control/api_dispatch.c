@@ -319,12 +319,12 @@ static const struct api_parameter history_query[] = {
         { NULL },
 };
 
-#define LOOK(path_, stream_, doc_)                                                                       \
-        {                                                                                                \
-                .method = HTTP_GET, .base = "/api", .path = (path_),                                     \
-                .scopes = IDENTITY_DISPATCH | IDENTITY_READ, .flags = API_READS, .status = 200,          \
-                .run = dispatch_look, .prepare = dispatch_is_on, .stream = (stream_), .tag = "dispatch", \
-                .doc = (doc_)                                                                            \
+#define LOOK(path_, stream_, doc_)                                                                   \
+        {                                                                                            \
+                .method = HTTP_GET, .base = "/api", .path = (path_),                                 \
+                .scopes = IDENTITY_DISPATCH | IDENTITY_READ, .flags = API_READS | API_AT_GATEWAYS,   \
+                .status = 200, .run = dispatch_look, .prepare = dispatch_is_on, .stream = (stream_), \
+                .tag = "dispatch", .doc = (doc_)                                                     \
         }
 
 const struct api_route dispatch_table[] = {
@@ -332,7 +332,7 @@ const struct api_route dispatch_table[] = {
           .base = "/api",
           .path = "/execute",
           .scopes = IDENTITY_DISPATCH,
-          .flags = API_READS | API_ENDS,
+          .flags = API_READS | API_ENDS | API_AT_GATEWAYS,
           .status = 200,
           .run = dispatch_execute,
           .prepare = execute_prepare,
@@ -375,7 +375,7 @@ const struct api_route dispatch_table[] = {
           .base = "/api",
           .path = "/history",
           .scopes = IDENTITY_DISPATCH | IDENTITY_READ,
-          .flags = API_READS,
+          .flags = API_READS | API_AT_GATEWAYS,
           .status = 200,
           .query = history_query,
           .run = dispatch_history_get,
@@ -386,7 +386,7 @@ const struct api_route dispatch_table[] = {
           .base = "/api",
           .path = "/config/request",
           .scopes = IDENTITY_DISPATCH | IDENTITY_READ,
-          .flags = API_READS,
+          .flags = API_READS | API_AT_GATEWAYS,
           .status = 200,
           .run = dispatch_default_get,
           .prepare = dispatch_is_on,

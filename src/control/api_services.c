@@ -1,3 +1,4 @@
+#include "control/callers.h"
 #include "control/offers.h"
 #include "control/routes_priv.h"
 #include "control/streams.h"
@@ -395,7 +396,7 @@ API_RUN(service_add)
         for (size_t i = 0; i < o.targets.count; i++)
                 target_defaults(json_item(json_find(root, STR("targets")), i),
                                 &((struct object_target *)o.targets.items)[i]);
-        if ((e = shape_check(c, &o, kind)) != ERR_OK ||
+        if ((e = shape_check(c, &o, kind)) != ERR_OK || (e = callers_service_check(c, &o, kind)) != ERR_OK ||
             (e = place_check(c, t, &o, kind, identity_permit_org(permit), 0)) != ERR_OK ||
             (e = service_make(c, t, permit, &o, kind, &row)) != ERR_OK ||
             (e = fill(c, t, &row, &o)) != ERR_OK)
@@ -418,6 +419,7 @@ API_RUN(service_change)
         if (expected && expected != row.revision)
                 return api_store_failed(c, ERR_STALE, "service");
         if ((e = shape_check(c, &o, row.kind)) != ERR_OK ||
+            (e = callers_service_check(c, &o, row.kind)) != ERR_OK ||
             (e = place_check(c, t, &o, row.kind, row.org, row.id)) != ERR_OK)
                 return e;
         row_set(c, &o, &row);

@@ -1,4 +1,5 @@
 /* What services lead to: targets at agents, each checked against what its service can speak. */
+#include "control/callers.h"
 #include "control/routes_priv.h"
 #include "control/streams.h"
 #include "control/text.h"
@@ -53,6 +54,11 @@ static enum err target_check(struct api_call *c, const struct object_target *o)
 {
         const char *why;
 
+        if (o->agent.len == 0)
+                return api_fail(
+                        c, 400, NULL,
+                        "A target has an \"agent\" that dials it; only {\"url\": \"control\"} of a new "
+                        "service has none.");
         if (!text_is_target(o->url, &why))
                 return api_fail(c, 400, NULL, "The target's url \"%.*s\" %s.",
                                 STR_FMT(str_sub(o->url, 0, 100)), why);
@@ -95,13 +101,14 @@ enum err target_make(struct api_call *c, struct store_change *change, const stru
 {
         const struct schema_texts listen = texts_of_text(&c->work, service->listen);
         struct store_txn *t = store_change_txn(change);
-        struct store_node agent;
-        enum err e;
+        struct store_node agent = { 0 };
+        enum err e = ERR_OK;
 
-        if ((e = target_check(c, o)) != ERR_OK || (e = target_fits(c, service->kind, o->url)) != ERR_OK ||
-            (e = stream_target_check(c, o, service->kind)) != ERR_OK ||
-            (e = stream_ports_check(c, &listen, o->url)) != ERR_OK ||
-            (e = agent_find(c, t, service->org, o->agent, &agent)) != ERR_OK)
+        if (!callers_is_asked(o) && /* that callers_service_check has looked at */
+            ((e = target_check(c, o)) != ERR_OK || (e = target_fits(c, service->kind, o->url)) != ERR_OK ||
+             (e = stream_target_check(c, o, service->kind)) != ERR_OK ||
+             (e = stream_ports_check(c, &listen, o->url)) != ERR_OK ||
+             (e = agent_find(c, t, service->org, o->agent, &agent)) != ERR_OK))
                 return e;
         *row = (struct store_target){ .org = service->org,
                                       .service = service->id,
@@ -159,6 +166,20 @@ API_RUN(targets_list)
         return api_page_end(&pager, NULL, 0);
 }
 
+/* What leads to control leads nowhere else. */
+static enum err no_control_beside(struct api_call *c, struct store_txn *t, int64_t service)
+{
+        struct store_page page = { .limit = STORE_PAGE_MAX };
+        struct store_target *rows;
+        enum err e = store_target_of_service(t, service, &page, &c->work, &rows);
+
+        for (size_t i = 0; e == ERR_OK && i < page.count; i++)
+                if (callers_is_target(&rows[i]))
+                        return api_fail(c, 400, NULL,
+                                        "This service leads to control, and to nothing beside it.");
+        return e;
+}
+
 API_RUN(target_add)
 {
         struct object_target o = { .weight = 1, .enabled = true };
@@ -168,7 +189,8 @@ API_RUN(target_add)
         uint64_t given;
         enum err e = param_service(c, t, permit, &service);
 
-        if (e != ERR_OK || (e = api_body(c, &o, &given)) != ERR_OK ||
+        if (e != ERR_OK || (e = api_body(c, &o, &given)) != ERR_OK || (e = target_check(c, &o)) != ERR_OK ||
+            (e = no_control_beside(c, t, service.id)) != ERR_OK ||
             (e = room_check(c, t, service.id)) != ERR_OK)
                 return e;
         change = change_begin(t, permit, "target.add");

@@ -7,6 +7,7 @@
 
 #include "conf/reach.h"
 #include "control/api.h"
+#include "control/callers.h"
 #include "control/control_priv.h"
 #include "control/dispatch.h"
 #include "control/events.h"
@@ -390,6 +391,7 @@ static enum err worker_start(struct control *c)
         if ((e = worker_init(&c->worker, &c->shared, 0, c->loop, snap)) != ERR_OK)
                 return e;
         c->worker.on_closed_doors = on_closed_doors;
+        c->worker.is_vouched = callers_is_vouched;
         logs_open(c);
         return listener_start(&c->listener, c->loop, c->listen_fd, on_accept);
 }

@@ -140,15 +140,19 @@ static void addresses_write(struct reading *r, const struct store_node *n, struc
                 json_write_member_int(w, STR("overlay"), overlay);
 }
 
-/* Its own place in the overlay, which the lists of others do not say. */
+/* Its own place in the overlay, which the lists of others do not say; and a gateway's word for callers. */
 static enum err self_item(struct reading *r, const struct store_node *n, struct desired_node *d)
 {
+        char voucher[CALLERS_VOUCHER_SIZE];
         struct json_writer w;
         struct buf json;
 
         desired_item_begin(&w, &json);
         json_write_member_str(&w, STR("address4"), text_ip(r->a, n->address4));
         json_write_member_str(&w, STR("address6"), text_ip(r->a, n->address6));
+        if (n->kind == STORE_GATEWAY)
+                json_write_member_str(&w, STR("voucher"),
+                                      callers_voucher_make(r->callers, str_of(d->id), voucher));
         return desired_item_end(&w, &json, &d->own, "self", str_of(d->id));
 }
 
@@ -330,15 +334,20 @@ static enum err all_read(struct reading *r, struct str dispatch_url)
         return e == ERR_OK && (r->a->full || r->rows->full || r->d->texts.full) ? ERR_NO_MEMORY : e;
 }
 
-enum err desired_read(struct store_txn *t, int64_t org, struct hash_key id_key, struct str dispatch_url,
-                      struct desired **out)
+enum err desired_read(struct store_txn *t, int64_t org, const struct desired_keys *keys,
+                      struct str dispatch_url, struct desired **out)
 {
         struct desired *d = calloc(1, sizeof(*d));
         char *first = malloc(ROWS_BYTES);
         struct arena rows, a;
-        struct reading r = {
-                .t = t, .d = d, .rows = &rows, .a = &a, .org = org, .id_key = id_key, .now = store_now(t)
-        };
+        struct reading r = { .t = t,
+                             .d = d,
+                             .rows = &rows,
+                             .a = &a,
+                             .org = org,
+                             .id_key = keys->id_key,
+                             .callers = keys->callers,
+                             .now = store_now(t) };
         enum err e = ERR_NO_MEMORY;
 
         *out = NULL;

@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "base/hash.h"
+#include "control/callers.h"
 #include "crypto/sha256.h"
 #include "store/nodes.h"
 #include "wire/document.h"
@@ -40,9 +41,15 @@ struct desired {
         size_t nodes_count;
 };
 
-/* `id_key` as control/id.h. ERR_NO_MEMORY, and the store's. */
+/* Of control's own, copied for the store's thread. */
+struct desired_keys {
+        struct hash_key id_key;             /* control/id.h */
+        uint8_t callers[CALLERS_KEY_BYTES]; /* control/callers.h */
+};
+
+/* ERR_NO_MEMORY, and the store's. */
 /* `dispatch_url`: of this control, where agents keep links to controls for requests that they send out; empty: they do not. */
-MUST_USE enum err desired_read(struct store_txn *t, int64_t org, struct hash_key id_key,
+MUST_USE enum err desired_read(struct store_txn *t, int64_t org, const struct desired_keys *keys,
                                struct str dispatch_url, struct desired **out);
 void desired_free(struct desired *d); /* NULL is fine */
 

@@ -18,6 +18,7 @@ struct reading {
         struct arena *rows, *a;
         int64_t org;
         struct hash_key id_key;
+        const uint8_t *callers; /* their key */
         unix_ms now;
 };
 

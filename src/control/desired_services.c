@@ -22,6 +22,8 @@ static bool target_counts(struct reading *r, const struct store_target *t)
 {
         const struct desired_node *n = desired_find(r->d, t->node);
 
+        if (callers_is_target(t))
+                return t->is_enabled;
         return t->is_enabled && n && n->kind == WIRE_AGENT && n->state == STORE_NODE_ACTIVE;
 }
 
@@ -32,7 +34,10 @@ static void gateway_target(struct reading *r, const struct store_target *t, stru
 
         json_write_object_begin(w);
         json_write_member_str(w, STR("id"), desired_id(r, ID_TARGET, t->id));
-        json_write_member_str(w, STR("agent"), desired_id(r, ID_AGENT, t->node));
+        if (callers_is_target(t))
+                json_write_member_bool(w, STR("control"), true);
+        else
+                json_write_member_str(w, STR("agent"), desired_id(r, ID_AGENT, t->node));
         json_write_member_int(w, STR("weight"), t->weight);
         if (t->is_backup)
                 json_write_member_bool(w, STR("backup"), true);
@@ -117,7 +122,7 @@ static enum err service_items(struct reading *r, const struct store_service *s)
             (e = gateway_service(r, s, targets, page.count)) != ERR_OK)
                 return e;
         for (size_t i = 0; i < page.count && e == ERR_OK; i++) {
-                bool is_first = target_counts(r, &targets[i]);
+                bool is_first = targets[i].node && target_counts(r, &targets[i]);
 
                 for (size_t j = 0; j < i; j++)
                         is_first &= targets[j].node != targets[i].node || !targets[j].is_enabled;

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/callers.h"
 #include "control/dispatch.h"
 #include "control/hub_priv.h"
 #include "control/lead.h"
@@ -19,7 +20,7 @@ enum { RETRY_MS = 1000 };
 struct reading_job {
         struct store_job job;
         struct hub *hub;
-        struct hash_key id_key;
+        struct desired_keys keys;
         uint64_t number; /* who came before it began may be told what it finds */
         struct desired *desired;
 };
@@ -30,7 +31,7 @@ static enum err reading_run(struct store_job *job, struct store_txn *t)
 
         desired_free(r->desired);
         r->desired = NULL;
-        return desired_read(t, STORE_ORG_DEFAULT, r->id_key, dispatch_url(r->hub->control), &r->desired);
+        return desired_read(t, STORE_ORG_DEFAULT, &r->keys, dispatch_url(r->hub->control), &r->desired);
 }
 
 static void reading_done(struct store_job *job, enum err e)
@@ -66,6 +67,13 @@ static void reading_done(struct store_job *job, enum err e)
         }
 }
 
+bool hub_is_active(const struct hub *h, int64_t node)
+{
+        const struct desired_node *n = h->desired ? desired_find(h->desired, node) : NULL;
+
+        return n && n->state == STORE_NODE_ACTIVE;
+}
+
 void hub_refresh(struct hub *h)
 {
         struct reading_job *r;
@@ -79,7 +87,8 @@ void hub_refresh(struct hub *h)
         if ((r = calloc(1, sizeof(*r)))) {
                 r->job = (struct store_job){ .run = reading_run, .done = reading_done, .is_read = true };
                 r->hub = h;
-                r->id_key = h->control->secrets.id_key;
+                r->keys.id_key = h->control->secrets.id_key;
+                callers_key_make(&h->control->secrets, r->keys.callers);
                 r->number = ++h->jobs_count;
                 h->is_reading = true;
                 if (store_submit(h->control->store, &r->job) == ERR_OK)

@@ -27,6 +27,8 @@ void hub_minute(struct hub *h);         /* what nodes reported is written down; 
 void hub_day(struct hub *h);            /* documents get a new lease */
 void hub_send_elsewhere(struct hub *h); /* where there are other controls: nodes go to them. NULL is fine */
 
+bool hub_is_active(const struct hub *h, int64_t node); /* a node that is one, as of the last reading */
+
 /* What is known of a connected node beside its row. */
 struct hub_node {
         int64_t node;

@@ -125,13 +125,13 @@ static bool is_name(struct str s)
 static enum err outer_make(struct control *c, struct pair *p)
 {
         char host[256] = "";
-        struct str names[NAMES_MAX] = { STR("localhost") };
+        struct str names[NAMES_MAX] = { STR("localhost"), WIRE_HOST_CALLERS };
         struct ip addresses[ADDRESSES_MAX + 1];
         struct certs_request r = { .common_name = STR("Sekisho control"),
                                    .names = names,
                                    .addresses = addresses };
 
-        r.names_count = 1;
+        r.names_count = 2;
         r.addresses_count = addresses_find(addresses);
         if (gethostname(host, sizeof(host) - 1) == 0 && is_name(str_of(host)) &&
             !str_eq(str_of(host), names[0]))

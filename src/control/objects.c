@@ -84,10 +84,10 @@ SCHEMA(token, "JoinToken", "What lets a machine become a node.");
 static const struct schema_field target_fields[] = {
         { "id", SCHEMA_TEXT, SCHEMA_OUT, AT(target, id) },
         { "service", SCHEMA_TEXT, SCHEMA_OUT, AT(target, service) },
-        { "agent", SCHEMA_TEXT, SCHEMA_OUT | SCHEMA_IN | SCHEMA_NEEDED, AT(target, agent),
-          .doc = "the agent that dials it: its id, or its name" },
+        { "agent", SCHEMA_TEXT, SCHEMA_OUT | SCHEMA_IN, AT(target, agent),
+          .doc = "the agent that dials it: its id, or its name; none where the url is `control`" },
         { "url", SCHEMA_TEXT, SCHEMA_OUT | SCHEMA_IN | SCHEMA_EDIT, AT(target, url), .max = 512,
-          .doc = "needed, but of a new service of kind llm: every server of models that the agent found; as the agent sees it: http://localhost:8080, https://name, h2c://…, unix:/path, tcp://host:22, udp://host:53" },
+          .doc = "needed, but of a new service of kind llm: every server of models that the agent found; as the agent sees it: http://localhost:8080, https://name, h2c://…, unix:/path, tcp://host:22, udp://host:53; or, without an agent, `control`: this API's /api, gateways dial it themselves" },
         { "weight", SCHEMA_NUMBER, SCHEMA_ALL, AT(target, weight), .min = 0, .max = 1000,
           .doc = "1 when not given" },
         { "backup", SCHEMA_BOOL, SCHEMA_ALL, AT(target, backup), .doc = "used only when no other is up" },

@@ -1,6 +1,7 @@
 #include "control/routes.h"
 
 #include "certs/authority.h"
+#include "control/callers.h"
 #include "control/channel.h"
 #include "control/control_priv.h"
 #include "control/dispatch.h"
@@ -352,11 +353,12 @@ static void page_add(struct route_table *t, const char *name, const char *path, 
 
 enum err routes_build(struct route_table *t, const struct control *control, struct arena *a)
 {
-        t->routes = ARENA_ARRAY(a, struct route, api_table_count + dispatch_table_count + 8);
+        t->routes = ARENA_ARRAY(a, struct route, api_table_count + 2 * dispatch_table_count + 8);
         if (!t->routes)
                 return ERR_NO_MEMORY;
         api_routes_add(t, api_table, api_table_count, a);
         api_routes_add(t, dispatch_table, dispatch_table_count, a);
+        callers_routes_add(t, dispatch_table, dispatch_table_count, a);
         page_add(t, "openapi", "/api/v1/openapi.json", &openapi_handler, false);
         page_add(t, "health", "/health", &health_handler, true);
         page_add(t, "health", "/api/v1/health", &health_handler, true);

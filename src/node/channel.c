@@ -1,5 +1,6 @@
 #include "node/channel.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +13,8 @@
 #include "http/websocket_handshake.h"
 #include "http/websocket_message.h"
 #include "io/timer.h"
-#include "node/controls_priv.h"
+#include "node/connect_priv.h"
+#include "node/controls.h"
 #include "wire/session.h"
 
 enum {
@@ -218,7 +220,9 @@ static void dial(struct node_channel *c)
         size_t count = node_controls_count(&c->conf.state->papers, wire_node_end_document(c->end));
 
         c->which %= count;
-        node_controls_get(&c->conf.state->papers, wire_node_end_document(c->end), c->which, c->control, &url);
+        node_controls_get(&c->conf.state->papers, wire_node_end_document(c->end), c->which, c->control);
+        enum err e = node_url_parse(str_of(c->control), &url);
+        assert(e == ERR_OK); /* it was looked at before */
         c->state = CHANNEL_CONNECTING;
         node_connect_start(&c->connect, c->conf.loop, c->conf.resolver, c->tls, &url, &stream_events,
                            on_failed);

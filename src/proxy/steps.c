@@ -21,6 +21,17 @@ const struct step proxy_steps[] = {
 };
 const size_t proxy_steps_count = ARRAY_SIZE(proxy_steps);
 
+static void client_find(struct exchange *x)
+{
+        const struct exchange_origin *o = x->origin;
+        const struct ip_prefix peer = { o->peer, o->peer.family == 4 ? 32 : 128 };
+        const struct ip_list *trusted = &x->snap->trusted_proxies;
+        bool is_vouched = x->w->is_vouched && x->w->is_vouched(x->w, x);
+
+        http_client_find(&x->request, o->peer, o->is_tls, is_vouched ? &peer : trusted->prefixes,
+                         is_vouched ? 1 : trusted->count, &x->client);
+}
+
 /* Makes the canonical target and finds the client's address; then the address rule, before anything of the request is believed. */
 static enum step_result step_address(struct exchange *x)
 {
@@ -29,8 +40,7 @@ static enum step_result step_address(struct exchange *x)
         struct http_refusal refusal;
 
         if (!x->origin->is_link)
-                http_client_find(&x->request, x->origin->peer, x->origin->is_tls, s->trusted_proxies.prefixes,
-                                 s->trusted_proxies.count, &x->client);
+                client_find(x);
         else if (!link_in_identify(x))
                 return exchange_refuse(x, 400, "link_fields", "The gateway's fields are not in order.");
         if (allowed->count && x->origin->peer.family && !ip_list_has(allowed, x->client.ip))

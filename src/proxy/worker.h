@@ -83,6 +83,9 @@ struct worker {
         void (*on_drained)(struct worker *w);
 
         /* False: that address is not to be dialled for this target; asked of each one right before. NULL: all may be. */
+        /* Whether what this peer says of its client is believed, beside trusted proxies'; before anything else of the request is. NULL:
+         * nobody's. */
+        bool (*is_vouched)(const struct worker *w, const struct exchange *x);
         bool (*may_dial)(const struct worker *w, const struct target *t, const struct dial_target *to);
 
         struct caller_asker *callers; /* NULL: nobody is known by the network */

@@ -7,6 +7,7 @@
 #include "base/units.h"
 #include "crypto/sealedbox.h"
 #include "crypto/text.h"
+#include "node/controls.h"
 #include "published/service.h"
 #include "json/reader.h"
 #include "json/writer.h"
@@ -34,11 +35,31 @@ static void each(struct json_writer *w, const struct wire_document *d, struct st
         }
 }
 
+/* Where control is. */
+struct controls {
+        char texts[WIRE_CONTROLS_MAX + 1][NODE_URL_MAX];
+        struct str urls[WIRE_CONTROLS_MAX + 1];
+        size_t count;
+};
+
+static void controls_find(const struct node_papers *p, const struct wire_document *d, struct controls *out)
+{
+        out->count = MIN(node_controls_count(p, d), (size_t)ARRAY_SIZE(out->urls));
+        for (size_t i = 0; i < out->count; i++) {
+                node_controls_get(p, d, i, out->texts[i]);
+                out->urls[i] = str_of(out->texts[i]);
+        }
+}
+
 static void on_upstream(struct json_writer *w, const struct wire_item *item, const struct json_value *v,
                         void *context)
 {
-        (void)context;
-        if ((service_is_route(v) || service_is_stream(v) || service_is_pass(v)) && service_has_targets(v))
+        const struct controls *controls = context;
+
+        if (service_is_control(v))
+                service_control_upstream_write(w, item->id, controls->urls, controls->count);
+        else if ((service_is_route(v) || service_is_stream(v) || service_is_pass(v)) &&
+                 service_has_targets(v))
                 service_upstreams_write(w, item->id, v);
 }
 
@@ -192,12 +213,15 @@ static void links_write(struct json_writer *w, const struct wire_document *d, bo
         json_write_object_end(w);
 }
 
-enum err published_text(const struct wire_document *d, bool has_papers, unix_ms now, struct buf *out,
-                        size_t *unusable)
+enum err published_text(const struct wire_document *d, const struct node_papers *papers, unix_ms now,
+                        struct buf *out, size_t *unusable)
 {
+        bool has_papers = papers->certificate[0];
+        struct controls controls;
         struct routes routes = { .is_over = now / 1000 > wire_document_lease_end(d) };
         struct json_writer w;
 
+        controls_find(papers, d, &controls);
         json_writer_init(&w, out, 2);
         json_write_object_begin(&w);
         json_write_key(&w, STR("gateway"));
@@ -229,7 +253,7 @@ enum err published_text(const struct wire_document *d, bool has_papers, unix_ms 
         json_write_key(&w, STR("upstreams"));
         json_write_object_begin(&w);
         if (!routes.is_over)
-                each(&w, d, STR("services"), on_upstream, NULL);
+                each(&w, d, STR("services"), on_upstream, &controls);
         json_write_object_end(&w);
         json_write_key(&w, STR("providers"));
         json_write_object_begin(&w);
@@ -282,6 +306,26 @@ static enum err certificate_read(struct published *p, struct str id, bool is_key
         return e;
 }
 
+/* "ID:VOUCHER": with which control believes what address a caller has; "-": it gave none, and believes nothing. */
+static enum err voucher_read(const struct published *p, struct buf *out)
+{
+        const struct wire_item *item =
+                wire_document_find(p->document, STR("self"), str_of(p->state.papers.id));
+        const struct json_value *v = NULL;
+        struct str voucher = STR("");
+        struct arena arena;
+
+        arena_init(&arena, NULL, 0, ITEM_MEMORY_MAX);
+        if (item && json_read_strict(&arena, item->json, NULL, &v) == ERR_OK)
+                voucher = json_str(json_find(v, STR("voucher")));
+        if (voucher.len)
+                buf_addf(out, "%s:%.*s", p->state.papers.id, STR_FMT(voucher));
+        else
+                buf_add_char(out, '-');
+        arena_fini(&arena);
+        return ERR_OK;
+}
+
 static enum err own_read(struct published *p, struct str name, struct buf *out)
 {
         struct str crt = STR(".crt"), key = STR(".key");
@@ -292,6 +336,8 @@ static enum err own_read(struct published *p, struct str name, struct buf *out)
                 buf_add(out, str_of(p->state.papers.certificate));
         else if (str_eq(name, STR("identity.pem")))
                 buf_add(out, buf_str(&p->state.identity_pem));
+        else if (str_eq(name, STR("voucher")))
+                return voucher_read(p, out);
         else if (str_has_suffix(name, crt))
                 return certificate_read(p, str_sub(name, 0, name.len - crt.len), false, out);
         else if (str_has_suffix(name, key))
@@ -359,8 +405,8 @@ static bool document_take(struct published *p)
 
         if (e == ERR_NOT_FOUND)
                 return false;
-        if (e == ERR_OK && (e = published_text(p->document, p->state.papers.certificate[0], p->source.now,
-                                               &p->text, &unusable)) != ERR_OK)
+        if (e == ERR_OK &&
+            (e = published_text(p->document, &p->state.papers, p->source.now, &p->text, &unusable)) != ERR_OK)
                 why = "it is larger than a configuration may be";
         if (e != ERR_OK) {
                 log_error("document_not_used", LOG_C("reason", why), LOG_E(e));

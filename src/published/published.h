@@ -2,7 +2,7 @@
  * published/published.h - what control published to this gateway, as a source of configuration below the operator's file.
  *
  * Does:   reads the stored document (node/state.h), checks it again, and makes of its items what a file would have said:
- *         services → upstreams with targets `link://AGENT/TARGET` and routes or listeners, or providers of models, tokens, certificates (opened with our seal key),
+ *         services → upstreams with targets `link://AGENT/TARGET`, or control's addresses, and routes or listeners, or providers of models, tokens, certificates (opened with our seal key),
  *         agents → gateway.links. Names of files in it begin with PUBLISHED_FOLDER and are read from here.
  *         Where its lease is over, routes answer 503 `lease_expired`.
  * Not:    the channel it comes over (gateway/nodeproc.h). Blocks; holds private keys: for the process that reads the configuration.
@@ -39,7 +39,7 @@ bool published_is_on(const struct published *p);
 void published_off(struct published *p); /* from here on as `inner`: when it was the reason of a refusal */
 void published_fini(struct published *p);
 
-/* Appends the text: for a document, at a time. `has_papers`: where no certificate is published, the node's own is presented. In
+/* Appends the text: for a document, at a time. Where no certificate is published, the one in `papers` is presented, if there is one. In
  * `unusable` the count of services that this gateway cannot serve yet. */
-MUST_USE enum err published_text(const struct wire_document *d, bool has_papers, unix_ms now, struct buf *out,
-                                 size_t *unusable);
+MUST_USE enum err published_text(const struct wire_document *d, const struct node_papers *papers, unix_ms now,
+                                 struct buf *out, size_t *unusable);

@@ -3,7 +3,9 @@
 #include <stdio.h>
 
 #include "io/listener.h"
+#include "published/published.h"
 #include "wire/document.h"
+#include "wire/name.h"
 #include "wire/ports.h"
 
 /* Members of a service's settings that are not control's to say there. */
@@ -64,6 +66,63 @@ static size_t target_ports(const struct json_value *service)
         return count;
 }
 
+/* Control itself, which this gateway dials. */
+static bool is_control(const struct json_value *target)
+{
+        const struct json_value *v = json_find(target, STR("control"));
+
+        return json_is(v, JSON_BOOL) && v->boolean;
+}
+
+bool service_is_control(const struct json_value *service)
+{
+        const struct json_value *targets = json_find(service, STR("targets"));
+
+        return json_is(targets, JSON_ARRAY) && targets->count == 1 && is_control(json_item(targets, 0)) &&
+               is_kind(service, STR("http"));
+}
+
+/* At any of its addresses, under a name that is for this alone, and by its own authority. An answer may take as long as a request
+ * that is sent out may (dispatch/ask.h), and what is waiting in between. */
+void service_control_upstream_write(struct json_writer *w, struct str id, const struct str *urls,
+                                    size_t count)
+{
+        json_write_key(w, id);
+        json_write_object_begin(w);
+        json_write_key(w, STR("targets"));
+        json_write_array_begin(w);
+        for (size_t i = 0; i < count; i++)
+                json_write_str(w, urls[i]);
+        json_write_array_end(w);
+        json_write_key(w, STR("tls"));
+        json_write_object_begin(w);
+        json_write_member_str(w, STR("ca"), STR(PUBLISHED_FOLDER "authority.pem"));
+        json_write_member_str(w, STR("serverName"), WIRE_HOST_CALLERS);
+        json_write_object_end(w);
+        json_write_key(w, STR("timeouts"));
+        json_write_object_begin(w);
+        json_write_member_str(w, STR("firstByte"), STR("330s"));
+        json_write_member_str(w, STR("idle"), STR("330s"));
+        json_write_object_end(w);
+        json_write_object_end(w);
+}
+
+/* Its own Host, and our word for the client's address. */
+static void control_route_write(struct json_writer *w)
+{
+        json_write_member_bool(w, STR("preserveHost"), false);
+        json_write_key(w, STR("requestHeaders"));
+        json_write_object_begin(w);
+        json_write_key(w, STR("set"));
+        json_write_object_begin(w);
+        json_write_key(w, STR(WIRE_FIELD_VOUCHER));
+        json_write_object_begin(w);
+        json_write_member_str(w, STR("file"), STR(PUBLISHED_FOLDER "voucher"));
+        json_write_object_end(w);
+        json_write_object_end(w);
+        json_write_object_end(w);
+}
+
 static void upstream_target_write(struct json_writer *w, const struct json_value *target, unsigned n)
 {
         struct str agent = json_str(json_find(target, STR("agent")));
@@ -116,6 +175,8 @@ bool service_has_targets(const struct json_value *service)
 {
         const struct json_value *targets = json_find(service, STR("targets"));
 
+        if (service_is_control(service))
+                return true;
         for (size_t i = 0; json_is(targets, JSON_ARRAY) && i < targets->count; i++)
                 if (wire_id_is_valid(json_str(json_find(json_item(targets, i), STR("agent")))) &&
                     wire_id_is_valid(json_str(json_find(json_item(targets, i), STR("id")))))
@@ -193,6 +254,8 @@ void service_route_write(struct json_writer *w, struct str id, const struct json
                 answer_write(w, STR("no_target"), "this service has no target yet");
         } else {
                 json_write_member_str(w, STR("upstream"), id);
+                if (service_is_control(service))
+                        control_route_write(w);
                 for (size_t i = 0; json_is(settings, JSON_OBJECT) && i < settings->count; i++)
                         if (!is_ours(settings->members[i].key) &&
                             !str_eq(settings->members[i].key, STR("balance")))

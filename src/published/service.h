@@ -18,6 +18,10 @@ bool service_has_targets(const struct json_value *service);
 
 /* Members of `upstreams`, one, or of a range of ports one a port; only with targets. */
 void service_upstreams_write(struct json_writer *w, struct str id, const struct json_value *service);
+/* It leads to control: a member of `upstreams` in place of the above, with control's URLs. */
+bool service_is_control(const struct json_value *service);
+void service_control_upstream_write(struct json_writer *w, struct str id, const struct str *urls,
+                                    size_t count);
 /* An item of `routes`, for what is a route. `is_over`: the lease; it answers 503 then. */
 void service_route_write(struct json_writer *w, struct str id, const struct json_value *service,
                          bool is_over);

@@ -51,6 +51,10 @@ struct str wire_name_format(const struct wire_name *name, char out[WIRE_URI_SIZE
 
 #define WIRE_HOST_CONTROL STR("control.sekisho.internal")
 #define WIRE_HOST_LINK    STR("link.sekisho.internal")
+/* Of control, for people's calls that come by a gateway (docs/protocol/dispatch.md 5). */
+#define WIRE_HOST_CALLERS STR("callers.sekisho.internal")
+/* "gw-…:VOUCHER": beside such a call, so that the client's address the gateway tells is believed. */
+#define WIRE_FIELD_VOUCHER "Gateway-Voucher"
 
 /* "wI.link.sekisho.internal": worker I, below WIRE_WORKERS_MAX. */
 struct str wire_host_worker_format(unsigned worker, char out[WIRE_HOST_SIZE]);

@@ -1,4 +1,4 @@
-"""POST /api/execute at a gateway: control published like any service (docs/protocol/dispatch.md 6)."""
+"""POST /api/execute at a gateway: control published like any service by an agent (docs/protocol/dispatch.md 5 has the way without one)."""
 
 import http.client
 import json

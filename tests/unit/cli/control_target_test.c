@@ -6,7 +6,7 @@
 
 static const struct {
         const char *why;
-        struct str to, kind, agent, url; /* agent empty: refused */
+        struct str to, kind, agent, url; /* url empty: refused */
 } cases[] = {
         { "a port is this machine's", STR_INIT("home:8080"), NOTHING, STR_INIT("home"),
           STR_INIT("http://localhost:8080") },
@@ -25,6 +25,9 @@ static const struct {
           STR_INIT("unix:/run/app.sock") },
         { "larger than a port: a host's name", STR_INIT("home:70000"), NOTHING, STR_INIT("home"),
           STR_INIT("http://70000") },
+        { "control itself has no agent", STR_INIT("control"), NOTHING, NOTHING, STR_INIT("control") },
+        { "an agent called control", STR_INIT("agent/control:80"), NOTHING, STR_INIT("control"),
+          STR_INIT("http://localhost:80") },
         { "nothing but a name", STR_INIT("home"), NOTHING, NOTHING, NOTHING },
         { "no name", STR_INIT(":8080"), NOTHING, NOTHING, NOTHING },
         { "no name behind the word", STR_INIT("agent/:8080"), NOTHING, NOTHING, NOTHING },
@@ -40,7 +43,7 @@ static void targets(void **state)
                 print_message("%s\n", cases[i].why);
                 arena_init(&arena, NULL, 0, 1 << 16);
                 bool is_one = control_target_split(cases[i].to, cases[i].kind, &arena, &agent, &url);
-                assert_int_equal(is_one, cases[i].agent.len != 0);
+                assert_int_equal(is_one, cases[i].url.len != 0);
                 if (is_one) {
                         assert_str(agent, cases[i].agent);
                         assert_str(url, cases[i].url);

@@ -3,9 +3,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "control/dispatch.h"
 #include "control/openapi.h"
 #include "control/routes.h"
 #include "io/file.h"
+#include "wire/name.h"
 #include "json/reader.h"
 
 /* Deny by default: a route that needs no key is one of these, and each other one names who may. */
@@ -31,6 +33,64 @@ static void test_table(void **state)
                 if (!r->run || !r->doc || !r->tag)
                         fail_msg("%s is not complete", r->path);
         }
+}
+
+/* What comes by a gateway: these, and no other path however it is written; nothing that changes what control keeps. */
+static void test_at_gateways(void **state)
+{
+        static const struct {
+                enum http_method method;
+                const char *path;
+                bool is_there;
+        } rows[] = {
+                { HTTP_POST, "/api/execute", true },
+                { HTTP_GET, "/api/agents", true },
+                { HTTP_GET, "/api/pool/status", true },
+                { HTTP_GET, "/api/stats", true },
+                { HTTP_GET, "/api/history", true },
+                { HTTP_GET, "/api/config/request", true },
+                { HTTP_GET, "/api/execute", false },
+                { HTTP_POST, "/api/config/request", false },
+                { HTTP_DELETE, "/api/agents/home", false },
+                { HTTP_POST, "/api/agents/register", false },
+                { HTTP_GET, "/metrics", false },
+                { HTTP_GET, "/health", false },
+                { HTTP_GET, "/setup", false },
+                { HTTP_GET, "/.well-known/sekisho", false },
+                { HTTP_POST, "/api/v1/owner", false },
+                { HTTP_POST, "/api/v1/join", false },
+                { HTTP_GET, "/api/v1/node/channel", false },
+                { HTTP_GET, "/api/v1/openapi.json", false },
+                { HTTP_POST, "/api/execute/", false },
+                { HTTP_GET, "/", false },
+        };
+        struct route_table t = { 0 };
+        struct arena a;
+
+        arena_init(&a, NULL, 0, 1 << 20);
+        assert_err(routes_build(&t, NULL, &a), ERR_OK);
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                struct http_target target = { .path = str_of(rows[i].path), .match = str_of(rows[i].path) };
+                uint16_t status;
+                unsigned allowed;
+
+                target.authority.host = WIRE_HOST_CALLERS;
+                const struct route *r = route_find(&t, &target, rows[i].method, &status, &allowed);
+                assert_non_null(r);
+                if (rows[i].is_there != (r->handler == &api_handler))
+                        fail_msg("%s is %sthere", rows[i].path, rows[i].is_there ? "not " : "");
+                assert_str(r->host, WIRE_HOST_CALLERS);
+        }
+        /* what is passed on is read, or is execute; and nobody is let in without a key */
+        for (size_t i = 0; i < dispatch_table_count; i++)
+                if (dispatch_table[i].flags & API_AT_GATEWAYS) {
+                        assert_true(dispatch_table[i].flags & API_READS);
+                        assert_false(dispatch_table[i].flags & API_PUBLIC);
+                        assert_true(dispatch_table[i].scopes & IDENTITY_DISPATCH);
+                }
+        for (size_t i = 0; i < api_table_count; i++)
+                assert_false(api_table[i].flags & API_AT_GATEWAYS);
+        arena_fini(&a);
 }
 
 static void test_routes_build(void **state)
@@ -75,7 +135,8 @@ static void test_openapi(void **state)
 
 int main(void)
 {
-        const struct CMUnitTest tests[] = { cmocka_unit_test(test_table), cmocka_unit_test(test_routes_build),
+        const struct CMUnitTest tests[] = { cmocka_unit_test(test_table), cmocka_unit_test(test_at_gateways),
+                                            cmocka_unit_test(test_routes_build),
                                             cmocka_unit_test(test_openapi) };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,9 +11,13 @@
 #include "crypto/sealedbox.h"
 #include "crypto/text.h"
 #include "published/published.h"
+#include "json/reader.h"
 
 static const uint8_t seed[32] = "thirty-two bytes of a known seed";
 static char folder[64];
+static const struct node_papers no_papers = { .id = "gw-a", .control = "https://c:8000" }, some_papers = {
+        .id = "gw-a", .control = "https://c:8000", .certificate = "-"
+};
 #define NOW (INT64_C(1790000100) * 1000)
 
 struct given {
@@ -166,6 +170,88 @@ static void models_become_providers(void **state)
         }
 }
 
+#define CONTROL(more)                                                                           \
+        "{\"name\":\"api\",\"kind\":\"http\",\"hosts\":[\"api.example\"],\"path\":\"/api\","    \
+        "\"access\":{\"kind\":\"public\"},\"targets\":[{\"id\":\"tg-1\",\"control\":true}" more \
+        "],\"settings\":{\"rateLimit\":\"5/s\"}}"
+
+/* What leads to control is dialled by the gateway itself, wherever control is, under its own name and by its own authority. */
+static void control_is_dialled(void **state)
+{
+        static const struct given items[] = {
+                { "controls", "ct-1", "{\"url\":\"https://c2.example:8000\"}" },
+                { "controls", "ct-2", "{\"url\":\"https://c:8000\"}" },
+                { "services", "sv-a", CONTROL("") },
+                { "services", "sv-b", CONTROL(",{\"id\":\"tg-2\",\"agent\":\"ag-1\"}") },
+                { "services", "sv-t",
+                  "{\"name\":\"t\",\"kind\":\"tcp\",\"listen\":[\"0.0.0.0:22\"],\"access\":{\"kind\":\"public\"},"
+                  "\"targets\":[{\"id\":\"tg-1\",\"control\":true}]}" },
+                { "self", "gw-a", "{\"voucher\":\"00aa\"}" },
+        };
+        struct wire_document *d = document_of(items, ARRAY_SIZE(items), 1000);
+        struct buf text;
+        size_t unusable;
+
+        buf_init(&text, 1 << 20);
+        assert_err(published_text(d, &no_papers, NOW, &text, &unusable), ERR_OK);
+        struct arena a;
+        const struct json_value *root;
+        arena_init(&a, NULL, 0, 1 << 20);
+        assert_err(json_read_strict(&a, buf_str(&text), NULL, &root), ERR_OK);
+        const struct json_value *upstreams = json_find(root, STR("upstreams")),
+                                *u = json_find(upstreams, STR("sv-a")),
+                                *targets = json_find(u, STR("targets")),
+                                *r = json_item(json_find(root, STR("routes")), 0);
+        assert_int_equal(targets->count, 2); /* where it joined, and the other; not the first twice */
+        assert_str(json_str(json_item(targets, 0)), STR("https://c:8000"));
+        assert_str(json_str(json_item(targets, 1)), STR("https://c2.example:8000"));
+        assert_str(json_str(json_find(json_find(u, STR("tls")), STR("serverName"))),
+                   STR("callers.sekisho.internal"));
+        assert_str(json_str(json_find(json_find(u, STR("tls")), STR("ca"))),
+                   STR("/sekisho.published/authority.pem"));
+        assert_str(json_str(json_find(r, STR("upstream"))), STR("sv-a"));
+        assert_str(json_str(json_find(r, STR("path"))), STR("/api/*"));
+        assert_str(json_str(json_find(r, STR("rateLimit"))), STR("5/s"));
+        assert_false(json_find(r, STR("preserveHost"))->boolean);
+        /* with something beside it, or of another kind, it is no such service */
+        assert_int_equal(json_find(json_find(upstreams, STR("sv-b")), STR("targets"))->count, 1);
+        assert_null(json_find(upstreams, STR("sv-t")));
+        assert_int_equal(json_find(json_find(root, STR("gateway")), STR("listen"))->count, 0);
+        arena_fini(&a);
+        buf_fini(&text);
+        wire_document_put(d);
+}
+
+static void the_word_for_callers_is_read(void **state)
+{
+        static const struct {
+                const char *why, *self, *text;
+        } rows[] = {
+                { "as control gave it", "{\"voucher\":\"00aa\"}", "gw-a:00aa" },
+                { "an older control gives none", "{\"address4\":\"100.64.0.1\"}", "-" },
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                const struct given items[] = { { "self", "gw-a", rows[i].self } };
+                struct wire_document *d = document_of(items, 1, 1000);
+                struct conf_text out = { 0 };
+                struct published p;
+                struct conf *c = load(d, NOW, &p, false);
+
+                print_message("%s\n", rows[i].why);
+                buf_init(&out.bytes, 1024);
+                assert_err(
+                        p.source.read(&p.source, CONF_READ_SECRET, STR("/sekisho.published/voucher"), &out),
+                        ERR_OK);
+                assert_str(buf_str(&out.bytes), str_of(rows[i].text));
+                assert_int_equal(out.mode, 0600);
+                buf_fini(&out.bytes);
+                conf_free(c);
+                published_fini(&p);
+                wire_document_put(d);
+        }
+}
+
 static void services_become_routes(void **state)
 {
         struct wire_document *d = document_of(services, ARRAY_SIZE(services), 1000);
@@ -203,7 +289,7 @@ static void who_may_use_it(void **state)
         (void)state;
 
         buf_init(&text, 1 << 20);
-        assert_err(published_text(d, false, NOW, &text, &unusable), ERR_OK);
+        assert_err(published_text(d, &no_papers, NOW, &text, &unusable), ERR_OK);
         assert_int_equal(unusable, 2);
         static const struct {
                 const char *name, *scope;
@@ -244,8 +330,8 @@ static void agents_are_awaited_before_there_are_any(void **state)
                 size_t unusable;
 
                 buf_init(&text, 1 << 20);
-                assert_err(published_text(d, cases[i].has_papers, cases[i].over ? NOW + 2000 * 1000 : NOW,
-                                          &text, &unusable),
+                assert_err(published_text(d, cases[i].has_papers ? &some_papers : &no_papers,
+                                          cases[i].over ? NOW + 2000 * 1000 : NOW, &text, &unusable),
                            ERR_OK);
                 if ((str_find(buf_str(&text), STR("\"links\"")) != STR_NONE) != cases[i].takes)
                         fail_msg("%s: %.*s", cases[i].why, STR_FMT(buf_str(&text)));
@@ -308,7 +394,7 @@ static void raw_tcp_becomes_listeners(void **state)
                         assert_false(listen->is_tls);
                 }
                 buf_init(&text, 1 << 20);
-                assert_err(published_text(d, false, NOW, &text, &unusable), ERR_OK);
+                assert_err(published_text(d, &no_papers, NOW, &text, &unusable), ERR_OK);
                 if (found != cases[i].listeners || unusable != cases[i].unusable)
                         fail_msg("%s: %zu listeners, %zu unusable", cases[i].why, found, unusable);
                 assert_int_equal(c->gateway.listens_count, found + 1); /* the file's default stays */
@@ -371,7 +457,7 @@ static void ranges_and_datagrams(void **state)
                                          STR_FMT(l->upstream->targets[0].url.text));
                 }
                 buf_init(&text, 1 << 20);
-                assert_err(published_text(d, false, NOW, &text, &unusable), ERR_OK);
+                assert_err(published_text(d, &no_papers, NOW, &text, &unusable), ERR_OK);
                 if (!str_eq(buf_str(&got), str_of(cases[i].listens)) || unusable != cases[i].unusable)
                         fail_msg("%s: %.*s, %zu", cases[i].why, STR_FMT(buf_str(&got)), unusable);
                 buf_fini(&text);
@@ -416,7 +502,7 @@ static void tls_that_is_passed_on(void **state)
                 if (!c)
                         fail_msg("%s: refused", cases[i].why);
                 buf_init(&text, 1 << 20);
-                assert_err(published_text(d, false, NOW, &text, &unusable), ERR_OK);
+                assert_err(published_text(d, &no_papers, NOW, &text, &unusable), ERR_OK);
                 buf_fini(&text);
                 pass = c->gateway.passes_count ? &c->gateway.passes[0] : NULL;
                 if ((pass ? pass->hosts.count : 0) != cases[i].names || unusable != cases[i].unusable)
@@ -541,11 +627,18 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
         const struct CMUnitTest tests[] = {
-                T(services_become_routes),        T(models_become_providers),
-                cmocka_unit_test(who_may_use_it), cmocka_unit_test(agents_are_awaited_before_there_are_any),
-                T(a_lease_that_is_over),          T(who_is_gone_serves_nothing_of_it),
-                T(keys_are_opened_here),          T(raw_tcp_becomes_listeners),
-                T(tls_that_is_passed_on),         T(ranges_and_datagrams),
+                T(services_become_routes),
+                T(models_become_providers),
+                cmocka_unit_test(control_is_dialled),
+                T(the_word_for_callers_is_read),
+                cmocka_unit_test(who_may_use_it),
+                cmocka_unit_test(agents_are_awaited_before_there_are_any),
+                T(a_lease_that_is_over),
+                T(who_is_gone_serves_nothing_of_it),
+                T(keys_are_opened_here),
+                T(raw_tcp_becomes_listeners),
+                T(tls_that_is_passed_on),
+                T(ranges_and_datagrams),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
