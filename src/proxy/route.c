@@ -51,7 +51,7 @@ void route_table_sort(struct route_table *t)
                 qsort(t->routes, t->count, sizeof(*t->routes), compare);
         t->has_named_hosts = false;
         for (size_t i = 0; i < t->count; i++)
-                t->has_named_hosts |= t->routes[i].host.len > 0;
+                t->has_named_hosts |= t->routes[i].host.len > 0 && !t->routes[i].is_builtin;
         for (size_t i = 0; i < t->count; i++)
                 if (t->routes[i].path_kind == PATH_PATTERN)
                         t->routes[i].fixed_bytes = fixed_bytes(t->routes[i].path);

@@ -56,10 +56,15 @@ class Public:
             c.close()
 
 
-def at_control(control, path, method="GET", host=CALLERS, key=None, **headers):
-    """Straight to control, under the name that is for gateways."""
+def under(control, host=CALLERS):
     c = http.client.HTTPSConnection("127.0.0.1", control.port, timeout=patient(10))
     c.sock = unverified().wrap_socket(socket.create_connection(("127.0.0.1", control.port), timeout=patient(10)), server_hostname=host)
+    return c
+
+
+def at_control(control, path, method="GET", host=CALLERS, key=None, **headers):
+    """Straight to control, under the name that is for gateways."""
+    c = under(control, host)
     try:
         c.request(method, path, "{}" if method == "POST" else None,
                   {"Host": host, "Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {}), **headers})
@@ -198,12 +203,14 @@ def story_whose_address_counts(t, seconds=150):
     at = (p.t.folder / "state-edge0" / "gateway" / "document.json").read_text()
     gateway = p.fleet.node("edge0")["id"]
     voucher = re.search(r'"voucher": ?"([0-9a-f]{64})"', at)[1]
+    kept = under(p.control)
     n = 0
 
     def pretend(**fields):
         nonlocal n
         n += 1
-        return at_control(p.control, "/api/stats", key="skapi-wrong", **{"X-Forwarded-For": f"192.0.2.{n % 250}", **fields})
+        kept.request("GET", "/api/stats", headers={"Host": CALLERS, "Authorization": "Bearer skapi-wrong", "X-Forwarded-For": f"192.0.2.{n % 250}", **fields})
+        return Answer(kept.getresponse())
 
     wrong = voucher[:-1] + ("0" if voucher[-1] != "0" else "1")
     # (each time another address: who is believed is never refused)
@@ -216,6 +223,7 @@ def story_whose_address_counts(t, seconds=150):
     assert a.status in (401, 429), a
     same(p.control.ask("DELETE", f"/nodes/{gateway}").status, 204)
     eventually(lambda: pretend(**{"Gateway-Voucher": f"{gateway}:{voucher}"}).status == 429, 20, "one that was removed is believed")
+    kept.close()
 
 
 def story_another_control_answers(t, seconds=180):

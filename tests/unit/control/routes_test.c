@@ -81,6 +81,13 @@ static void test_at_gateways(void **state)
                         fail_msg("%s is %sthere", rows[i].path, rows[i].is_there ? "not " : "");
                 assert_str(r->host, WIRE_HOST_CALLERS);
         }
+        /* at other names a path that is not there is what it was */
+        struct http_target other = { .path = STR("/servces"), .match = STR("/servces") };
+        uint16_t status;
+        unsigned allowed;
+        other.authority.host = STR("localhost");
+        assert_null(route_find(&t, &other, HTTP_GET, &status, &allowed));
+        assert_int_equal(status, 404);
         /* what is passed on is read, or is execute; and nobody is let in without a key */
         for (size_t i = 0; i < dispatch_table_count; i++)
                 if (dispatch_table[i].flags & API_AT_GATEWAYS) {
