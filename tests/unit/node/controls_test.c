@@ -1,6 +1,7 @@
 /* Which controls a node may go to: the one it joined at, then those of its document. */
 #include "../test.h"
-#include "node/controls_priv.h"
+#include "node/connect_priv.h"
+#include "node/controls.h"
 
 static const struct node_papers papers = { .control = "https://one:8000" };
 
@@ -61,11 +62,13 @@ static void test_controls_of_a_document(void **state)
                         count++;
                 if (node_controls_count(&papers, d) != count)
                         fail_msg("%s: %zu", cases[i].why, node_controls_count(&papers, d));
-                node_controls_get(&papers, d, 0, text, &url);
+                node_controls_get(&papers, d, 0, text);
+                assert_err(node_url_parse(str_of(text), &url), ERR_OK);
                 assert_string_equal(text, papers.control);
                 assert_string_equal(url.host, "one");
                 for (size_t j = 1; j < count; j++) {
-                        node_controls_get(&papers, d, j, text, &url);
+                        node_controls_get(&papers, d, j, text);
+                        assert_err(node_url_parse(str_of(text), &url), ERR_OK);
                         assert_string_equal(text, cases[i].found[j - 1]);
                         assert_int_equal(strncmp(text + strlen("https://"), url.host, strlen(url.host)), 0);
                 }
