@@ -47,7 +47,16 @@ static void idle_write(struct json_writer *w, const struct json_value *target)
 static void upstream_write(struct json_writer *w, const struct json_value *service,
                            const struct json_value *target, struct str url)
 {
+        const struct str h2c = STR("h2c://");
+        char text[URL_BYTES_MAX + 16];
+
         json_write_object_begin(w);
+        if (str_has_prefix(url, h2c) &&
+            url.len < URL_BYTES_MAX) { /* control's word for it; in a file it is two */
+                url = str_from(url, h2c.len);
+                url = (struct str){ text, (size_t)snprintf(text, sizeof(text), "http://%.*s", STR_FMT(url)) };
+                json_write_member_str(w, STR("protocol"), STR("h2c"));
+        }
         json_write_key(w, STR("targets"));
         json_write_array_begin(w);
         json_write_str(w, url);
