@@ -14,7 +14,7 @@ UDP, INSIDE = 51820, 8443
 class Field(lab.Lab):
     """Control, one gateway, one agent at home behind NAT; both in the overlay."""
 
-    def __init__(self, t, use="prefer", workers=2, **agent):
+    def __init__(self, t, use="prefer", workers=2, port=UDP, **agent):
         net.needs(t, "nft", "ip", "unshare", "nsenter", "curl", "wg")
         self.t, self.programs = t, {}
         self.inet = net.Machine(t, "inet")
@@ -33,7 +33,7 @@ class Field(lab.Lab):
             "edge0": t.private_file("edge0.json", json.dumps({
                 "gateway": {"auth": False, "listen": [{"address": ":443", "tls": True}], "workers": workers,
                             "certificates": [{"cert": str(cert), "key": str(key)}],
-                            "overlay": {"port": UDP, "use": use}},
+                            "overlay": {"port": port, "use": use}},
                 "admin": {"listen": "127.0.0.1:9900"}, "log": {"access": "stdout"}})),
             "home0": t.private_file("home0.json", json.dumps({"agent": {"overlay": UDP, "websocket": "never", **agent}})),
         }
