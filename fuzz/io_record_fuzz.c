@@ -1,5 +1,5 @@
 /*
- * TLS 1.3 records of a client that has the keys: the input is a list of (type, length, bytes), each sealed, and one bit of
+ * TLS 1.3 records of a peer that has the keys: the input is a list of (type, length, bytes), each sealed, and one bit of
  * some flipped, or given as it stands. Data comes out as it went in, a forged record never comes out, and after an error there
  * is a reason.
  */
@@ -46,7 +46,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         suite = suites[data[0] % 3];
         data++;
         size--;
-        if (!tls_records_init(&peer, suite, two, one, 0) || !tls_records_init(&ours, suite, one, two, 0))
+        if (!tls_records_init(&peer, suite, false, two, one, 0) ||
+            !tls_records_init(&ours, suite, data[-1] & 0x80, one, two, 0))
                 return 0;
         while (goes_on && size >= 4) {
                 uint8_t how = data[0], type = data[1];

@@ -199,7 +199,8 @@ static enum err gateways_set(struct agent_links *a, const struct conf *conf, str
         struct tls_client_conf tls = { .ca_pem = c->authority_pem,
                                        .cert_pem = c->certificate.cert_pem,
                                        .key_pem = c->certificate.key_pem,
-                                       .offer_h2 = true };
+                                       .offer_h2 = true,
+                                       .light_records = true };
         struct keeper_conf wanted = { .proxy = { c->proxy.host, c->proxy.ip, c->proxy.port },
                                       .proxy_credentials = c->proxy_credentials,
                                       .links = (unsigned)c->links,

@@ -132,7 +132,8 @@ enum err dispatch_links_build(struct control *c, struct snapshot *s, struct repo
                                                      .offer_h2 = true,
                                                      .client_ca_pem =
                                                              certs_authority_pem(c->secrets.authority),
-                                                     .client_required = true };
+                                                     .client_required = true,
+                                                     .light_records = true };
 
                 e = tls_server_new(&tls, r, &s->links.tls);
         }

@@ -279,6 +279,7 @@ static enum err links_build(struct build *b)
                                        .offer_h2 = true,
                                        .client_ca_pem = c->authority_pem,
                                        .client_required = true,
+                                       .light_records = true,
                                        .signer = b->in->signer };
         struct link_agent_conf *agents;
         enum err e;

@@ -6,7 +6,7 @@
  * a name nobody here has gets the alert unrecognized_name, unless there is one certificate only, which is then given to
  * all. Tickets are bound to certificate, client policy and name, so that a session of one host is never resumed at another
  * (reliability finding 10). Client: peer verified against the system's or a given CA, name checked; the last session is
- * kept for the next connection to the same name.
+ * kept for the next connection to the same name, but with light_records.
  *
  * Shared: counted, released by the last put, in one thread. Contexts are immutable once built: a reload builds new ones.
  * Reads no file but the system's authorities, at the first tls_client_new of a process that verifies by them.
@@ -61,6 +61,8 @@ struct tls_client_conf {
         /* Not empty: a pattern (str_match) that the certificate's one URI name must fit. It counts instead of the server
          * name, which is still sent. */
         struct str uri_name;
+        /* As tls_server_conf's; no session is kept for the next connection. */
+        bool light_records;
 };
 MUST_USE
 enum err tls_client_new(const struct tls_client_conf *conf, struct report *r, struct tls_context **out);

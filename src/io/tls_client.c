@@ -175,6 +175,8 @@ static enum err client_init(struct tls_context *c, const struct tls_client_conf 
                 return ERR_NO_MEMORY;
         SSL_CTX_set_session_cache_mode(c->ssl_ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
         SSL_CTX_sess_set_new_cb(c->ssl_ctx, keep_session);
+        SSL_CTX_set_keylog_callback(c->ssl_ctx, tls_light_watch);
+        c->keeps_openssl = !conf->light_records;
         SSL_CTX_set_verify(c->ssl_ctx, conf->skip_verify ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
         if (SSL_CTX_set_alpn_protos(c->ssl_ctx, conf->offer_h2 ? h2_first : h2_first + 3,
                                     conf->offer_h2 ? 12 : 9) != 0)

@@ -9,7 +9,7 @@
  * Theory of operation. When a handshake of TLS 1.3 is over, its two traffic secrets (OpenSSL tells them to the key log
  * callback) and the number of records already sealed with ours are all that the connection's future depends on: OpenSSL's
  * object is freed and records are opened and sealed here. What was received behind the handshake is still on our side, as
- * tls_bio.c gave OpenSSL only what it asked for.
+ * tls_bio.c gave OpenSSL only what it asked for. A client that goes this way keeps no session for its next connection.
  *
  * An idle connection holds two keyed contexts and no buffer. Reading receives into the thread's buffer, behind what was left
  * of the last time, opens records in place and copies the data out; what the caller had no room for, and an unfinished record,
@@ -29,13 +29,14 @@ void tls_light_watch(const SSL *ssl, const char *line)
 {
         struct tls_session *t = SSL_get_app_data(ssl);
         struct str rest = str_of(line), label, random;
+        bool is_client = !SSL_is_server(ssl);
 
         if (!t || !t->handshake || !str_split(&rest, ' ', &label) || !str_split(&rest, ' ', &random) ||
             !rest.ptr)
                 return;
-        if (str_eq(label, STR("CLIENT_TRAFFIC_SECRET_0")))
+        if (str_eq(label, is_client ? STR("SERVER_TRAFFIC_SECRET_0") : STR("CLIENT_TRAFFIC_SECRET_0")))
                 keep_secret(rest, t->handshake->secrets.in, &t->handshake->secrets.in_len);
-        else if (str_eq(label, STR("SERVER_TRAFFIC_SECRET_0")))
+        else if (str_eq(label, is_client ? STR("CLIENT_TRAFFIC_SECRET_0") : STR("SERVER_TRAFFIC_SECRET_0")))
                 keep_secret(rest, t->handshake->secrets.out, &t->handshake->secrets.out_len);
 }
 
@@ -58,6 +59,13 @@ static bool count_records(struct str wire, uint64_t *count_out)
         return true;
 }
 
+/* With the keys of what follows the handshake. What a client has written there is of the handshake itself. */
+static bool sealed_count(const struct tls_session *t, uint64_t *count_out)
+{
+        *count_out = 0;
+        return !t->context->is_server || (!t->pending && count_records(tls_output(), count_out));
+}
+
 bool tls_light_start(struct tls_session *t)
 {
         const struct tls_secrets *secrets = &t->handshake->secrets;
@@ -67,10 +75,10 @@ bool tls_light_start(struct tls_session *t)
 
         if (t->context->keeps_openssl || SSL_version(t->ssl) != TLS1_3_VERSION || secret_bytes == 0 ||
             secrets->in_len != secret_bytes || secrets->out_len != secret_bytes || SSL_has_pending(t->ssl) ||
-            t->pending || !count_records(tls_output(), &sealed) ||
-            !(t->records = malloc(sizeof(*t->records))))
+            !sealed_count(t, &sealed) || !(t->records = malloc(sizeof(*t->records))))
                 return false;
-        if (!tls_records_init(t->records, suite_id, secrets->in, secrets->out, sealed)) {
+        if (!tls_records_init(t->records, suite_id, !t->context->is_server, secrets->in, secrets->out,
+                              sealed)) {
                 free(t->records);
                 t->records = NULL;
                 return false;

@@ -2,7 +2,9 @@
 
 #include <assert.h>
 #include <openssl/crypto.h>
+#include <openssl/err.h>
 #include <openssl/hmac.h>
+#include <openssl/ssl.h>
 #include <string.h>
 
 #include "base/compiler.h"
@@ -19,12 +21,13 @@ enum {
         ALERT_USER_CANCELED = 90,
         ALERT_ILLEGAL_PARAMETER = 47
 };
-enum { MESSAGE_KEY_UPDATE = 24 };
+enum { MESSAGE_SESSION_TICKET = 4, MESSAGE_KEY_UPDATE = 24 };
 
 enum {
         IDLE_MAX = 32,           /* empty records and key updates, without a byte of data between them */
         SMALL_PART_BYTES = 1024, /* parts below it are copied and sealed in one go */
-        OUT_SEQ_MAX = 1 << 23,   /* RFC 8446 5.5: below 2^24.5 records of AES-GCM with one key */
+        TICKET_BYTES_MAX = 64 * 1024,
+        OUT_SEQ_MAX = 1 << 23, /* RFC 8446 5.5: below 2^24.5 records of AES-GCM with one key */
 };
 
 struct tls_suite {
@@ -118,10 +121,11 @@ static bool update_keys(struct tls_direction *d, const struct tls_suite *suite, 
         return ok && set_keys(d, suite, seals);
 }
 
-bool tls_records_init(struct tls_records *r, uint16_t suite_id, const uint8_t *in_secret,
+bool tls_records_init(struct tls_records *r, uint16_t suite_id, bool is_client, const uint8_t *in_secret,
                       const uint8_t *out_secret, uint64_t out_seq)
 {
         memset(r, 0, sizeof(*r));
+        r->is_client = is_client;
         r->suite = suite_of(suite_id);
         r->out_seq_max = OUT_SEQ_MAX;
         if (!r->suite)
@@ -177,6 +181,15 @@ enum err tls_record_length(struct tls_records *r, struct str wire, size_t *len_o
         return ERR_OK;
 }
 
+/* As OpenSSL would say it. */
+static const char *alert_reason(uint8_t description)
+{
+        const char *reason =
+                ERR_reason_error_string(ERR_PACK(ERR_LIB_SSL, 0, SSL_AD_REASON_OFFSET + description));
+
+        return reason ? reason : "the peer sent an alert";
+}
+
 static enum err take_alert(struct tls_records *r, struct str data)
 {
         if (data.len != 2)
@@ -184,27 +197,16 @@ static enum err take_alert(struct tls_records *r, struct str data)
         switch (data.ptr[1]) {
         case ALERT_CLOSE_NOTIFY: return ERR_CLOSED;
         case ALERT_USER_CANCELED: return ERR_OK; /* a close_notify follows (6.1) */
-        default:
-                return refuse(
-                        r, 0,
-                        "the peer sent an alert"); /* all others are fatal (6.2), whatever their level */
+        default:                                 /* fatal (6.2), whatever its level */
+                return refuse(r, 0, alert_reason((uint8_t)data.ptr[1]));
         }
 }
 
-/* After the handshake a client may send one kind of handshake message, a key update, and it ends its record (5.1). */
-static enum err take_message(struct tls_records *r, struct str data)
+/* It ends its record (5.1). */
+static enum err take_key_update(struct tls_records *r, bool is_last)
 {
-        if (data.len == 0)
-                return refuse(r, ALERT_UNEXPECTED_MESSAGE, "empty handshake record");
-        if (data.len > sizeof(r->message) - r->message_len)
+        if (!is_last)
                 return refuse(r, ALERT_UNEXPECTED_MESSAGE, "handshake message after the handshake");
-        memcpy(r->message + r->message_len, data.ptr, data.len);
-        r->message_len = (uint8_t)(r->message_len + data.len);
-        if (r->message[0] != MESSAGE_KEY_UPDATE)
-                return refuse(r, ALERT_UNEXPECTED_MESSAGE, "handshake message after the handshake");
-        if (r->message_len < sizeof(r->message))
-                return ERR_OK;
-        r->message_len = 0;
         if (memcmp(r->message + 1, "\0\0\1", 3) != 0)
                 return refuse(r, ALERT_DECODE_ERROR, "key update of a wrong length");
         if (r->message[4] > 1)
@@ -212,6 +214,48 @@ static enum err take_message(struct tls_records *r, struct str data)
         r->owes_update |= r->message[4] == 1;
         return update_keys(&r->in, r->suite, false) ? ERR_OK
                                                     : refuse(r, ALERT_INTERNAL_ERROR, "new keys failed");
+}
+
+static enum err take_ticket(struct tls_records *r)
+{
+        uint32_t len = (uint32_t)(r->message[1] << 16 | r->message[2] << 8 | r->message[3]);
+
+        if (len == 0 || len > TICKET_BYTES_MAX)
+                return refuse(r, ALERT_DECODE_ERROR, "session ticket of a wrong length");
+        r->ticket_left = len - 1; /* its first byte came with the head */
+        return ERR_OK;
+}
+
+/* After the handshake a client may send key updates, a server also tickets; we take up no session with what is in them. */
+static enum err take_messages(struct tls_records *r, struct str data)
+{
+        enum err e = data.len ? ERR_OK : refuse(r, ALERT_UNEXPECTED_MESSAGE, "empty handshake record");
+
+        while (e == ERR_OK && data.len) {
+                size_t n = MIN(data.len, (size_t)r->ticket_left);
+
+                r->ticket_left -= (uint32_t)n;
+                data = str_from(data, n);
+                if (data.len == 0)
+                        break;
+                n = MIN(data.len, sizeof(r->message) - r->message_len);
+                memcpy(r->message + r->message_len, data.ptr, n);
+                r->message_len = (uint8_t)(r->message_len + n);
+                data = str_from(data, n);
+                if (r->message[0] != MESSAGE_KEY_UPDATE &&
+                    !(r->is_client && r->message[0] == MESSAGE_SESSION_TICKET))
+                        return refuse(r, ALERT_UNEXPECTED_MESSAGE, "handshake message after the handshake");
+                if (r->message_len < sizeof(r->message))
+                        break;
+                r->message_len = 0;
+                e = r->message[0] == MESSAGE_KEY_UPDATE ? take_key_update(r, data.len == 0) : take_ticket(r);
+        }
+        return e;
+}
+
+static bool is_inside_message(const struct tls_records *r)
+{
+        return r->message_len > 0 || r->ticket_left > 0;
 }
 
 static bool decrypt(struct tls_direction *d, const uint8_t *header, uint8_t *body, int len)
@@ -249,18 +293,18 @@ enum err tls_record_open(struct tls_records *r, uint8_t *wire, size_t len, struc
                 return refuse(r, ALERT_UNEXPECTED_MESSAGE, "record without a type");
         type = body[--len];
         *data = (struct str){ (const char *)body, len };
-        if (type == TLS_DATA && len > 0 && r->message_len == 0) {
+        if (type == TLS_DATA && len > 0 && !is_inside_message(r)) {
                 r->idle_count = 0;
                 return ERR_OK;
         }
         if (++r->idle_count > IDLE_MAX)
                 return refuse(r, ALERT_UNEXPECTED_MESSAGE, "too many records without data");
-        if (r->message_len > 0 && type != TLS_HANDSHAKE)
+        if (is_inside_message(r) && type != TLS_HANDSHAKE)
                 return refuse(r, ALERT_UNEXPECTED_MESSAGE, "record inside a handshake message");
         switch (type) {
         case TLS_DATA: return ERR_OK;
         case TLS_ALERT: e = take_alert(r, *data); break;
-        case TLS_HANDSHAKE: e = take_message(r, *data); break;
+        case TLS_HANDSHAKE: e = take_messages(r, *data); break;
         default: e = refuse(r, ALERT_UNEXPECTED_MESSAGE, "record of an unknown type"); break;
         }
         *data = STR_NULL;

@@ -1,7 +1,8 @@
 /*
  * io/tls_record_priv.h - TLS 1.3 records after the handshake, without OpenSSL's connection object.
  *
- * Does:   opens and seals records, key updates, alerts.  Source: RFC 8446 5 (records), 4.6.3 and 7.2 (key updates), 6.
+ * Does:   opens and seals records, key updates, alerts.  Source: RFC 8446 5 (records), 4.6.3 and 7.2 (key updates), 6;
+ *         passes over a server's session tickets (4.6.1).
  * Not:    the handshake, sockets, buffers: the caller brings whole records and room for them.
  *
  * Why: OpenSSL 3.0 keeps 13 KiB for each connection and takes a detour for each record. With the traffic secrets of a
@@ -40,16 +41,19 @@ struct tls_records {
         const struct tls_suite *suite;
         struct tls_direction in, out;
         uint64_t out_seq_max; /* our own key update comes before the record with this number */
-        uint8_t message[5];   /* a key update arriving in pieces */
+        bool is_client;
+        uint8_t message[5]; /* how a handshake message begins, arriving in pieces */
         uint8_t message_len;
-        unsigned idle_count; /* records in a row that brought no data */
-        bool owes_update;    /* the peer asked for new keys of ours: seal a key update next */
-        uint8_t alert;       /* after ERR_MALFORMED: to be sent; 0: none, the peer sent one */
-        const char *reason;  /* after ERR_MALFORMED: static text */
+        uint32_t ticket_left; /* of a session ticket that is passed over */
+        unsigned idle_count;  /* records in a row that brought no data */
+        bool owes_update;     /* the peer asked for new keys of ours: seal a key update next */
+        uint8_t alert;        /* after ERR_MALFORMED: to be sent; 0: none, the peer sent one */
+        const char *reason;   /* after ERR_MALFORMED: static text */
 };
 
-/* `suite_id` as on the wire. False when it is none of the three suites of RFC 8446 B.4 we know, or memory runs out. */
-bool tls_records_init(struct tls_records *r, uint16_t suite_id, const uint8_t *in_secret,
+/* `suite_id` as on the wire. A client passes over session tickets, a server is sent none. False when it is none of the three
+ * suites of RFC 8446 B.4 we know, or memory runs out. */
+bool tls_records_init(struct tls_records *r, uint16_t suite_id, bool is_client, const uint8_t *in_secret,
                       const uint8_t *out_secret, uint64_t out_seq);
 void tls_records_fini(struct tls_records *r); /* wipes */
 

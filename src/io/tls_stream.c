@@ -131,7 +131,7 @@ static void handshake_ended(struct tls_session *t)
          * Finished: it travels with the first request, if that is written in on_open.
          */
         t->is_held = SSL_version(t->ssl) >= TLS1_3_VERSION;
-        if (t->context->is_server && !tls_light_start(t))
+        if (!tls_light_start(t) && t->context->is_server)
                 SSL_set_read_ahead(t->ssl, 1);
         handshake_free(t);
         e = t->is_held ? tls_output_hold(t) : flush(t);

@@ -1,4 +1,4 @@
-/* Servers that leave OpenSSL after the handshake, against clients that are OpenSSL. */
+/* Connections that leave OpenSSL after the handshake, against ends that are OpenSSL, and each other. */
 #include "tls_ends.h"
 
 static void test_which_connections_leave(void **state)
@@ -201,11 +201,94 @@ static void test_facts_stay(void **state)
         tls_context_put(cc);
 }
 
+static void send_all(struct conn *from, struct conn *to, const char *bytes, size_t len)
+{
+        static char got[65536];
+        size_t sent = 0, back = 0, n = 0;
+
+        while (back < len) {
+                struct iovec part = { (char *)(uintptr_t)bytes + sent, len - sent };
+                if (sent < len && stream_write(&from->stream, &part, 1, &n) == ERR_OK)
+                        sent += n;
+                assert_err(read_some(to, got, sizeof(got), &n), ERR_OK);
+                assert_true(n <= len - back);
+                assert_memory_equal(got, bytes + back, n);
+                back += n;
+        }
+}
+
+/* A client that knows who it talks to, as an agent does, leaves too: tickets and new keys of the server's come meanwhile. */
+static void client_leaves(bool server_stays)
+{
+        static char bytes[100000];
+        struct tls_context *sc = server_of(&a_cert);
+        struct tls_context *cc =
+                client_of((struct tls_client_conf){ .offer_h2 = true, .light_records = true });
+        struct conn server, client;
+        size_t n;
+
+        for (size_t i = 0; i < sizeof(bytes); i++)
+                bytes[i] = (char)(rand() >> 7);
+        sc->keeps_openssl = server_stays;
+        handshake(&server, sc, &client, cc, "a.example");
+        assert_err(client.open_err, ERR_OK);
+        assert_null(client.stream.tls->ssl);
+        assert_true((server.stream.tls->ssl != NULL) == server_stays);
+        assert_str(stream_tls_alpn(&client.stream), STR("h2"));
+        client.stream.tls->records->out_seq_max = 7;
+        for (int i = 0; i < 100; i++) {
+                send_all(&client, &server, bytes, 1 + (size_t)rand() % sizeof(bytes));
+                if (server_stays && i % 5 == 0)
+                        SSL_key_update(server.stream.tls->ssl,
+                                       i % 2 ? SSL_KEY_UPDATE_REQUESTED : SSL_KEY_UPDATE_NOT_REQUESTED);
+                send_all(&server, &client, bytes, 1 + (size_t)rand() % sizeof(bytes));
+        }
+        assert_true(client.stream.tls->records->out.seq < 7 + 4); /* looked at once a write */
+        stream_shutdown(&server.stream);
+        assert_err(read_some(&client, bytes, sizeof(bytes), &n), ERR_CLOSED);
+        stream_shutdown(&client.stream);
+        assert_err(read_some(&server, bytes, sizeof(bytes), &n), ERR_CLOSED);
+        close_conn(&server, STREAM_CLOSE_PLAIN);
+        close_conn(&client, STREAM_CLOSE_PLAIN);
+        tls_context_put(sc);
+        tls_context_put(cc);
+}
+
+static void test_client_leaves(void **state)
+{
+        client_leaves(true);
+        client_leaves(false);
+}
+
+/* A server judges a client's certificate when the client is through: its word comes as an alert, and is told. */
+static void test_alert_behind_the_handshake(void **state)
+{
+        const struct issued *list[] = { &a_cert };
+        struct tls_context *sc = server_with(
+                list, 1,
+                (struct tls_server_conf){ .client_ca_pem = str_of(ca.cert_pem), .client_required = true });
+        struct tls_context *cc = client_of((struct tls_client_conf){ .light_records = true });
+        struct conn server, client;
+        char bytes[16];
+        size_t n;
+
+        handshake(&server, sc, &client, cc, "a.example");
+        assert_err(server.open_err, ERR_TLS);
+        assert_err(client.open_err, ERR_OK);
+        assert_err(read_some(&client, bytes, sizeof(bytes), &n), ERR_IO);
+        assert_string_equal(stream_tls_reason(&client.stream), "tlsv13 alert certificate required");
+        close_conn(&server, STREAM_CLOSE_PLAIN);
+        close_conn(&client, STREAM_CLOSE_PLAIN);
+        tls_context_put(sc);
+        tls_context_put(cc);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                T(test_which_connections_leave),  T(test_echo),       T(test_dribbled_records),
-                T(test_close_notify_behind_data), T(test_facts_stay),
+                T(test_which_connections_leave),    T(test_echo),       T(test_dribbled_records),
+                T(test_close_notify_behind_data),   T(test_facts_stay), T(test_client_leaves),
+                T(test_alert_behind_the_handshake),
         };
         return cmocka_run_group_tests(tests, make_certificates, free_certificates);
 }

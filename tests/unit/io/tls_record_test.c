@@ -13,8 +13,8 @@ static const uint8_t two_secret[TLS_SECRET_BYTES_MAX] = "a secret of the other o
 
 static void start(uint16_t suite)
 {
-        assert_true(tls_records_init(&peer, suite, two_secret, one_secret, 0));
-        assert_true(tls_records_init(&ours, suite, one_secret, two_secret, 0));
+        assert_true(tls_records_init(&peer, suite, false, two_secret, one_secret, 0));
+        assert_true(tls_records_init(&ours, suite, false, one_secret, two_secret, 0));
 }
 
 static void stop(void)
@@ -65,7 +65,8 @@ static void test_seal_and_open(void **state)
                 }
                 stop();
         }
-        assert_false(tls_records_init(&peer, 0x1304, one_secret, two_secret, 0)); /* AES-CCM is not ours */
+        assert_false(
+                tls_records_init(&peer, 0x1304, false, one_secret, two_secret, 0)); /* AES-CCM is not ours */
         assert_int_equal(tls_suite_secret_bytes(0x1304), 0);
         assert_int_equal(tls_suite_secret_bytes(0x1302), 48);
 }
@@ -264,6 +265,53 @@ static void test_key_updates(void **state)
         stop();
 }
 
+/* A server's messages after the handshake, cut into records as it likes. */
+static void test_tickets(void **state)
+{
+        static const struct {
+                const char *why;
+                struct str first, second; /* records */
+                enum err err;             /* of the last one */
+                int alert;
+        } cases[] = {
+                { "one", STR_INIT("\x04\x00\x00\x03xyz"), STR_INIT(""), ERR_OK, 0 },
+                { "two in one record", STR_INIT("\x04\x00\x00\x03xyz\x04\x00\x00\x01z"), STR_INIT(""), ERR_OK,
+                  0 },
+                { "head in two", STR_INIT("\x04\x00"), STR_INIT("\x00\x03xyz"), ERR_OK, 0 },
+                { "body in two", STR_INIT("\x04\x00\x00\x03x"), STR_INIT("yz"), ERR_OK, 0 },
+                { "new keys behind it", STR_INIT("\x04\x00\x00\x01x\x18\x00\x00\x01\x00"), STR_INIT(""),
+                  ERR_OK, 0 },
+                { "new keys before it", STR_INIT("\x18\x00\x00\x01\x00\x04\x00\x00\x01x"), STR_INIT(""),
+                  ERR_MALFORMED, 10 },
+                { "data inside", STR_INIT("\x04\x00\x00\x03x"), STR_INIT(""), ERR_OK, 0 },
+                { "of no bytes", STR_INIT("\x04\x00\x00\x00\x04"), STR_INIT(""), ERR_MALFORMED, 50 },
+                { "too long", STR_INIT("\x04\x02\x00\x00x"), STR_INIT(""), ERR_MALFORMED, 50 },
+                { "a request for a certificate", STR_INIT("\x0d\x00\x00\x01x"), STR_INIT(""), ERR_MALFORMED,
+                  10 },
+        };
+        struct str data;
+
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                start(0x1301);
+                ours.is_client = true;
+                enum err e = open_wire(seal(TLS_HANDSHAKE, cases[i].first.ptr, cases[i].first.len), &data);
+                if (cases[i].second.len) {
+                        assert_err(e, ERR_OK);
+                        e = open_wire(seal(TLS_HANDSHAKE, cases[i].second.ptr, cases[i].second.len), &data);
+                }
+                if (e != cases[i].err || ours.alert != cases[i].alert)
+                        fail_msg("%s: ERR_%s, alert %d", cases[i].why, err_name(e), ours.alert);
+                if (e == ERR_OK)
+                        assert_int_equal(data.len, 0);
+                if (strcmp(cases[i].why, "new keys behind it") == 0)
+                        assert_int_equal(ours.in.seq, 0);
+                else if (e == ERR_OK) /* whole, or data may not come */
+                        assert_err(open_wire(seal(TLS_DATA, "x", 1), &data),
+                                   strcmp(cases[i].why, "data inside") == 0 ? ERR_MALFORMED : ERR_OK);
+                stop();
+        }
+}
+
 static void test_records_without_data_are_bounded(void **state)
 {
         struct str data;
@@ -307,6 +355,7 @@ int main(void)
                 cmocka_unit_test(test_forged),
                 cmocka_unit_test(test_padding),
                 cmocka_unit_test(test_key_updates),
+                cmocka_unit_test(test_tickets),
                 cmocka_unit_test(test_records_without_data_are_bounded),
                 cmocka_unit_test(test_alerts_of_ours),
         };
