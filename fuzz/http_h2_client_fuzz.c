@@ -41,12 +41,13 @@ static void on_head(struct h2_client_stream *s, struct http_head *head, bool is_
                                                       http_value_is_valid(head->fields[i].value)));
 }
 
-static void on_data(struct h2_client_stream *s, struct str bytes, bool is_end)
+static void on_data(struct h2_client_stream *s, const struct str *slices, size_t slices_count, bool is_end)
 {
         struct asked *a = asked_of(s);
 
-        assert(a->has_head && !a->has_end && !a->is_reset);
-        a->held += bytes.len;
+        assert(a->has_head && !a->has_end && !a->is_reset && slices_count > 0);
+        for (size_t i = 0; i < slices_count; i++)
+                a->held += slices[i].len;
         assert(a->held <= H2_CLIENT_WINDOW_BYTES);
         a->has_end = is_end;
 }

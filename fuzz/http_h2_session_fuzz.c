@@ -60,12 +60,13 @@ static void on_request(void *context, struct h2_stream *s)
                 h2_stream_length(s, head.content_length);
 }
 
-static void on_data(void *context, struct h2_stream *s, struct str bytes)
+static void on_data(void *context, struct h2_stream *s, const struct str *slices, size_t slices_count)
 {
         struct lab_stream *st = CONTAINER_OF(s, struct lab_stream, h2);
 
         assert(lab.is_receiving && st->is_asked && !st->is_ended);
-        st->held += bytes.len;
+        for (size_t i = 0; i < slices_count; i++)
+                st->held += slices[i].len;
         assert(st->held <= H2_STREAM_WINDOW);
         if (st->held > H2_STREAM_WINDOW / 2) {
                 h2_stream_took(lab.session, s, st->held);

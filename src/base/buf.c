@@ -106,6 +106,16 @@ void buf_add(struct buf *b, struct str s)
         }
 }
 
+void buf_add_behind(struct buf *b, const struct str *slices, size_t slices_count, size_t skip)
+{
+        for (size_t i = 0; i < slices_count; i++) {
+                size_t n = MIN(skip, slices[i].len);
+
+                buf_add(b, str_from(slices[i], n));
+                skip -= n;
+        }
+}
+
 void buf_add_char(struct buf *b, char c)
 {
         buf_add(b, (struct str){ &c, 1 });

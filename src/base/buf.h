@@ -29,6 +29,8 @@ void buf_clear(struct buf *b);             /* len 0 and not full; keeps the memo
 void buf_rest(struct buf *b, size_t keep); /* len 0 and not full; memory of more than `keep` bytes is freed */
 
 void buf_add(struct buf *b, struct str s);
+/* What of the slices is behind their first `skip` bytes. */
+void buf_add_behind(struct buf *b, const struct str *slices, size_t slices_count, size_t skip);
 void buf_add_char(struct buf *b, char c);
 void buf_addf(struct buf *b, const char *format, ...) PRINTF_LIKE(2, 3);
 

@@ -32,11 +32,25 @@ static bool token_take(struct h2_client *c)
         return !c->is_flooded;
 }
 
+static void gathered_give(struct h2_client *c, bool is_end)
+{
+        struct h2_client_stream *s = h2_client_stream_of(c->session, c->gathered.id);
+        bool is_any = c->gathered.id != 0;
+
+        c->gathered.id = 0;
+        if (s)
+                c->events->on_data(s, c->gathered.slices, c->gathered.count, is_end);
+        else if (is_any)
+                (void)nghttp2_session_consume_connection(c->session, c->gathered.bytes);
+}
+
 static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, void *user_data)
 {
         struct h2_client *c = user_data;
         bool is_costly = hd->type != NGHTTP2_DATA && hd->type != NGHTTP2_HEADERS;
 
+        if (hd->type != NGHTTP2_DATA || hd->stream_id != c->gathered.id)
+                gathered_give(c, false);
         if (hd->type == NGHTTP2_DATA) {
                 c->frame_left = (uint32_t)hd->length;
                 c->frame_is_padded = hd->flags & NGHTTP2_FLAG_PADDED;
@@ -67,7 +81,8 @@ static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t id, co
         }
         if (!s->head_is_done || (s->has_length && len > s->body_left)) {
                 (void)nghttp2_session_consume(session, id, len);
-                h2_client_fail(c, s, NGHTTP2_PROTOCOL_ERROR);
+                h2_client_fail(c, s,
+                               NGHTTP2_PROTOCOL_ERROR); /* and what was gathered of it is told to nobody */
                 return 0;
         }
         s->body_left -= s->has_length ? len : 0;
@@ -77,7 +92,8 @@ static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t id, co
                       !h2_client_is_short(s);
         if (is_end)
                 s->end_is_told = true;
-        c->events->on_data(s, (struct str){ (const char *)data, len }, is_end);
+        if (!h2_gathered_add(&c->gathered, id, (struct str){ (const char *)data, len }) || is_end)
+                gathered_give(c, is_end);
         return 0;
 }
 
@@ -109,6 +125,10 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
                         h2_client_headers_take(c, s, is_end);
                 break;
         case NGHTTP2_DATA:
+                if (is_end && c->gathered.id) {
+                        gathered_give(c, false);
+                        s = h2_client_stream_of(session, frame->hd.stream_id);
+                }
                 if (s && h2_client_is_held(s)) { /* an empty one */
                         h2_client_held_give(c, s);
                         s = h2_client_stream_of(session, frame->hd.stream_id);
@@ -264,6 +284,7 @@ enum err h2_client_receive(struct h2_client *c, struct str in, mono_ms now)
         c->is_receiving = true;
         used = nghttp2_session_mem_recv(c->session, (const uint8_t *)in.ptr, in.len);
         c->is_receiving = false;
+        gathered_give(c, false);
         while (!list_is_empty(&c->held))
                 h2_client_held_give(c, CONTAINER_OF(c->held.next, struct h2_client_stream, held_node));
         c->events->on_flush(c->context);

@@ -47,8 +47,10 @@ struct h2_client_events {
         /* A head; interim ones (1xx) may come before the final one. A 200 to an extended CONNECT comes as a 101 that fits the
          * request's key. `is_end`: nothing follows, and neither on_data nor on_end comes. Borrowed until on_flush. */
         void (*on_head)(struct h2_client_stream *s, struct http_head *head, bool is_end);
-        /* Body bytes, borrowed until return; credit them when they are used. `is_end`: these are the last. */
-        void (*on_data)(struct h2_client_stream *s, struct str bytes, bool is_end);
+        /* Body bytes, borrowed until return; credit them when they are used. `is_end`: these are the last. What was received
+         * together for one stream comes together, in a few pieces. */
+        void (*on_data)(struct h2_client_stream *s, const struct str *slices, size_t slices_count,
+                        bool is_end);
         /* The end, when it did not come with head or data. */
         void (*on_end)(struct h2_client_stream *s, const struct http_field *trailers, size_t trailers_count);
         /* After h2_client_write took less than it was offered: it takes more now. */

@@ -7,6 +7,7 @@
 #include <nghttp2/nghttp2.h>
 
 #include "http/h2_client.h"
+#include "http/h2_gathered_priv.h"
 
 struct h2_client {
         nghttp2_session *session;
@@ -18,7 +19,8 @@ struct h2_client {
         bool has_given;
         struct list held; /* streams whose head waits for data */
         bool has_section, saw_settings, is_goaway, is_receiving, is_flooded;
-        int32_t section_of;   /* stream */
+        int32_t section_of; /* stream */
+        struct h2_gathered gathered;
         uint32_t frame_left;  /* of a DATA frame */
         bool frame_is_padded; /* then its end is only known when it is whole */
         uint32_t streams_count, pongs;

@@ -39,10 +39,24 @@ static void closed_stream_check(struct h2_session *s, int32_t id)
                 violated(s, NGHTTP2_STREAM_CLOSED);
 }
 
+static void gathered_give(struct h2_session *s)
+{
+        struct h2_stream *st = s->gathered.id ? h2_stream_of(s, s->gathered.id) : NULL;
+        bool is_any = s->gathered.id != 0;
+
+        s->gathered.id = 0;
+        if (st && !st->is_reset)
+                s->events->on_data(s->context, st, s->gathered.slices, s->gathered.count);
+        else if (is_any)
+                nghttp2_session_consume_connection(s->ng, s->gathered.bytes);
+}
+
 static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void *context)
 {
         struct h2_session *s = context;
 
+        if (hd->type != NGHTTP2_DATA || hd->stream_id != s->gathered.id)
+                gathered_give(s);
         if (hd->type == NGHTTP2_PRIORITY && hd->stream_id == 0 && !s->is_violated) /* RFC 9113 6.3 */
                 violated(s, NGHTTP2_PROTOCOL_ERROR);
         else if (hd->type == NGHTTP2_HEADERS)
@@ -157,6 +171,8 @@ static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *
                         on_headers(s, frame, st);
                 break;
         case NGHTTP2_DATA:
+                if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM)
+                        gathered_give(s);
                 if (st && !st->is_reset && frame->hd.flags & NGHTTP2_FLAG_END_STREAM)
                         input_end(s, st);
                 break;
@@ -194,7 +210,8 @@ static int on_data_chunk(nghttp2_session *ng, uint8_t flags, int32_t id, const u
         st->length_left -= st->has_length ? len : 0;
         if (s->conf.is_link && h2_window_came(&s->windows, &st->window, len))
                 (void)nghttp2_submit_ping(ng, NGHTTP2_FLAG_NONE, h2_window_question);
-        s->events->on_data(s->context, st, (struct str){ (const char *)data, len });
+        if (!h2_gathered_add(&s->gathered, id, (struct str){ (const char *)data, len }))
+                gathered_give(s);
         return 0;
 }
 
@@ -474,7 +491,10 @@ enum err h2_session_receive(struct h2_session *s, struct str in, mono_ms now, si
 {
         s->now = now;
         *reason_out = "h2_protocol";
-        if (s->is_failed || !watched_feed(s, in, taken_out, reason_out))
+        bool goes_on = !s->is_failed && watched_feed(s, in, taken_out, reason_out);
+
+        gathered_give(s);
+        if (!goes_on)
                 return ERR_MALFORMED;
         if (h2_session_judge(s, reason_out) != ERR_OK)
                 return ERR_DENIED;

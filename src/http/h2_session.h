@@ -60,8 +60,9 @@ struct h2_session_events {
         struct h2_stream *(*open)(void *context);
         /* The list is whole: h2_section_request judges it. Then h2_stream_length when it promised one. */
         void (*on_request)(void *context, struct h2_stream *s);
-        /* Borrowed until return. What is kept must be told by h2_stream_took once it is gone. */
-        void (*on_data)(void *context, struct h2_stream *s, struct str bytes);
+        /* Borrowed until return. What is kept must be told by h2_stream_took once it is gone. What was received together for one
+         * stream comes together, in a few pieces. */
+        void (*on_data)(void *context, struct h2_stream *s, const struct str *slices, size_t slices_count);
         /* The client's end, clean: all that was promised came. Fields live as long as the stream. */
         void (*on_end)(void *context, struct h2_stream *s, const struct http_field *trailers, size_t count);
         /* The stream is no more. `code` tells how: H2_NO_ERROR with both ends whole is the good case. */

@@ -7,6 +7,7 @@
 #include <nghttp2/nghttp2.h>
 #include <string.h>
 
+#include "http/h2_gathered_priv.h"
 #include "http/h2_past_priv.h"
 #include "http/h2_session.h"
 
@@ -23,6 +24,7 @@ struct h2_session {
         struct list streams;
         struct h2_stream *listing; /* whose fields come, so that not each of them looks for it; or NULL */
         struct h2_windows windows;
+        struct h2_gathered gathered;
 
         /* which streams there were: the library forgets closed ones */
         struct h2_past past;

@@ -261,31 +261,30 @@ static void body_give(struct down_stream *st)
                 timer_clear(&st->timer);
 }
 
-static void event_data(void *context, struct h2_stream *h2, struct str bytes)
+static void event_data(void *context, struct h2_stream *h2, const struct str *slices, size_t slices_count)
 {
         struct down_h2 *c = context;
         struct down_stream *st = of_h2(h2);
-        size_t taken = 0;
+        struct side_data d = { .slices = slices, .slices_count = slices_count };
+        size_t len = side_data_len(&d), taken = 0;
 
-        st->body_bytes += bytes.len;
+        st->body_bytes += len;
         if (!st->side.x) { /* answered already, or refused: passed over, and the window returned */
-                h2_stream_took(c->session, h2, bytes.len);
+                h2_stream_took(c->session, h2, len);
                 return;
         }
         if (st->pulls && st->body.len == 0 && !st->last_given && !st->has_no_body) {
-                struct side_data d = { &bytes, 1, false, NULL, 0 };
-
                 taken = exchange_request_data(st->side.x, &d);
                 if (taken)
                         h2_stream_took(c->session, h2, taken);
-                st->pulls = taken == bytes.len;
+                st->pulls = taken == len;
                 if (st->pulls && st->side.x)
                         down_h2_stream_body_wait(st);
         }
-        if (taken < bytes.len && st->side.x)
-                buf_add(&st->body, str_from(bytes, taken));
-        else if (taken < bytes.len)
-                h2_stream_took(c->session, h2, bytes.len - taken);
+        if (taken < len && st->side.x)
+                buf_add_behind(&st->body, slices, slices_count, taken);
+        else if (taken < len)
+                h2_stream_took(c->session, h2, len - taken);
         if (st->body.full) /* more than a window: it cannot be, and must not pass for less */
                 h2_stream_reset(c->session, h2, H2_INTERNAL_ERROR, true);
 }

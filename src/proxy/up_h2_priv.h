@@ -60,7 +60,8 @@ struct up_h2_stream {
 
 /* up_h2_stream.c: the streams' half of the engine's events, and what a lost connection does to them. */
 void up_h2_stream_on_head(struct h2_client_stream *h, struct http_head *head, bool is_end);
-void up_h2_stream_on_data(struct h2_client_stream *h, struct str bytes, bool is_end);
+void up_h2_stream_on_data(struct h2_client_stream *h, const struct str *slices, size_t slices_count,
+                          bool is_end);
 void up_h2_stream_on_end(struct h2_client_stream *h, const struct http_field *trailers, size_t count);
 void up_h2_stream_on_room(struct h2_client_stream *h);
 void up_h2_stream_on_reset(struct h2_client_stream *h, enum err e, enum h2_client_reset how);

@@ -163,25 +163,27 @@ static void begin_giving(struct up_h2_stream *s)
 }
 
 /* Offers a piece; true when it was taken whole. What is left is kept, and the far end asks for it. */
-static bool offer(struct up_h2_stream *s, struct str bytes, bool is_last, size_t *taken)
+static bool offer(struct up_h2_stream *s, struct side_data *d, size_t *taken)
 {
         struct exchange *x = s->side.x;
-        struct side_data d = { &bytes, bytes.len ? 1 : 0, is_last, is_last ? s->trailers : NULL,
-                               is_last ? s->trailers_count : 0 };
+        size_t len = side_data_len(d);
 
+        d->trailers = d->is_last ? s->trailers : NULL;
+        d->trailers_count = d->is_last ? s->trailers_count : 0;
         *taken = 0;
-        if (bytes.len == 0 && x->down && !x->down->has_room) /* an end is only said where it can be */
+        if (len == 0 && x->down && !x->down->has_room) /* an end is only said where it can be */
                 return false;
-        *taken = exchange_answer_data(x, &d);
-        return *taken == bytes.len;
+        *taken = exchange_answer_data(x, d);
+        return *taken == len;
 }
 
-static void give(struct up_h2_stream *s, struct str bytes, bool is_last)
+static void give(struct up_h2_stream *s, const struct str *slices, size_t slices_count, bool is_last)
 {
+        struct side_data d = { .slices = slices, .slices_count = slices_count, .is_last = is_last };
         size_t taken = 0;
 
         if (s->kept.len == 0 && !s->kept_is_last && s->pulled) {
-                if (offer(s, bytes, is_last, &taken)) {
+                if (offer(s, &d, &taken)) {
                         h2_client_credit(s->conn->client, &s->h2, taken);
                         if (is_last && s->is_open)
                                 timer_clear(&s->timer); /* the rest is between the exchange and its client */
@@ -189,10 +191,10 @@ static void give(struct up_h2_stream *s, struct str bytes, bool is_last)
                 }
                 s->pulled = false;
         }
-        h2_client_credit(s->conn->client, &s->h2, s->is_open ? taken : bytes.len);
+        h2_client_credit(s->conn->client, &s->h2, s->is_open ? taken : side_data_len(&d));
         if (!s->is_open)
                 return;
-        buf_add(&s->kept, str_from(bytes, taken));
+        buf_add_behind(&s->kept, slices, slices_count, taken);
         s->kept_is_last = is_last;
         if (s->kept.full) /* over its window: nghttp2 lets nobody; memory ran out */
                 broken(s, ERR_NO_MEMORY);
@@ -205,7 +207,10 @@ static void kept_give(struct up_h2_stream *s)
 
         if (s->kept.len == 0 && !is_last)
                 return;
-        s->pulled = offer(s, buf_str(&s->kept), is_last, &taken);
+        struct str kept = buf_str(&s->kept);
+        struct side_data d = { .slices = &kept, .slices_count = kept.len ? 1 : 0, .is_last = is_last };
+
+        s->pulled = offer(s, &d, &taken);
         if (!s->is_open)
                 return;
         h2_client_credit(s->conn->client, &s->h2, taken);
@@ -282,16 +287,17 @@ void up_h2_stream_on_head(struct h2_client_stream *h, struct http_head *head, bo
                 up_note_failure(c->w, s->target);
         exchange_answer_head(x, head);
         if (is_end && s->is_open)
-                give(s, STR_NULL, true);
+                give(s, NULL, 0, true);
 }
 
-void up_h2_stream_on_data(struct h2_client_stream *h, struct str bytes, bool is_end)
+void up_h2_stream_on_data(struct h2_client_stream *h, const struct str *slices, size_t slices_count,
+                          bool is_end)
 {
         struct up_h2_stream *s = stream_of(h);
 
         begin_giving(s);
         heard(s);
-        give(s, bytes, is_end);
+        give(s, slices, slices_count, is_end);
 }
 
 /* They outlive the list they came in when the exchange cannot take the end now. */
@@ -322,7 +328,7 @@ void up_h2_stream_on_end(struct h2_client_stream *h, const struct http_field *tr
         if (s->kept.len)
                 s->kept_is_last = true;
         else
-                give(s, STR_NULL, true);
+                give(s, NULL, 0, true);
 }
 
 void up_h2_stream_on_room(struct h2_client_stream *h)

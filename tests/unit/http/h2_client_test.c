@@ -14,7 +14,7 @@ enum { END_STREAM = 1, ACK = 1, END_HEADERS = 4, PADDED = 8 };
 
 struct asked {
         struct h2_client_stream s;
-        unsigned heads, interims, ends, resets, rooms;
+        unsigned heads, interims, gifts, ends, resets, rooms;
         uint16_t status;
         char body[4096];
         size_t body_len, credit; /* credited at once up to this many */
@@ -65,15 +65,20 @@ static void on_head(struct h2_client_stream *s, struct http_head *head, bool is_
         a->ends += is_end;
 }
 
-static void on_data(struct h2_client_stream *s, struct str bytes, bool is_end)
+static void on_data(struct h2_client_stream *s, const struct str *slices, size_t slices_count, bool is_end)
 {
         struct asked *a = asked_of(s);
-        size_t kept = MIN(bytes.len, sizeof(a->body) - a->body_len);
+        size_t len = 0;
 
-        memcpy(a->body + a->body_len, bytes.ptr, kept);
-        a->body_len += kept;
+        for (size_t i = 0; i < slices_count; len += slices[i++].len) {
+                size_t kept = MIN(slices[i].len, sizeof(a->body) - a->body_len);
+
+                memcpy(a->body + a->body_len, slices[i].ptr, kept);
+                a->body_len += kept;
+        }
+        a->gifts++;
         a->ends += is_end;
-        size_t credit = MIN(bytes.len, a->credit);
+        size_t credit = MIN(len, a->credit);
         a->credit -= credit;
         h2_client_credit(f.c, s, credit);
 }

@@ -11,7 +11,7 @@ static struct h2_stream *on_open(void *context)
 }
 
 static void on_request(void *context, struct h2_stream *s) {}
-static void on_data(void *context, struct h2_stream *s, struct str bytes) {}
+static void on_data(void *context, struct h2_stream *s, const struct str *slices, size_t slices_count) {}
 static void on_end(void *context, struct h2_stream *s, const struct http_field *trailers, size_t count) {}
 static void on_closed(void *context, struct h2_stream *s, uint32_t code)
 {
