@@ -1,9 +1,8 @@
 #include "http/h2_client_priv.h"
 
-#include <assert.h>
 #include <stdlib.h>
-#include <string.h>
 
+#include "http/h2_frame_priv.h"
 #include "http/h2_memory.h"
 
 /*
@@ -11,6 +10,7 @@
  * data any more, and what still comes for it is counted back to the connection's window and dropped. nghttp2 checks the
  * shape of frames; a violation resets the stream with PROTOCOL_ERROR and is found in on_stream_close. Its rules for messages
  * are off: h2_fields.h judges lists, and bodies are counted here. The end of an answer is told by the frame that carries it.
+ * Bodies go from where they are kept straight into the caller's room; other frames by a piece of nghttp2's memory.
  */
 
 enum {
@@ -188,6 +188,8 @@ static nghttp2_session_callbacks *callbacks_make(void)
         nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame);
         nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_frame_send);
         nghttp2_session_callbacks_set_on_stream_close_callback(cb, h2_client_on_stream_close);
+        nghttp2_session_callbacks_set_data_source_read_length_callback(cb, h2_frame_on_length);
+        nghttp2_session_callbacks_set_send_data_callback(cb, h2_client_on_send_data);
         return cb;
 }
 
@@ -318,28 +320,39 @@ static void rooms_tell(struct h2_client *c)
         }
 }
 
+static void piece_put(struct h2_client *c)
+{
+        size_t len = MIN(c->piece_len, c->room_cap - c->room_len);
+
+        if (len == 0)
+                return;
+        h2_client_put(c, c->piece, len);
+        c->piece += len;
+        c->piece_len -= len;
+}
+
 size_t h2_client_fill(struct h2_client *c, char *out, size_t cap)
 {
-        size_t filled = 0;
+        c->room = out;
+        c->room_cap = cap;
+        c->room_len = 0;
+        piece_put(c);
+        while (c->piece_len == 0 && c->room_len < cap) {
+                size_t before = c->room_len;
+                ssize_t len = nghttp2_session_mem_send(c->session, &c->piece);
 
-        while (filled < cap) {
-                if (c->piece_len == 0) {
-                        ssize_t len = nghttp2_session_mem_send(c->session, &c->piece);
-                        if (len <= 0) {
-                                rooms_tell(c);
-                                len = nghttp2_session_mem_send(c->session, &c->piece);
-                        }
-                        if (len <= 0)
-                                break;
+                if (len > 0) {
                         c->piece_len = (size_t)len;
+                        piece_put(c);
+                } else if (c->room_len == before) {
+                        if (list_is_empty(&c->roomy))
+                                break;
+                        rooms_tell(c);
                 }
-                size_t len = MIN(c->piece_len, cap - filled);
-                memcpy(out + filled, c->piece, len);
-                c->piece += len;
-                c->piece_len -= len;
-                filled += len;
         }
-        return filled;
+        c->room = NULL;
+        c->room_cap = 0;
+        return c->room_len;
 }
 
 bool h2_client_has_output(struct h2_client *c)

@@ -4,7 +4,9 @@
  */
 #pragma once
 
+#include <assert.h>
 #include <nghttp2/nghttp2.h>
+#include <string.h>
 
 #include "http/h2_client.h"
 #include "http/h2_gathered_priv.h"
@@ -31,6 +33,8 @@ struct h2_client {
         struct h2_windows windows;
         const uint8_t *piece; /* output nghttp2 gave and the caller has not taken */
         size_t piece_len;
+        char *room; /* during h2_client_fill: where bytes go */
+        size_t room_len, room_cap;
 };
 
 /* NULL: it has none, or it was forgotten. */
@@ -58,7 +62,18 @@ void h2_client_held_give(struct h2_client *c, struct h2_client_stream *s);
 /* A list of the stream is whole. */
 void h2_client_headers_take(struct h2_client *c, struct h2_client_stream *s, bool is_end);
 
-/* nghttp2's, of h2_client_answer.c. */
+/* During h2_client_fill; the caller made sure that there is room. */
+static inline void h2_client_put(struct h2_client *c, const void *bytes, size_t len)
+{
+        assert(len <= c->room_cap - c->room_len);
+        memcpy(c->room + c->room_len, bytes, len);
+        c->room_len += len;
+}
+
+/* nghttp2's, of h2_client_request.c: a frame of a request's body, straight into the room. */
+int h2_client_on_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *header, size_t len,
+                           nghttp2_data_source *source, void *user_data);
+/* Of h2_client_answer.c. */
 int h2_client_on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, void *user_data);
 int h2_client_on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *user_data);
 int h2_client_on_header(nghttp2_session *session, const nghttp2_frame *frame, nghttp2_rcbuf *name,

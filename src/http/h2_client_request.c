@@ -3,38 +3,50 @@
 #include <string.h>
 
 #include "http/h2_client_priv.h"
+#include "http/h2_frame_priv.h"
 #include "http/h2_nv_priv.h"
 #include "http/websocket_handshake.h"
 
-enum { PAIRS_ON_STACK = 64 };
+enum { PAIRS_ON_STACK = 64, PIECE_LEAST = 1024 };
 
-static ssize_t on_read(nghttp2_session *session, int32_t id, uint8_t *out, size_t cap, uint32_t *flags,
-                       nghttp2_data_source *source, void *user_data)
+/* How much of the body the next frame takes. */
+static ssize_t on_read(const struct h2_client *c, struct h2_client_stream *s, size_t cap, uint32_t *flags)
+{
+        size_t left = s->out.len - s->out_at, room = c->room_cap - c->room_len;
+        size_t len = MIN(MIN(left, cap), MAX(room, (size_t)PIECE_LEAST) - H2_FRAME_HEADER_BYTES);
+
+        *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+        if (len == left && s->out_is_last) {
+                s->out_is_done = true;
+                *flags |= NGHTTP2_DATA_FLAG_EOF;
+        } else if (left == 0) {
+                s->is_deferred = true;
+                return NGHTTP2_ERR_DEFERRED;
+        }
+        return (ssize_t)len;
+}
+
+int h2_client_on_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *header, size_t len,
+                           nghttp2_data_source *source, void *user_data)
 {
         struct h2_client *c = user_data;
-        struct h2_client_stream *s = h2_client_stream_of(session, id);
+        struct h2_client_stream *s = h2_client_stream_of(session, frame->hd.stream_id);
 
         if (!s) /* forgotten: its reset is on the way */
                 return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-        size_t len = MIN(cap, s->out.len - s->out_at);
+        if (c->room_cap - c->room_len < H2_FRAME_HEADER_BYTES + len)
+                return NGHTTP2_ERR_WOULDBLOCK;
+        h2_client_put(c, header, H2_FRAME_HEADER_BYTES);
         if (len)
-                memcpy(out, s->out.ptr + s->out_at, len);
+                h2_client_put(c, s->out.ptr + s->out_at, len);
         s->out_at += len;
-        if (s->out_at == s->out.len) {
-                buf_fini(&s->out);
-                buf_init(&s->out, H2_CLIENT_WINDOW_BYTES);
-                s->out_at = 0;
-                if (s->wants_room && list_is_empty(&s->room_node))
-                        list_add_last(&c->roomy, &s->room_node);
-                if (s->out_is_last) {
-                        s->out_is_done = true;
-                        *flags |= NGHTTP2_DATA_FLAG_EOF;
-                } else if (len == 0) {
-                        s->is_deferred = true;
-                        return NGHTTP2_ERR_DEFERRED;
-                }
-        }
-        return (ssize_t)len;
+        if (s->out_at < s->out.len)
+                return 0;
+        buf_fini(&s->out);
+        s->out_at = 0;
+        if (s->wants_room && list_is_empty(&s->room_node))
+                list_add_last(&c->roomy, &s->room_node);
+        return 0;
 }
 
 /* `on_stack` where the list fits; else memory to be freed. */
@@ -47,8 +59,7 @@ static nghttp2_nv *nvs_of(const struct h2_list *list, nghttp2_nv on_stack[PAIRS_
         return nvs;
 }
 
-static int on_read_before_trailers(nghttp2_session *session, int32_t id, uint8_t *out, size_t cap,
-                                   uint32_t *flags, struct h2_client_stream *s)
+static int trailers_submit(nghttp2_session *session, int32_t id, uint32_t *flags, struct h2_client_stream *s)
 {
         nghttp2_nv on_stack[PAIRS_ON_STACK] UNINITIALIZED, *nvs = nvs_of(s->trailers, on_stack);
         int result = nvs ? nghttp2_submit_trailer(session, id, nvs, s->trailers->count) : NGHTTP2_ERR_NOMEM;
@@ -62,14 +73,12 @@ static int on_read_before_trailers(nghttp2_session *session, int32_t id, uint8_t
 static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *out, size_t cap, uint32_t *flags,
                          nghttp2_data_source *source, void *user_data)
 {
-        ssize_t len = on_read(session, id, out, cap, flags, source, user_data);
         struct h2_client_stream *s = h2_client_stream_of(session, id);
+        ssize_t len = s ? on_read(user_data, s, cap, flags) : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 
-        if (len < 0 || !s || !(*flags & NGHTTP2_DATA_FLAG_EOF) || !s->trailers || s->trailers->count == 0)
+        if (len < 0 || !(*flags & NGHTTP2_DATA_FLAG_EOF) || !s->trailers || s->trailers->count == 0)
                 return len;
-        return on_read_before_trailers(session, id, out, cap, flags, s) == 0
-                       ? len
-                       : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+        return trailers_submit(session, id, flags, s) == 0 ? len : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 }
 
 enum err h2_client_request(struct h2_client *c, struct h2_client_stream *s, const struct http_head *head,
@@ -118,6 +127,13 @@ size_t h2_client_write(struct h2_client *c, struct h2_client_stream *s, const st
 
         if (s->id == 0 || s->out_is_last)
                 return 0;
+        if (slices_count > 1) { /* one growth for all */
+                size_t len = 0;
+
+                for (size_t i = 0; i < slices_count; i++)
+                        len += slices[i].len;
+                (void)buf_reserve(&s->out, MIN(len, room));
+        }
         for (size_t i = 0; i < slices_count; i++) {
                 size_t len = MIN(slices[i].len, room - taken);
 

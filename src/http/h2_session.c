@@ -341,6 +341,7 @@ static nghttp2_session_callbacks *callbacks_make(void)
         nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(cb, on_invalid_frame);
         nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_stream_close);
         nghttp2_session_callbacks_set_send_data_callback(cb, h2_stream_source_send);
+        nghttp2_session_callbacks_set_data_source_read_length_callback(cb, h2_frame_on_length);
         return cb;
 }
 

@@ -7,11 +7,10 @@
 #include <nghttp2/nghttp2.h>
 #include <string.h>
 
+#include "http/h2_frame_priv.h"
 #include "http/h2_gathered_priv.h"
 #include "http/h2_past_priv.h"
 #include "http/h2_session.h"
-
-enum { H2_FRAME_HEADER_BYTES = 9 };
 
 struct h2_session {
         nghttp2_session *ng;

@@ -134,8 +134,8 @@ struct tls_vhost *tls_vhost_find(const struct tls_context *c, struct str name);
 /* tls_bio.c: the socket as OpenSSL sees it, and the records on their way out. */
 BIO *tls_bio_new(struct tls_session *t);
 
-/* The thread's buffer for what is received: free between calls. */
-enum { TLS_WIRE_BYTES = 48 * 1024 };
+/* The thread's buffer for what is received: free between calls. Four full records. */
+enum { TLS_WIRE_BYTES = 4 * TLS_RECORD_WIRE_BYTES_MAX };
 uint8_t *tls_wire(void);
 
 /* Room for records in the thread's output, NULL when memory runs out; and what was put there. */

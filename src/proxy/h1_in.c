@@ -29,13 +29,17 @@ struct str h1_in_bytes(const struct h1_in *in)
         return b ? (struct str){ b->bytes + b->pos, b->len - b->pos } : STR_NULL;
 }
 
-/* Makes room behind what is there: a first buffer, a larger one for a long head, one of its own for a long body. */
+/* Makes room behind what is there: a first buffer, a larger one for a long head or where much comes, one of its own for a
+ * long body. */
 static enum err room_make(struct h1_in *in, struct worker *w)
 {
         struct rbuf *b = active(in);
 
         if (!b) {
-                in->buffer = worker_buffer_take(w, false);
+                if (in->is_bulk)
+                        in->buffer = worker_buffer_take(w, true);
+                if (!in->buffer)
+                        in->buffer = worker_buffer_take(w, false);
                 return in->buffer ? ERR_OK : ERR_NO_MEMORY;
         }
         if (!in->in_body) { /* a head is being read */
@@ -56,10 +60,11 @@ static enum err room_make(struct h1_in *in, struct worker *w)
         uint32_t start = in->body_buffer ? 0 : in->body_start;
         if (b->pos == b->len)
                 b->pos = b->len = start; /* all was taken: the room is free again */
-        if (!in->body_buffer && b->cap - b->len < BODY_ROOM_MIN) {
+        bool is_short = b->cap - b->len < BODY_ROOM_MIN;
+        if (!in->body_buffer && (is_short || (in->is_bulk && b->cap < RBUF_LARGE_BYTES))) {
                 struct rbuf *body = worker_buffer_take(w, true);
                 if (!body)
-                        return ERR_NO_MEMORY;
+                        return is_short ? ERR_NO_MEMORY : ERR_OK;
                 body->len = b->len - b->pos;
                 memcpy(body->bytes, b->bytes + b->pos, body->len);
                 b->len = b->pos;
@@ -89,6 +94,7 @@ enum err h1_in_read(struct h1_in *in, struct worker *w, struct stream *s, bool *
                 return e;
         b->len += (uint32_t)got;
         *filled = got == room;
+        in->is_bulk = in->in_body && *filled;
         return ERR_OK;
 }
 

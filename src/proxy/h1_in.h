@@ -19,6 +19,7 @@ struct h1_in {
         size_t scanned;      /* of a head not yet whole */
         uint32_t body_start; /* in `buffer`: behind the head */
         bool in_body;        /* behind a head */
+        bool is_bulk;        /* the last read of a body filled its room */
         bool is_last;        /* the body's end was given and taken */
         bool is_ended;       /* the peer's end was read */
 };

@@ -289,6 +289,86 @@ static void test_trailers(void **state)
         end();
 }
 
+/* Frames that follow each other are told together; whatever stands between ends that. */
+static void test_what_comes_in_a_row(void **state)
+{
+        static const struct {
+                const char *why;
+                const char *
+                        frames; /* a, b: a byte for that stream; A: the last one; z: an empty end of a; r: its reset */
+                unsigned gifts; /* of a */
+                const char *body;
+                unsigned ends, resets;
+        } cases[] = {
+                { "in a row", "aaaa", 1, "aaaa", 0, 0 },
+                { "with the end", "aaA", 1, "aaA", 1, 0 },
+                { "with an end of no bytes", "aaz", 1, "aa", 1, 0 },
+                { "another's between", "aabaa", 2, "aaaa", 0, 0 },
+                { "more than are gathered", "aaaaaaaaaa", 2, "aaaaaaaaaa", 0, 0 },
+                { "a reset behind them", "aar", 1, "aa", 0, 1 },
+                { "a ping between", "aapa", 2, "aaa", 0, 0 },
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                struct asked a, b;
+                char bytes[1024];
+                size_t len = 0;
+
+                begin();
+                ask(&a, false);
+                ask(&b, false);
+                assert_err(say_list(END_HEADERS, 1, ":status=200"), ERR_OK);
+                assert_err(say_list(END_HEADERS, 3, ":status=200"), ERR_OK);
+                a.credit = 100;
+                for (const char *at = cases[i].frames; *at; at++) {
+                        char *to = bytes + len;
+
+                        switch (*at) {
+                        case 'b': len += frame(to, DATA, 0, 3, at, 1); break;
+                        case 'z': len += frame(to, DATA, END_STREAM, 1, NULL, 0); break;
+                        case 'r': len += frame(to, RST_STREAM, 0, 1, "\0\0\0\2", 4); break;
+                        case 'p': len += frame(to, PING, 0, 0, "12345678", 8); break;
+                        default: len += frame(to, DATA, *at == 'A' ? END_STREAM : 0, 1, at, 1);
+                        }
+                }
+                assert_err(h2_client_receive(f.c, (struct str){ bytes, len }, 1000), ERR_OK);
+                if (a.gifts != cases[i].gifts || a.ends != cases[i].ends || a.resets != cases[i].resets)
+                        fail_msg("%s: %u gifts, %u ends, %u resets", cases[i].why, a.gifts, a.ends, a.resets);
+                assert_str(((struct str){ a.body, a.body_len }), str_of(cases[i].body));
+                if (!a.resets)
+                        h2_client_forget(f.c, &a.s);
+                h2_client_forget(f.c, &b.s);
+                end();
+        }
+}
+
+/* However little room there is at a time. */
+static void test_a_body_goes_in_small_rooms(void **state)
+{
+        static const size_t rooms[] = { 1100, 1034, 4096, 16384, 20000 };
+        static char body[40000];
+        struct str slice = { body, sizeof(body) };
+
+        for (size_t i = 0; i < ARRAY_SIZE(rooms); i++) {
+                struct asked a;
+                char room[20000];
+                size_t len, total = 0;
+
+                begin();
+                ask(&a, true);
+                (void)sent(DATA);
+                assert_int_equal(h2_client_write(f.c, &a.s, &slice, 1, true, NULL), sizeof(body));
+                while ((len = h2_client_fill(f.c, room, rooms[i])) > 0) {
+                        assert_true(len <= rooms[i]);
+                        total += len;
+                }
+                assert_in_range(total, sizeof(body) + 3 * 9, sizeof(body) + 41 * 9);
+                assert_false(h2_client_has_output(f.c));
+                h2_client_forget(f.c, &a.s);
+                end();
+        }
+}
+
 struct piece {
         int type, flags;
         const char *text; /* a list's words, or bytes */
@@ -565,6 +645,8 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_an_answer),
                 cmocka_unit_test(test_trailers),
+                cmocka_unit_test(test_what_comes_in_a_row),
+                cmocka_unit_test(test_a_body_goes_in_small_rooms),
                 cmocka_unit_test(test_nothing_broken_ends),
                 cmocka_unit_test(test_resets),
                 cmocka_unit_test(test_a_reset_behind_all_that_was_promised),

@@ -190,6 +190,72 @@ static void test_bites_of_a_doubtful_connection(void **state)
         h2_session_free(s);
 }
 
+static char told[64]; /* what on_data was given, a space behind each time; "." for the end */
+
+static void tell_data(void *context, struct h2_stream *st, const struct str *slices, size_t slices_count)
+{
+        for (size_t i = 0; i < slices_count; i++)
+                strncat(told, slices[i].ptr, slices[i].len);
+        strcat(told, " ");
+}
+
+static void tell_end(void *context, struct h2_stream *st, const struct http_field *trailers, size_t count)
+{
+        strcat(told, ".");
+}
+
+static const struct h2_session_events telling = { open_one, reset_it, tell_data, tell_end, on_closed, NULL };
+
+/* Frames that follow each other are told together; whatever stands between ends that. */
+static void test_what_comes_in_a_row(void **state)
+{
+        static const struct {
+                const char *
+                        frames; /* a byte each, in capitals for the second stream; '.': the first one's end */
+                const char *told;
+        } rows[] = {
+                { "abc", "abc " },
+                { "abc.", "abc ." },
+                { "abXcd", "ab X cd " },
+                { "aX.", "a X ." },
+                { "abcdefghij", "abcdefgh ij " },
+                { ".", "." },
+        };
+        static const uint8_t post[] = { 0, 0, 6, 1, 4, 0, 0, 0, 1, 0x83, 0x86, 0x84, 0x41, 1, 'x' };
+        const struct h2_session_conf conf = { .limits = { 32768, 8192, 100 } };
+
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                uint8_t bytes[512];
+                struct h2_session *s;
+                const char *reason;
+                size_t len = 0;
+
+                opened_count = 0;
+                told[0] = '\0';
+                resetting = NULL;
+                assert_err(h2_session_new(&conf, &telling, NULL, 1000, &s), ERR_OK);
+                assert_err(receive(s, STR("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), 1000, &reason), ERR_OK);
+                assert_err(receive(s, frames(SETTINGS, 1), 1000, &reason), ERR_OK);
+                for (unsigned id = 1; id <= 3; id += 2) {
+                        memcpy(bytes + len, post, sizeof(post));
+                        bytes[len + 8] = (uint8_t)id;
+                        len += sizeof(post);
+                }
+                for (const char *at = rows[i].frames; *at; at++) {
+                        bool is_end = *at == '.', is_second = *at >= 'A' && *at <= 'Z';
+                        const uint8_t head[] = { 0, 0, !is_end, 0, is_end, 0, 0, 0, is_second ? 3 : 1 };
+
+                        memcpy(bytes + len, head, sizeof(head));
+                        len += sizeof(head);
+                        if (!is_end)
+                                bytes[len++] = (uint8_t)*at;
+                }
+                assert_err(receive(s, (struct str){ (char *)bytes, len }, 1000, &reason), ERR_OK);
+                assert_string_equal(told, rows[i].told);
+                h2_session_free(s);
+        }
+}
+
 static void test_codes_have_names(void **state)
 {
         assert_string_equal(h2_code_name(H2_NO_ERROR), "NO_ERROR");
@@ -205,6 +271,7 @@ int main(void)
                 cmocka_unit_test(test_floods_are_named_by_their_budget),
                 cmocka_unit_test(test_refused_streams_cost_the_budget),
                 cmocka_unit_test(test_bites_of_a_doubtful_connection),
+                cmocka_unit_test(test_what_comes_in_a_row),
                 cmocka_unit_test(test_codes_have_names),
         };
 
