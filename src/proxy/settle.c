@@ -6,13 +6,14 @@
 #include "proxy/caller.h"
 #include "proxy/forward.h"
 #include "proxy/pace.h"
+#include "proxy/trace.h"
 #include "proxy/worker.h"
 
 enum { WORD_BYTES_MAX = 512 };
 
 struct settled {
         struct exchange_origin origin;
-        struct http_field fields[]; /* as many as there are; the words behind them */
+        struct http_field fields[]; /* as many as there are; a trace and the words behind them */
 };
 
 static bool may_settle(const struct exchange *x)
@@ -79,7 +80,19 @@ static size_t bytes_kept(const struct exchange *x, const struct http_field *cons
         for (int i = 0; i < 2; i++)
                 if (shown[i])
                         bytes += sizeof(struct http_field) + word_len(shown[i]->value);
-        return sizeof(struct settled) + bytes;
+        return sizeof(struct settled) + bytes + (x->trace ? sizeof(*x->trace) : 0);
+}
+
+/* Returns where the words may begin. */
+static char *trace_keep(struct exchange *x, struct settled *s)
+{
+        char *at = (char *)&s->fields[x->request.fields_count];
+
+        if (!x->trace)
+                return at;
+        memcpy(at, x->trace, sizeof(*x->trace));
+        x->trace = (struct trace *)(void *)at;
+        return at + sizeof(*x->trace);
 }
 
 void exchange_settle(struct exchange *x)
@@ -96,7 +109,7 @@ void exchange_settle(struct exchange *x)
         s->origin = *x->origin;
         pace_end(x);
         fields_keep(x, s, shown);
-        char *at = (char *)&s->fields[x->request.fields_count];
+        char *at = trace_keep(x, s);
         for (size_t i = 0, n = words_of(x, s, words); i < n; i++) {
                 struct str copy = { at, word_len(*words[i]) };
                 if (copy.len)

@@ -11,6 +11,8 @@ import time
 from lib.stage import eventually, same
 from lib.upstream import always, ok
 
+from gateway import websocket
+
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 PARENT = f"00-{TRACE}-{SPAN}-01"
 
@@ -127,6 +129,35 @@ def story_a_request_is_two_spans(t):
     line = eventually(lambda: next((x for x in gate.access_log() if x.get("path") == "/x"), None), 5, "no line")
     same(line["trace"], ours["traceId"])
     eventually(lambda: gate.metrics().get('sekisho_exported_total{signal="traces"}') == 1, 5, "not counted")
+
+
+def story_a_tunnel_keeps_its_trace_to_its_end(t):
+    parents = []
+
+    def serve(peer):
+        while head := (peer.until(b"\r\n\r\n") or b"").decode():
+            if head.startswith("GET /chat "):
+                parents.append(re.search(r"(?i)^traceparent: (.*)\r$", head, re.M)[1].split("-"))
+                peer.send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                          f"Sec-WebSocket-Accept: {websocket.accept_of(websocket.KEY)}\r\n\r\n")
+                peer.send(peer.exactly(1))
+                peer.wait_closed()
+                break
+            peer.send(ok())
+        peer.close()
+
+    gate = proxy(t, t.upstream(on_connect=serve), collector := Collector(t))
+    with gate.conn() as c:
+        same(c.send(websocket.HELLO).answer().status, 101)
+        c.send(b"x")
+        same(c.exactly(1), b"x")  # what only its request needed was given back
+        for _ in range(3):        # and others have it now
+            same(gate.get("/other", token=False).status, 200)
+    line = eventually(lambda: next((x for x in gate.access_log() if x.get("path") == "/chat"), None), 5, "no line")
+    same([line["trace"]], [p[1] for p in parents])
+    spans = [s for s in collector.wait(spans=8) if s["traceId"] == line["trace"]]
+    same(sorted(s["kind"] for s in spans), [2, 3])
+    same([s["spanId"] for s in spans if s["kind"] == 3], [p[2] for p in parents])
 
 
 def story_a_stranger_does_not_choose_the_trace(t):
