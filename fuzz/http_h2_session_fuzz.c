@@ -48,8 +48,8 @@ static void on_request(void *context, struct h2_stream *s)
         struct http_head head = { .fields = lab.fields, .fields_max = FIELDS };
         struct http_refusal refusal;
         struct lab_stream *st = CONTAINER_OF(s, struct lab_stream, h2);
-        enum err e = h2_section_request(&s->request, s->input_is_whole, STR("dGhlIHNhbXBsZSBub25jZQ=="),
-                                        &head, &refusal);
+        enum err e = h2_section_request(s->request, s->input_is_whole, STR("dGhlIHNhbXBsZSBub25jZQ=="), &head,
+                                        &refusal);
 
         assert(lab.is_receiving && st->is_used && !st->is_asked);
         st->is_asked = true;
@@ -89,7 +89,7 @@ static void on_closed(void *context, struct h2_stream *s, uint32_t code)
         struct lab_stream *st = CONTAINER_OF(s, struct lab_stream, h2);
 
         assert(st->is_used && lab.open_count > 0);
-        h2_section_fini(&s->request);
+        h2_stream_request_drop(s);
         st->is_used = false;
         lab.open_count--;
 }

@@ -288,7 +288,7 @@ enum err h2_client_receive(struct h2_client *c, struct str in, mono_ms now)
         c->is_receiving = false;
         gathered_give(c, false);
         while (!list_is_empty(&c->held))
-                h2_client_held_give(c, CONTAINER_OF(c->held.next, struct h2_client_stream, held_node));
+                h2_client_held_give(c, CONTAINER_OF(c->held.next, struct h2_held, node)->stream);
         c->events->on_flush(c->context);
         if (c->has_section && used >= 0 && !nghttp2_session_want_read(c->session))
                 c->is_goaway = true;

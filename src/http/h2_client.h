@@ -21,6 +21,7 @@
 
 struct h2_client;
 struct h2_client_stream;
+struct h2_held;
 
 enum {
         H2_CLIENT_WINDOW_BYTES = 64 * 1024,
@@ -77,8 +78,7 @@ struct h2_client_stream {
         struct h2_window window;
         bool has_length, is_tunnel, is_raw;
         bool out_is_last, out_is_done, is_deferred, wants_room;
-        struct h2_section held; /* a head that waits for its first data, within one receive */
-        struct list held_node;
+        struct h2_held *held; /* a head that waits for its first data, within one receive; or NULL */
         bool head_is_done, end_is_told, was_reset_by_peer;
 };
 

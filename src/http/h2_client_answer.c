@@ -1,14 +1,41 @@
 /* What comes on a stream: the lists of an answer, and its end. */
 #include "http/h2_client_priv.h"
+#include "http/h2_memory.h"
 #include "http/websocket_handshake.h"
+
+/* ---- a head that waits ---- */
+
+static enum err held_keep(struct h2_client *c, struct h2_client_stream *s)
+{
+        struct h2_held *held = h2_memory_take(sizeof(*held));
+
+        if (!held)
+                return ERR_NO_MEMORY;
+        *held = (struct h2_held){ .stream = s, .section = c->section };
+        c->has_section = false;
+        s->held = held;
+        list_add_last(&c->held, &held->node);
+        return ERR_OK;
+}
+
+/* The section is the caller's. */
+static struct h2_section held_take(struct h2_client_stream *s)
+{
+        struct h2_section section = s->held->section;
+
+        list_remove(&s->held->node);
+        h2_memory_give(s->held);
+        s->held = NULL;
+        return section;
+}
 
 /* ---- the end of a stream ---- */
 
 static void detach(struct h2_client *c, struct h2_client_stream *s)
 {
         if (h2_client_is_held(s)) {
-                list_remove(&s->held_node);
-                h2_section_fini(&s->held);
+                struct h2_section section = held_take(s);
+                h2_section_fini(&section);
         }
         nghttp2_session_set_stream_user_data(c->session, s->id, NULL);
         h2_window_end(&c->windows, &s->window);
@@ -163,11 +190,12 @@ static void head_take(struct h2_client *c, struct h2_client_stream *s, struct h2
 
 void h2_client_held_give(struct h2_client *c, struct h2_client_stream *s)
 {
-        list_remove(&s->held_node);
+        struct h2_section section = held_take(s);
+
         c->events->on_flush(c->context);
         if (c->has_given)
                 h2_section_fini(&c->given);
-        c->given = s->held;
+        c->given = section;
         c->has_given = true;
         head_take(c, s, &c->given, false);
 }
@@ -193,9 +221,8 @@ void h2_client_headers_take(struct h2_client *c, struct h2_client_stream *s, boo
         if (!s->head_is_done && is_end) {
                 head_take(c, s, &c->section, true);
         } else if (!s->head_is_done) {
-                s->held = c->section;
-                c->has_section = false;
-                list_add_last(&c->held, &s->held_node);
+                if (held_keep(c, s) != ERR_OK)
+                        h2_client_fail(c, s, NGHTTP2_INTERNAL_ERROR);
         } else if (is_end) {
                 trailers_take(c, s);
         } else {

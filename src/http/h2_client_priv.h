@@ -11,6 +11,12 @@
 #include "http/h2_client.h"
 #include "http/h2_gathered_priv.h"
 
+struct h2_held {
+        struct list node; /* h2_client.held */
+        struct h2_client_stream *stream;
+        struct h2_section section;
+};
+
 struct h2_client {
         nghttp2_session *session;
         const struct h2_client_events *events;
@@ -19,7 +25,7 @@ struct h2_client {
         struct h2_section section; /* the list being received, or the last one */
         struct h2_section given;   /* of the last held head: lent until on_flush */
         bool has_given;
-        struct list held; /* streams whose head waits for data */
+        struct list held; /* heads that wait for data */
         bool has_section, saw_settings, is_goaway, is_receiving, is_flooded;
         int32_t section_of; /* stream */
         struct h2_gathered gathered;
@@ -46,7 +52,7 @@ static inline struct h2_client_stream *h2_client_stream_of(nghttp2_session *sess
 /* Its head is whole and waits for what comes behind it. */
 static inline bool h2_client_is_held(const struct h2_client_stream *s)
 {
-        return !list_is_empty(&s->held_node);
+        return s->held != NULL;
 }
 
 /* Less came than the head promised. RFC 9113 8.1.1. */

@@ -90,7 +90,6 @@ enum err h2_client_request(struct h2_client *c, struct h2_client_stream *s, cons
 
         *s = (struct h2_client_stream){ .method = head->method, .is_deferred = false };
         list_init(&s->room_node);
-        list_init(&s->held_node);
         buf_init(&s->out, H2_CLIENT_WINDOW_BYTES);
         h2_window_init(&s->window, H2_CLIENT_WINDOW_BYTES);
         if (h2_client_room(c) == 0)

@@ -108,11 +108,34 @@ nghttp2_mem *h2_memory_keeping(void)
         return &doors;
 }
 
+#ifdef WITH_ASAN
 nghttp2_mem *h2_memory(void)
 {
-#ifdef WITH_ASAN
         return NULL;
-#else
-        return h2_memory_keeping();
-#endif
 }
+
+void *h2_memory_take(size_t bytes)
+{
+        return malloc(bytes);
+}
+
+void h2_memory_give(void *memory)
+{
+        free(memory);
+}
+#else
+nghttp2_mem *h2_memory(void)
+{
+        return h2_memory_keeping();
+}
+
+void *h2_memory_take(size_t bytes)
+{
+        return take(bytes, NULL);
+}
+
+void h2_memory_give(void *memory)
+{
+        give(memory, NULL);
+}
+#endif

@@ -70,6 +70,28 @@ static void opened(struct h2_session *s, int32_t id)
         h2_budget_opened(&s->budget);
 }
 
+static struct h2_section *section_new(const struct h2_session *s, enum h2_section_kind kind)
+{
+        struct h2_section *section = h2_memory_take(sizeof(*section));
+
+        if (section)
+                h2_section_init(section, kind, &s->conf.limits);
+        return section;
+}
+
+static void section_free(struct h2_section *section)
+{
+        if (section)
+                h2_section_fini(section);
+        h2_memory_give(section);
+}
+
+void h2_stream_request_drop(struct h2_stream *st)
+{
+        section_free(st->request);
+        st->request = NULL;
+}
+
 static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, void *context)
 {
         struct h2_session *s = context;
@@ -77,23 +99,22 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
 
         if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) {
                 s->listing = st = h2_stream_of(s, frame->hd.stream_id);
-                if (st && !st->has_trailers) {
-                        st->has_trailers = true;
-                        h2_section_init(&st->trailers, H2_SECTION_TRAILERS, &s->conf.limits);
-                }
+                if (st && !st->trailers && !(st->trailers = section_new(s, H2_SECTION_TRAILERS)))
+                        h2_stream_reset(s, st, H2_INTERNAL_ERROR, true);
                 return 0;
         }
         opened(s, frame->hd.stream_id);
-        s->listing = st = s->events->open(s->context);
+        struct h2_section *request = section_new(s, H2_SECTION_REQUEST);
+        s->listing = st = request ? s->events->open(s->context) : NULL;
         if (!st) { /* the list is still decoded, or the tables of both ends would part */
+                h2_memory_give(request);
                 h2_budget_doubt(&s->budget, s->now);
                 nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_REFUSED_STREAM);
                 return 0;
         }
-        *st = (struct h2_stream){ .id = frame->hd.stream_id, .opened_at = s->now };
+        *st = (struct h2_stream){ .id = frame->hd.stream_id, .request = request, .opened_at = s->now };
         h2_window_init(&st->window, H2_STREAM_WINDOW);
-        h2_section_init(&st->request, H2_SECTION_REQUEST, &s->conf.limits);
-        st->request.takes_raw = s->conf.is_link;
+        request->takes_raw = s->conf.is_link;
         nghttp2_session_set_stream_user_data(ng, st->id, st);
         list_add_last(&s->streams, &st->node);
         return 0;
@@ -106,7 +127,7 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint
         struct h2_stream *st = s->listing;
 
         if (st && !st->is_reset)
-                h2_section_add(st->has_trailers ? &st->trailers : &st->request,
+                h2_section_add(st->has_head ? st->trailers : st->request,
                                (struct str){ (const char *)name, name_len },
                                (struct str){ (const char *)value, value_len });
         return 0;
@@ -118,11 +139,11 @@ static void input_end(struct h2_session *s, struct h2_stream *st)
         struct http_refusal refusal;
         size_t count = 0;
 
-        if (st->has_trailers)
+        if (st->trailers)
                 st->trailers_in = calloc(H1_TRAILERS_MAX, sizeof(*st->trailers_in));
         if ((st->has_length && st->length_left) ||
-            (st->has_trailers && (!st->trailers_in || h2_section_trailers(&st->trailers, st->trailers_in,
-                                                                          &count, &refusal) != ERR_OK))) {
+            (st->trailers && (!st->trailers_in || h2_section_trailers(st->trailers, st->trailers_in, &count,
+                                                                      &refusal) != ERR_OK))) {
                 h2_stream_reset(s, st, H2_PROTOCOL_ERROR, false);
                 return;
         }
@@ -258,8 +279,8 @@ static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t code, void 
                 s->listing = NULL;
         list_remove(&st->node);
         h2_window_end(&s->windows, &st->window);
-        if (st->has_trailers)
-                h2_section_fini(&st->trailers);
+        section_free(st->trailers);
+        st->trailers = NULL;
         free(st->trailers_memory);
         free(st->trailers_in);
         st->trailers_memory = st->trailers_in = NULL;

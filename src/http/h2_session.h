@@ -35,13 +35,13 @@ struct h2_session;
 /* Embedded in the caller's stream, which lives until on_closed. */
 struct h2_stream {
         int32_t id;
-        struct h2_section request; /* until the caller ends it: heads point into it */
-        bool input_is_whole;       /* END_STREAM came */
-        bool output_is_whole;      /* END_STREAM went */
+        struct h2_section *request; /* until h2_stream_request_drop: heads point into it */
+        bool input_is_whole;        /* END_STREAM came */
+        bool output_is_whole;       /* END_STREAM went */
         /* private */
         struct list node;
-        struct h2_section trailers;
-        bool has_head, has_trailers, has_length, is_reset, is_blameless;
+        struct h2_section *trailers; /* NULL: none came */
+        bool has_head, has_length, is_reset, is_blameless;
         bool answer_is_open; /* HEADERS went, a body may follow */
         bool is_ending;      /* all of the body was offered */
         uint64_t length_left;
@@ -140,5 +140,7 @@ bool h2_stream_output_is_out(const struct h2_session *s, const struct h2_stream 
 void h2_stream_reset(struct h2_session *s, struct h2_stream *st, enum h2_code code, bool is_blameless);
 
 void h2_stream_length(struct h2_stream *st, uint64_t content_length);
+/* Nobody reads the request's list any more; once at the latest when the stream's memory goes. May be dropped already. */
+void h2_stream_request_drop(struct h2_stream *st);
 /* `n` bytes of on_data are done with: the client may send as many more. */
 void h2_stream_took(struct h2_session *s, struct h2_stream *st, size_t n);

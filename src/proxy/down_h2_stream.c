@@ -40,7 +40,7 @@ void down_h2_stream_free_if_done(struct down_stream *st)
         if (st->is_open || st->is_lent || st->side.x)
                 return;
         timer_clear(&st->timer);
-        h2_section_fini(&st->h2.request);
+        h2_stream_request_drop(&st->h2);
         buf_fini(&st->body);
         list_remove(&st->node);
         list_remove(&st->waiting_node);
@@ -110,7 +110,7 @@ static struct str websocket_key(struct down_stream *st)
 {
         uint8_t bytes[WEBSOCKET_KEY_BYTES];
 
-        if (!h2_section_asks_tunnel(&st->h2.request))
+        if (!h2_section_asks_tunnel(st->h2.request))
                 return STR_NULL;
         crypto_random(bytes, sizeof(bytes));
         return crypto_base64_format((struct str){ (const char *)bytes, sizeof(bytes) }, st->websocket_key);
@@ -164,7 +164,7 @@ static void event_request(void *context, struct h2_stream *h2)
         struct worker *w = c->conn.w;
         struct http_head head = { .fields = w->scratch_fields, .fields_max = ARRAY_SIZE(w->scratch_fields) };
         enum err e =
-                h2_section_request(&h2->request, h2->input_is_whole, websocket_key(st), &head, &st->refusal);
+                h2_section_request(h2->request, h2->input_is_whole, websocket_key(st), &head, &st->refusal);
 
         c->is_in_list = false;
         timer_clear(&c->conn.timer);
@@ -182,7 +182,7 @@ static void event_request(void *context, struct h2_stream *h2)
                 e = ERR_NO_MEMORY;
         }
         if (e == ERR_OK)
-                st->side.x->is_connect = h2_section_asks_tunnel(&h2->request);
+                st->side.x->is_connect = h2_section_asks_tunnel(h2->request);
         st->must_refuse = e != ERR_OK;
         st->must_run = st->is_lent = e == ERR_OK;
         if (st->must_refuse)
@@ -522,7 +522,7 @@ static void op_let_go(struct side *s)
         struct down_stream *st = of_side(s);
 
         st->is_lent = false;
-        h2_section_fini(&st->h2.request); /* a tunnel may stay for hours */
+        h2_stream_request_drop(&st->h2); /* a tunnel may stay for hours */
         down_h2_stream_free_if_done(st);
 }
 

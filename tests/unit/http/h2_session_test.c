@@ -15,7 +15,7 @@ static void on_data(void *context, struct h2_stream *s, const struct str *slices
 static void on_end(void *context, struct h2_stream *s, const struct http_field *trailers, size_t count) {}
 static void on_closed(void *context, struct h2_stream *s, uint32_t code)
 {
-        h2_section_fini(&s->request);
+        h2_stream_request_drop(s);
 }
 
 static const struct h2_session_events events = { on_open, on_request, on_data, on_end, on_closed, NULL };
