@@ -320,49 +320,27 @@ static void rooms_tell(struct h2_client *c)
         }
 }
 
-static void piece_put(struct h2_client *c)
-{
-        size_t len = MIN(c->piece_len, c->room_cap - c->room_len);
-
-        if (len == 0)
-                return;
-        h2_client_put(c, c->piece, len);
-        c->piece += len;
-        c->piece_len -= len;
-}
-
 size_t h2_client_fill(struct h2_client *c, char *out, size_t cap)
 {
-        c->room = out;
-        c->room_cap = cap;
-        c->room_len = 0;
-        piece_put(c);
-        while (c->piece_len == 0 && c->room_len < cap) {
-                size_t before = c->room_len;
-                ssize_t len = nghttp2_session_mem_send(c->session, &c->piece);
-
-                if (len > 0) {
-                        c->piece_len = (size_t)len;
-                        piece_put(c);
-                } else if (c->room_len == before) {
-                        if (list_is_empty(&c->roomy))
-                                break;
-                        rooms_tell(c);
-                }
+        h2_room_open(&c->room, out, cap);
+        while (c->room.rest_len == 0 && h2_room_left(&c->room) > 0) {
+                if (h2_room_take(&c->room, c->session) > 0)
+                        continue;
+                if (list_is_empty(&c->roomy))
+                        break;
+                rooms_tell(c);
         }
-        c->room = NULL;
-        c->room_cap = 0;
-        return c->room_len;
+        return h2_room_close(&c->room);
 }
 
 bool h2_client_has_output(struct h2_client *c)
 {
-        return c->piece_len > 0 || nghttp2_session_want_write(c->session);
+        return c->room.rest_len > 0 || nghttp2_session_want_write(c->session);
 }
 
 bool h2_client_is_over(const struct h2_client *c)
 {
-        return c->piece_len == 0 && !nghttp2_session_want_read(c->session) &&
+        return c->room.rest_len == 0 && !nghttp2_session_want_read(c->session) &&
                !nghttp2_session_want_write(c->session);
 }
 

@@ -4,12 +4,11 @@
  */
 #pragma once
 
-#include <assert.h>
 #include <nghttp2/nghttp2.h>
-#include <string.h>
 
 #include "http/h2_client.h"
 #include "http/h2_gathered_priv.h"
+#include "http/h2_room_priv.h"
 
 struct h2_held {
         struct list node; /* h2_client.held */
@@ -37,10 +36,7 @@ struct h2_client {
         mono_ms tokens_at;
         struct list roomy; /* streams with room again */
         struct h2_windows windows;
-        const uint8_t *piece; /* output nghttp2 gave and the caller has not taken */
-        size_t piece_len;
-        char *room; /* during h2_client_fill: where bytes go */
-        size_t room_len, room_cap;
+        struct h2_room room; /* of h2_client_fill */
 };
 
 /* NULL: it has none, or it was forgotten. */
@@ -67,14 +63,6 @@ void h2_client_fail(struct h2_client *c, struct h2_client_stream *s, uint32_t co
 void h2_client_held_give(struct h2_client *c, struct h2_client_stream *s);
 /* A list of the stream is whole. */
 void h2_client_headers_take(struct h2_client *c, struct h2_client_stream *s, bool is_end);
-
-/* During h2_client_fill; the caller made sure that there is room. */
-static inline void h2_client_put(struct h2_client *c, const void *bytes, size_t len)
-{
-        assert(len <= c->room_cap - c->room_len);
-        memcpy(c->room + c->room_len, bytes, len);
-        c->room_len += len;
-}
 
 /* nghttp2's, of h2_client_request.c: a frame of a request's body, straight into the room. */
 int h2_client_on_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *header, size_t len,

@@ -12,7 +12,7 @@ enum { PAIRS_ON_STACK = 64, PIECE_LEAST = 1024 };
 /* How much of the body the next frame takes. */
 static ssize_t on_read(const struct h2_client *c, struct h2_client_stream *s, size_t cap, uint32_t *flags)
 {
-        size_t left = s->out.len - s->out_at, room = c->room_cap - c->room_len;
+        size_t left = s->out.len - s->out_at, room = h2_room_left(&c->room);
         size_t len = MIN(MIN(left, cap), MAX(room, (size_t)PIECE_LEAST) - H2_FRAME_HEADER_BYTES);
 
         *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
@@ -34,11 +34,10 @@ int h2_client_on_send_data(nghttp2_session *session, nghttp2_frame *frame, const
 
         if (!s) /* forgotten: its reset is on the way */
                 return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-        if (c->room_cap - c->room_len < H2_FRAME_HEADER_BYTES + len)
+        if (h2_room_left(&c->room) < H2_FRAME_HEADER_BYTES + len)
                 return NGHTTP2_ERR_WOULDBLOCK;
-        h2_client_put(c, header, H2_FRAME_HEADER_BYTES);
-        if (len)
-                h2_client_put(c, s->out.ptr + s->out_at, len);
+        h2_room_put(&c->room, header, H2_FRAME_HEADER_BYTES);
+        h2_room_put(&c->room, len ? s->out.ptr + s->out_at : NULL, len);
         s->out_at += len;
         if (s->out_at < s->out.len)
                 return 0;

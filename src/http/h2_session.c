@@ -290,54 +290,27 @@ static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t code, void 
 
 /* ---- sending ---- */
 
-static void rest_put(struct h2_session *s)
-{
-        size_t n = MIN(s->rest_len, s->out_room - s->out_len);
-
-        if (n == 0)
-                return;
-        h2_session_out_put(s, s->rest, n);
-        s->rest += n;
-        s->rest_len -= n;
-}
-
 size_t h2_session_send(struct h2_session *s, char *out, size_t room)
 {
-        ssize_t n;
+        ssize_t n = 1;
 
-        s->out = out;
-        s->out_room = room;
-        s->out_len = 0;
-        rest_put(s);
-        while (s->rest_len == 0 && s->out_room - s->out_len > H2_FRAME_HEADER_BYTES) {
-                size_t before = s->out_len;
-
-                n = nghttp2_session_mem_send(s->ng, &s->rest);
-                if (n < 0)
-                        s->is_failed = true;
-                if (n <= 0 && s->out_len == before)
-                        break;
-                if (n > 0) {
-                        s->rest_len = (size_t)n;
-                        rest_put(s);
-                }
-        }
-        s->out = NULL;
-        s->out_room = 0;
-        n = (ssize_t)s->out_len;
-        s->out_len = 0;
-        return (size_t)n;
+        h2_room_open(&s->room, out, room);
+        while (n > 0 && s->room.rest_len == 0 && h2_room_left(&s->room) > H2_FRAME_HEADER_BYTES)
+                n = h2_room_take(&s->room, s->ng);
+        if (n < 0)
+                s->is_failed = true;
+        return h2_room_close(&s->room);
 }
 
 bool h2_session_wants_send(const struct h2_session *s)
 {
-        return s->rest_len > 0 || nghttp2_session_want_write(s->ng);
+        return s->room.rest_len > 0 || nghttp2_session_want_write(s->ng);
 }
 
 bool h2_session_is_over(const struct h2_session *s)
 {
-        return s->is_failed ||
-               (s->rest_len == 0 && !nghttp2_session_want_read(s->ng) && !nghttp2_session_want_write(s->ng));
+        return s->is_failed || (s->room.rest_len == 0 && !nghttp2_session_want_read(s->ng) &&
+                                !nghttp2_session_want_write(s->ng));
 }
 
 bool h2_session_is_idle(const struct h2_session *s)

@@ -3,13 +3,13 @@
  */
 #pragma once
 
-#include <assert.h>
 #include <nghttp2/nghttp2.h>
 #include <string.h>
 
 #include "http/h2_frame_priv.h"
 #include "http/h2_gathered_priv.h"
 #include "http/h2_past_priv.h"
+#include "http/h2_room_priv.h"
 #include "http/h2_session.h"
 
 struct h2_session {
@@ -30,11 +30,7 @@ struct h2_session {
         bool is_violated;
         bool is_failed, is_draining, was_drained, peer_leaves;
 
-        /* during h2_session_send: where bytes go */
-        char *out;
-        size_t out_len, out_room;
-        const uint8_t *rest; /* of a frame that did not fit; the library's until its next call */
-        size_t rest_len;
+        struct h2_room room; /* of h2_session_send */
 };
 
 static inline struct h2_stream *h2_stream_of(struct h2_session *s, int32_t id)
@@ -45,15 +41,6 @@ static inline struct h2_stream *h2_stream_of(struct h2_session *s, int32_t id)
 static inline enum err h2_error_of(int rv)
 {
         return rv == 0 ? ERR_OK : rv == NGHTTP2_ERR_NOMEM ? ERR_NO_MEMORY : ERR_CLOSED;
-}
-
-/* During h2_session_send; the caller made sure that there is room. */
-static inline void h2_session_out_put(struct h2_session *s, const void *bytes, size_t len)
-{
-        assert(len <= s->out_room - s->out_len);
-        if (len)
-                memcpy(s->out + s->out_len, bytes, len);
-        s->out_len += len;
 }
 
 /* nghttp2's send_data callback: one DATA frame of a stream's offer, straight into the caller's buffer. */

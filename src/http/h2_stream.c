@@ -45,7 +45,7 @@ static ssize_t source_read(nghttp2_session *ng, int32_t id, uint8_t *buf, size_t
 {
         struct h2_session *s = context;
         struct h2_stream *st = source->ptr;
-        size_t left = offered(st), room = s->out_room - s->out_len;
+        size_t left = offered(st), room = h2_room_left(&s->room);
 
         *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
         if (left == 0) {
@@ -70,15 +70,15 @@ int h2_stream_source_send(nghttp2_session *ng, nghttp2_frame *frame, const uint8
         struct h2_session *s = context;
         struct h2_stream *st = source->ptr;
 
-        if (s->out_room - s->out_len < H2_FRAME_HEADER_BYTES + len)
+        if (h2_room_left(&s->room) < H2_FRAME_HEADER_BYTES + len)
                 return NGHTTP2_ERR_WOULDBLOCK; /* an empty last frame: others may have filled the room */
-        h2_session_out_put(s, header, H2_FRAME_HEADER_BYTES);
+        h2_room_put(&s->room, header, H2_FRAME_HEADER_BYTES);
         st->taken += len;
         while (len) {
                 struct str piece = str_from(st->slices[st->slice], st->offset);
                 size_t n = MIN(piece.len, len);
 
-                h2_session_out_put(s, piece.ptr, n);
+                h2_room_put(&s->room, piece.ptr, n);
                 len -= n;
                 st->offset += n;
                 if (n == piece.len) {
