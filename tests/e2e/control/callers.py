@@ -7,6 +7,7 @@ import socket
 import ssl
 import threading
 
+from control.dispatch_gateway import ends_with_its_caller, streams
 from lib.control_role import Answer, Control, unverified
 from lib.fleet import Agent, Fleet, killed
 from lib.patience import patient
@@ -108,21 +109,8 @@ def story_execute_under_a_public_name(t, seconds=180):
     same(p.ask({"url": f"{base}/x"}, key=p.control.new_key("reader", "read")).status, 403)
     same(p.ask({"url": "http://10.0.0.1/"}).json["error"], "destination_denied")
     same(p.ask({"url": f"{base}/x", "body": "x" * (256 << 10)}).status, 413)
-    # it streams
-    c = p.begin({"url": f"{base}/parts"}, Accept="application/octet-stream")
-    answer = c.getresponse()
-    same((answer.status, answer.getheader("dispatch-status"), answer.read(5)), (200, "203", b"first"))
-    more.set()
-    same(answer.read(), b"second")
-    c.close()
-    # whoever leaves the gateway is not sent for any more
-    count = len(up.requests)
-    c = p.begin({"url": f"{base}/silent", "timeout": 120}, Accept="application/octet-stream")
-    eventually(lambda: len(up.requests) > count, 30, "the request did not arrive")
-    c.close()
-    c.sock = None
-    assert closed.wait(patient(30)), "the target is still asked"
-    eventually(lambda: p.control.ask("GET", "/api/pool/status").json["in_flight"] == 0, 20, "something is still under way")
+    streams(p, base, more)
+    ends_with_its_caller(p, base, up, closed)
     # control comes back, and so does the call
     p.control.stop()
     same(p.ask({"url": f"{base}/x"}).status, 502)

@@ -42,6 +42,25 @@ class Published:
             c.close()
 
 
+def streams(p, base, more):
+    c = p.begin({"url": f"{base}/parts"}, Accept="application/octet-stream")
+    answer = c.getresponse()
+    same((answer.status, answer.getheader("dispatch-status"), answer.read(5)), (200, "203", b"first"))
+    more.set()
+    same(answer.read(), b"second")
+    c.close()
+
+
+def ends_with_its_caller(p, base, up, closed):
+    """Whoever leaves the gateway is not sent for any more."""
+    count = len(up.requests)
+    c = p.begin({"url": f"{base}/silent", "timeout": 120}, Accept="application/octet-stream")
+    eventually(lambda: len(up.requests) > count, 30, "the request did not arrive")
+    c.close()
+    assert closed.wait(patient(30)), "the target is still asked"
+    eventually(lambda: p.control.ask("GET", "/api/pool/status").json["in_flight"] == 0, 20, "something is still under way")
+
+
 def story_execute_at_a_gateway(t, seconds=150):
     p = Published(t)
     more, closed = threading.Event(), threading.Event()
@@ -66,17 +85,5 @@ def story_execute_at_a_gateway(t, seconds=150):
     same(p.ask({"url": f"{base}/x"}, key=p.control.new_key("reader", "read")).status, 403)
     same(p.ask({"url": "http://10.0.0.1/"}).json["error"], "destination_denied")
     same(p.ask({}, path="/api/v1/nodes").status, 404)
-    # it streams
-    c = p.begin({"url": f"{base}/parts"}, Accept="application/octet-stream")
-    answer = c.getresponse()
-    same((answer.status, answer.getheader("dispatch-status"), answer.read(5)), (200, "203", b"first"))
-    more.set()
-    same(answer.read(), b"second")
-    c.close()
-    # and whoever leaves the gateway is not sent for any more
-    count = len(up.requests)
-    c = p.begin({"url": f"{base}/silent", "timeout": 120}, Accept="application/octet-stream")
-    eventually(lambda: len(up.requests) > count, 30, "the request did not arrive")
-    c.close()
-    assert closed.wait(patient(30)), "the target is still asked"
-    eventually(lambda: p.control.ask("GET", "/api/pool/status").json["in_flight"] == 0, 20, "something is still under way")
+    streams(p, base, more)
+    ends_with_its_caller(p, base, up, closed)
