@@ -244,7 +244,8 @@ def story_an_answer_that_is_here_outlives_its_connection(t):
         gate.counted('sekisho_h2_streams{peer="upstream"}', 1)
         eventually(lambda: seen, 5, "the upstream was not asked")
         same(gate.get("/", token=False).body, body)
-        same(seen, [1, 1], "the second is asked on a connection of its own, since the first is over")
+        # asked on a connection of its own, since the first is over; before that is known, perhaps on the first, in vain
+        same([n for n in seen if n != 3], [1, 1])
         c.send(h2_client.frame(h2_client.WINDOW_UPDATE, 0, 1, struct.pack(">I", len(body))))
         c.send(h2_client.frame(h2_client.WINDOW_UPDATE, 0, 0, struct.pack(">I", len(body))))
         same(c.end_of(1), ("answer", 200, body))
