@@ -27,6 +27,11 @@ bool fleet_is(const struct json_value *v, const char *name)
         return json_is(member, JSON_BOOL) && member->boolean;
 }
 
+bool fleet_is_control(const struct json_value *target)
+{
+        return fleet_text(target, "agent").len == 0 && str_eq(fleet_text(target, "url"), STR("control"));
+}
+
 /* ---- asking ---- */
 
 static bool list_grow(struct arena *a, struct fleet_list *list, const struct json_value *items)
@@ -203,7 +208,7 @@ static void service_judge(const struct fleet *f, const struct json_value *s, str
                                     "%.*s: %.*s at %.*s is down: %.*s", STR_FMT(name), STR_FMT(url),
                                     STR_FMT(fleet_text(agent, "name")),
                                     STR_FMT(fleet_text(health, "detail")));
-                else if (fleet_is(agent, "connected"))
+                else if (fleet_is(agent, "connected") || fleet_is_control(t))
                         up++;
         }
         if (enabled == 0)

@@ -29,6 +29,9 @@ const struct json_value *fleet_node_find(const struct fleet *f, struct str id);
 /* What the target's agent last said of it; NULL: nothing. */
 const struct json_value *fleet_health_find(const struct fleet *f, const struct json_value *target);
 
+/* Control itself, which the gateways ask without an agent. */
+bool fleet_is_control(const struct json_value *target);
+
 /* Each thing that is not as it should be. */
 void fleet_judge(const struct fleet *f, struct findings *out);
 

@@ -91,6 +91,11 @@ static void target_say(const struct fleet *f, const struct json_value *t)
         const struct json_value *agent = fleet_node_find(f, fleet_text(t, "agent"));
         const struct json_value *health = fleet_health_find(f, t);
 
+        if (fleet_is_control(t)) {
+                out_print("  target   control  %s\n",
+                          fleet_is(t, "enabled") ? "asked by each gateway itself" : "disabled");
+                return;
+        }
         foreign("  target   ", agent ? fleet_text(agent, "name") : fleet_text(t, "agent"));
         foreign("  ", fleet_text(t, "url"));
         if (!fleet_is(t, "enabled"))

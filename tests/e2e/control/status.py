@@ -74,6 +74,14 @@ def story_links_health_and_who_is_behind(t):
     same({n["name"] for n in whole["nodes"]}, {"edge", "home"})
 
 
+def story_control_as_a_target(t):
+    """It needs no agent, so none is away."""
+    control = owned(t)
+    control.made("/services", {"name": "api", "hosts": ["api.example.com"], "targets": [{"url": "control"}]})
+    assert re.search(r"target +control +asked by each gateway itself", status(t)), status(t)
+    same([p for p in problems(t) if "api" in p], [])
+
+
 def story_a_node_that_refused_is_behind(t):
     control = owned(t)
     gateway = control.node("gateway", "edge")
