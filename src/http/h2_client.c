@@ -34,13 +34,14 @@ static bool token_take(struct h2_client *c)
 
 static void gathered_give(struct h2_client *c, bool is_end)
 {
+        if (!c->gathered.id)
+                return;
         struct h2_client_stream *s = h2_client_stream_of(c->session, c->gathered.id);
-        bool is_any = c->gathered.id != 0;
 
         c->gathered.id = 0;
         if (s)
                 c->events->on_data(s, c->gathered.slices, c->gathered.count, is_end);
-        else if (is_any)
+        else
                 (void)nghttp2_session_consume_connection(c->session, c->gathered.bytes);
 }
 

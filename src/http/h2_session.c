@@ -41,13 +41,14 @@ static void closed_stream_check(struct h2_session *s, int32_t id)
 
 static void gathered_give(struct h2_session *s)
 {
-        struct h2_stream *st = s->gathered.id ? h2_stream_of(s, s->gathered.id) : NULL;
-        bool is_any = s->gathered.id != 0;
+        if (!s->gathered.id)
+                return;
+        struct h2_stream *st = h2_stream_of(s, s->gathered.id);
 
         s->gathered.id = 0;
         if (st && !st->is_reset)
                 s->events->on_data(s->context, st, s->gathered.slices, s->gathered.count);
-        else if (is_any)
+        else
                 nghttp2_session_consume_connection(s->ng, s->gathered.bytes);
 }
 
