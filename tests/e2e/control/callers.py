@@ -7,7 +7,7 @@ import socket
 import ssl
 import threading
 
-from control.dispatch_gateway import ends_with_its_caller, streams
+from control.dispatch_gateway import ends_with_its_caller, sample_of_all, streams
 from lib.control_role import Answer, Control, unverified
 from lib.fleet import Agent, Fleet, killed
 from lib.patience import patient
@@ -72,21 +72,6 @@ def at_control(control, path, method="GET", host=CALLERS, key=None, **headers):
         return Answer(c.getresponse())
     finally:
         c.close()
-
-
-def sample_of_all(t, more, closed):
-    def script(c, request):
-        if "/parts" in request.target:
-            c.send(b"HTTP/1.1 203 Fine\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n")
-            more.wait(patient(60))
-            c.send(b"6\r\nsecond\r\n0\r\n\r\n")
-        elif "/silent" in request.target:
-            if c.wait_closed(patient(60)):
-                closed.set()
-        else:
-            c.send(b"HTTP/1.1 201 Made\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nContent-Length: 4\r\n\r\n\xff\x00\x01\x02")
-
-    return t.upstream(script)
 
 
 def story_execute_under_a_public_name(t, seconds=180):

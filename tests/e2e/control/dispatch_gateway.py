@@ -42,6 +42,21 @@ class Published:
             c.close()
 
 
+def sample_of_all(t, more, closed):
+    def script(c, request):
+        if "/parts" in request.target:
+            c.send(b"HTTP/1.1 203 Fine\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n")
+            more.wait(patient(60))
+            c.send(b"6\r\nsecond\r\n0\r\n\r\n")
+        elif "/silent" in request.target:
+            if c.wait_closed(patient(60)):
+                closed.set()
+        else:
+            c.send(b"HTTP/1.1 201 Made\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nContent-Length: 4\r\n\r\n\xff\x00\x01\x02")
+
+    return t.upstream(script)
+
+
 def streams(p, base, more):
     c = p.begin({"url": f"{base}/parts"}, Accept="application/octet-stream")
     answer = c.getresponse()
@@ -64,19 +79,7 @@ def ends_with_its_caller(p, base, up, closed):
 def story_execute_at_a_gateway(t, seconds=150):
     p = Published(t)
     more, closed = threading.Event(), threading.Event()
-
-    def script(c, request):
-        if "/parts" in request.target:
-            c.send(b"HTTP/1.1 203 Fine\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n")
-            more.wait(patient(60))
-            c.send(b"6\r\nsecond\r\n0\r\n\r\n")
-        elif "/silent" in request.target:
-            if c.wait_closed(patient(60)):
-                closed.set()
-        else:
-            c.send(b"HTTP/1.1 201 Made\r\nContent-Length: 4\r\n\r\n\xff\x00\x01\x02")
-
-    up = t.upstream(script)
+    up = sample_of_all(t, more, closed)
     base = f"http://127.0.0.1:{up.port}"
     a = p.ask({"url": f"{base}/x"})
     same((a.status, a.json["status_code"], a.json["body_encoding"], a.json["metadata"]["source_ip"]), (200, 201, "base64", "127.0.0.2"))
